@@ -1,0 +1,34 @@
+// Names the instruction set a translation unit is compiled for, and how wide its vectors are.
+#pragma once
+
+// Everything in Retrace lives in an inline namespace of this name. Two translation units built
+// for different instruction sets then never share an inline function, so the linker cannot hand
+// AVX-512 code to the one that was built to run anywhere.
+#if defined(__AVX512F__)
+#define RETRACE_ISA avx512
+#define RETRACE_VECTOR_BYTES 64
+#elif defined(__AVX2__) && defined(__FMA__)
+#define RETRACE_ISA avx2
+#define RETRACE_VECTOR_BYTES 32
+#elif defined(__AVX__)
+#define RETRACE_ISA avx
+#define RETRACE_VECTOR_BYTES 32
+#elif defined(__ARM_NEON)
+#define RETRACE_ISA neon
+#define RETRACE_VECTOR_BYTES 16
+#else
+#define RETRACE_ISA baseline
+#define RETRACE_VECTOR_BYTES 16
+#endif
+
+#ifdef __FAST_MATH__
+#error \
+    "Retrace recomputes activations bit for bit, which -ffast-math does not allow: build without it."
+#endif
+
+namespace retrace::inline RETRACE_ISA {
+
+/// Bytes of one vector register of the target.
+inline constexpr int vector_bytes = RETRACE_VECTOR_BYTES;
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,35 @@
+// Extents of an activation, a parameter or a gradient: four axes in NHWC order.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "retrace/core/isa.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+using Index = std::int64_t;
+
+struct Shape {
+  Index n = 1, h = 1, w = 1, c = 1;
+
+  constexpr Index pixels() const { return n * h * w; }
+  constexpr Index size() const { return pixels() * c; }
+  constexpr bool operator==(const Shape&) const = default;
+};
+
+/// One value per channel: the shape of a BatchNorm scale, and of every per-channel sum.
+constexpr Shape per_channel(Index channels) { return {1, 1, 1, channels}; }
+
+/// The same pixels with another number of channels.
+constexpr Shape with_channels(Shape shape, Index channels) {
+  return {shape.n, shape.h, shape.w, channels};
+}
+
+/// "2x8x8x16", as error messages print it.
+inline std::string to_string(Shape s) {
+  return std::to_string(s.n) + 'x' + std::to_string(s.h) + 'x' + std::to_string(s.w) + 'x' +
+         std::to_string(s.c);
+}
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,173 @@
+// A block of NHWC memory on one device, and a view of it.
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include "retrace/core/error.hpp"
+#include "retrace/core/memory_meter.hpp"
+#include "retrace/core/shape.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// Where tensors live. Operations overload on it; layers only pass it along.
+/// allocate() gives null on a dry device, and release(null) is allowed.
+template <class D>
+concept Device = requires(D device, void* memory, std::size_t bytes) {
+  { device.allocate(bytes) } -> std::same_as<void*>;
+  { device.release(memory, bytes) }
+  noexcept;
+  { device.memory() } -> std::same_as<MemoryMeter&>;
+  { device.dry() } -> std::same_as<bool>;
+};
+
+/// Names elements it does not own. `pitch` counts the elements from one pixel to the next, so
+/// a view of some of the channels needs no copy.
+template <class T, Device D>
+class View {
+ public:
+  View(D& device, T* data, Shape shape, Index pitch)
+      : device_(&device), data_(data), shape_(shape), pitch_(pitch) {}
+
+  operator View<const T, D>() const requires(!std::is_const_v<T>) {
+    return {*device_, data_, shape_, pitch_};
+  }
+
+  D& device() const { return *device_; }
+  T* data() const { return data_; }
+  Shape shape() const { return shape_; }
+  Index pitch() const { return pitch_; }
+  bool packed() const { return pitch_ == shape_.c; }
+  T* pixel(Index index) const { return data_ + index * pitch_; }
+
+  View channels(Index first, Index count) const {
+    return {*device_, data_ + first, with_channels(shape_, count), pitch_};
+  }
+  View images(Index first, Index count) const {
+    return {*device_,
+            data_ + first * shape_.h * shape_.w * pitch_,
+            {count, shape_.h, shape_.w, shape_.c},
+            pitch_};
+  }
+
+ private:
+  D* device_;
+  T* data_;
+  Shape shape_;
+  Index pitch_;
+};
+
+/// The read-only view that the type of a parameter is not deduced from, so that a view of a
+/// writable tensor converts to it: `void copy(View<T, D> to, ConstView<T, D> from)`.
+template <class T, class D>
+using ConstView = View<const std::type_identity_t<T>, std::type_identity_t<D>>;
+
+/// The writable view that types are not deduced from.
+template <class T, class D>
+using SameView = View<std::type_identity_t<T>, std::type_identity_t<D>>;
+
+/// Owns its elements, packed. Moving is free; the one way to copy is clone().
+template <class T, Device D>
+class Tensor {
+ public:
+  using Element = T;
+
+  /// Leaves the elements unset.
+  /// @throws OutOfMemory if the meter's limit or the machine has no room for them.
+  Tensor(D& device, Shape shape, Use use = Use::activation)
+      : device_(&device), data_(acquire(device, bytes(shape), use)), shape_(shape), use_(use) {}
+
+  Tensor(Tensor&& other) noexcept
+      : device_(std::exchange(other.device_, nullptr)),
+        data_(std::exchange(other.data_, nullptr)),
+        shape_(other.shape_),
+        use_(other.use_) {}
+  Tensor& operator=(Tensor&& other) noexcept {
+    if (this == &other) return *this;
+    free();
+    device_ = std::exchange(other.device_, nullptr);
+    data_ = std::exchange(other.data_, nullptr);
+    shape_ = other.shape_;
+    use_ = other.use_;
+    return *this;
+  }
+  ~Tensor() { free(); }
+
+  D& device() const { return *device_; }
+  Shape shape() const { return shape_; }
+  Use use() const { return use_; }
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  View<T, D> view() { return {*device_, data_, shape_, shape_.c}; }
+  View<const T, D> view() const { return {*device_, data_, shape_, shape_.c}; }
+
+  /// Hands the tensor to a new purpose; the memory meter follows.
+  Tensor&& as(Use use) && {
+    if (device_) device_->memory().moved(use_, use, bytes(shape_));
+    use_ = use;
+    return std::move(*this);
+  }
+
+  /// The same elements in the same order under other extents.
+  /// @throws ShapeError unless both shapes have the same number of elements.
+  void reshape(Shape shape) {
+    if (shape.size() != shape_.size())
+      throw ShapeError("Tensor::reshape: " + to_string(shape_) + " has not as many elements as " +
+                       to_string(shape));
+    shape_ = shape;
+  }
+
+ private:
+  static std::size_t bytes(Shape shape) {
+    return static_cast<std::size_t>(shape.size()) * sizeof(T);
+  }
+
+  static T* acquire(D& device, std::size_t bytes, Use use) {
+    device.memory().allocated(use, bytes);
+    try {
+      return static_cast<T*>(device.allocate(bytes));
+    } catch (const std::bad_alloc&) {
+      device.memory().released(use, bytes);
+      throw OutOfMemory(device.memory().place(), use, bytes, device.memory().live(),
+                        MemoryMeter::unlimited);
+    }
+  }
+
+  void free() noexcept {
+    if (!device_) return;
+    device_->release(data_, bytes(shape_));
+    device_->memory().released(use_, bytes(shape_));
+  }
+
+  D* device_;
+  T* data_;
+  Shape shape_;
+  Use use_;
+};
+
+/// A packed copy with memory of its own.
+template <class T, Device D>
+Tensor<std::remove_const_t<T>, D> clone(View<T, D> x, Use use = Use::activation) {
+  Tensor<std::remove_const_t<T>, D> result(x.device(), x.shape(), use);
+  copy(result.view(), x);
+  return result;
+}
+template <class T, Device D>
+Tensor<T, D> clone(const Tensor<T, D>& x, Use use = Use::activation) {
+  return clone(x.view(), use);
+}
+
+/// The two channel halves of a view: (x₁, x₂) of a coupling.
+/// @throws ShapeError if the channels are odd in number.
+template <class T, Device D>
+std::pair<View<T, D>, View<T, D>> halves(View<T, D> x) {
+  if (x.shape().c % 2 != 0)
+    throw ShapeError("halves: " + to_string(x.shape()) + " has an odd number of channels");
+  const Index half = x.shape().c / 2;
+  return {x.channels(0, half), x.channels(half, half)};
+}
+
+}  // namespace retrace::inline RETRACE_ISA

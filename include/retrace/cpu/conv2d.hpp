@@ -1,0 +1,203 @@
+// Convolutions on the host: direct, in NHWC, on pitched views, forward and both gradients.
+#pragma once
+
+#include <algorithm>
+
+#include "retrace/cpu/conv_kernels.hpp"
+#include "retrace/cpu/conv_pack.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// Pixels along one side of y = conv(x) with "same" padding: ⌈size/stride⌉.
+constexpr Index conv_extent(Index size, Index stride) { return (size + stride - 1) / stride; }
+
+namespace cpu {
+
+/// Cache one thread may fill with packed input, and all of them with packed weights.
+inline constexpr Index packed_input_bytes = 192 * 1024, packed_weight_bytes = 1024 * 1024;
+
+/// How the output pixels of a batch are shared out: bands of rows of images.
+struct Bands {
+  Index images, height, rows;
+
+  Index per_image() const { return (height + rows - 1) / rows; }
+  Index count() const { return images * per_image(); }
+  Index image(Index band) const { return band / per_image(); }
+  Index first_row(Index band) const { return band % per_image() * rows; }
+  Index row_count(Index band) const { return std::min(rows, height - first_row(band)); }
+};
+
+/// The tallest bands whose packed input of `columns` x `channels` fits the cache.
+template <class T>
+Bands cache_bands(Index images, Index height, Index columns, Index channels, Index kernel,
+                  Index stride) {
+  const Index row_bytes = columns * channels * static_cast<Index>(sizeof(T));
+  const Index rows = (packed_input_bytes / std::max<Index>(row_bytes, 1) - kernel) / stride + 1;
+  return {images, height, std::clamp<Index>(rows, 1, std::max<Index>(height, 1))};
+}
+
+/// y (set, += or −=) Σ weights·image: one convolution of a batch, whatever its meaning.
+template <class T>
+struct Convolution {
+  View<T, Cpu> y;
+  ConvImage<T> image;  ///< the first image of the batch; data may be null on a dry device
+  Index image_step;    ///< elements from one image to the next
+  ConvWeights<T> weights;
+  Index kernel, stride;
+  Store how;
+
+  static constexpr Index width = lanes<T>;
+
+  void run() const {
+    if (weights.inputs % 16 == 0)
+      run_blocked<16>();
+    else
+      run_blocked<4>();
+  }
+
+ private:
+  template <int CB>
+  void run_blocked() const {
+    Cpu& device = y.device();
+    const Shape out = y.shape();
+    const Index channels = round_up(weights.inputs, CB), outputs = round_up(out.c, width);
+    const Index columns = (out.w - 1) * stride + kernel;
+    const Bands bands = cache_bands<T>(out.n, out.h, columns, channels, kernel, stride);
+    const Index band_size = ((bands.rows - 1) * stride + kernel) * columns * channels;
+    const Index output_size = weights.taps * channels;  // packed weights of one output channel
+    const Index group =
+        std::clamp(packed_weight_bytes / (output_size * static_cast<Index>(sizeof(T))) /
+                       (2 * width) * 2 * width,
+                   2 * width, round_up(outputs, 2 * width));
+
+    Tensor<T, Cpu> packed_weights(device, {1, 1, std::min(group, outputs), output_size},
+                                  Use::workspace);
+    Tensor<T, Cpu> packed_input(device, {1, 1, device.threads(), round_up(band_size, 16)},
+                                Use::workspace);
+    const double taps = static_cast<double>(weights.taps * weights.inputs);
+    for (Index first = 0; first < outputs; first += group) {
+      const Index count = std::min(group, outputs - first);
+      device.parallel((count + 2 * width - 1) / (2 * width), {}, [&](Index from, Index to, int) {
+        for (Index k = from * 2 * width; k < std::min(count, to * 2 * width); k += 2 * width)
+          pack_weights<CB>(packed_weights.data() + k * output_size, weights, first + k,
+                           std::min(2 * width, count - k));
+      });
+      const Index real = std::min(count, out.c - first);
+      const Work work{taps * static_cast<double>(out.pixels() * real),
+                      sizeof(T) * static_cast<double>(out.pixels() * (real + weights.inputs))};
+      device.parallel(bands.count(), work, [&](Index from, Index to, int thread) {
+        T* input = packed_input.data() + thread * round_up(band_size, 16);
+        for (Index band = from; band < to; ++band)
+          convolve_band<CB>(bands, band, input, columns, packed_weights.data(), first, count);
+      });
+    }
+  }
+
+  template <int CB>
+  void convolve_band(const Bands& bands, Index band, T* input, Index columns, const T* packed,
+                     Index first, Index count) const {
+    const Index top = bands.first_row(band), rows = bands.row_count(band);
+    const Index in_rows = (rows - 1) * stride + kernel, padding = kernel / 2;
+    ConvImage<T> from = image;
+    from.data += bands.image(band) * image_step;
+    pack_image<CB>(input, from, top * stride - padding, in_rows, columns, padding);
+    const PackedSteps steps{in_rows * columns * CB, columns * CB};
+    const Index blocks = round_up(weights.inputs, CB) / CB;
+    T* out = y.pixel((bands.image(band) * y.shape().h + top) * y.shape().w);
+    for (Index k = 0; k < count; k += 2 * width) {
+      const T* w = packed + k * weights.taps * blocks * CB;
+      if (count - k > width)
+        convolve_rows<CB, 2>(out, first + k, rows, input, steps, blocks, w);
+      else
+        convolve_rows<CB, 1>(out, first + k, rows, input, steps, blocks, w);
+    }
+  }
+
+  /// All pixels of a band for KV registers of outputs: wide tiles, then what is left over.
+  template <int CB, int KV>
+  void convolve_rows(T* out, Index first, Index rows, const T* input, const PackedSteps& steps,
+                     Index blocks, const T* w) const {
+    constexpr int wide = sum_registers / KV;
+    const Index columns = y.shape().w;
+    const auto tile = [&]<int RH, int RW>(Index row, Index column) {
+      convolve_tile<CB, KV, RH, RW>(out, first, row, column, input, steps, blocks, w);
+    };
+    Index row = 0;
+    if (stride == 1 && columns % wide != 0 && columns % (wide / 2) == 0)
+      for (; row + 2 <= rows; row += 2)
+        for (Index column = 0; column < columns; column += wide / 2)
+          tile.template operator()<2, wide / 2>(row, column);
+    for (; row < rows; ++row) {
+      Index column = 0;
+      if (stride == 1) {
+        for (; column + wide <= columns; column += wide)
+          tile.template operator()<1, wide>(row, column);
+        for (; column + wide / 2 <= columns; column += wide / 2)
+          tile.template operator()<1, wide / 2>(row, column);
+      }
+      for (; column < columns; ++column) tile.template operator()<1, 1>(row, column);
+    }
+  }
+
+  template <int CB, int KV, int RH, int RW>
+  void convolve_tile(T* out, Index first, Index row, Index column, const T* input,
+                     const PackedSteps& steps, Index blocks, const T* w) const {
+    ConvTile<T, CB, KV, RH, RW> sums;
+    sums.compute(input + row * stride * steps.row + column * stride * CB, steps, kernel, blocks, w);
+    const Index channels = y.shape().c;
+#pragma GCC unroll 32
+    for (int p = 0; p < RH * RW; ++p) {
+      T* pixel = out + ((row + p / RW) * y.shape().w + column + p % RW) * y.pitch() + first;
+#pragma GCC unroll 4
+      for (int k = 0; k < KV; ++k) {
+        const Index left = channels - first - k * width;
+        if (left >= width)
+          store_block<width>(pixel + k * width, sums.sums[p][k], how);
+        else
+          store_some(pixel + k * width, sums.sums[p][k], left);
+      }
+    }
+  }
+
+  void store_some(T* to, Block<T, width> values, Index count) const {
+    T value[width];
+    save<width>(value, values);
+    for (Index i = 0; i < count; ++i) store(to[i], value[i], how);
+  }
+};
+
+}  // namespace cpu
+
+/// y (set, += or −=) x * w with zero "same" padding; `prologue` is applied to x as it is read.
+/// Shapes: x [N,H,W,C], w [k,k,C,K] with k odd, y [N,⌈H/stride⌉,⌈W/stride⌉,K].
+/// y must not overlap x. Bits do not depend on `how`, nor on the number of threads.
+template <class T>
+void conv2d(View<T, Cpu> y, ConstView<T, Cpu> x, ConstView<T, Cpu> w, Index stride,
+            const NormActivation<T, Cpu>* prologue = nullptr, Store how = Store::set) {
+  const Shape in = x.shape(), kernel = w.shape();
+  cpu::Convolution<T>{y,
+                      {x.data(), in.h, in.w, in.c, x.pitch(), 1, prologue},
+                      in.h * in.w * x.pitch(),
+                      {w.data(), kernel.n * kernel.h, in.c, kernel.c, false},
+                      kernel.n,
+                      stride,
+                      how}
+      .run();
+}
+
+/// dx (set, += or −=) the gradient of conv2d's input. dx must not overlap dy.
+template <class T>
+void conv2d_input_gradient(View<T, Cpu> dx, ConstView<T, Cpu> dy, ConstView<T, Cpu> w, Index stride,
+                           Store how = Store::set) {
+  const Shape out = dy.shape(), kernel = w.shape();
+  cpu::Convolution<T>{dx,
+                      {dy.data(), out.h, out.w, out.c, dy.pitch(), stride},
+                      out.h * out.w * dy.pitch(),
+                      {w.data(), kernel.n * kernel.h, out.c, kernel.w, true},
+                      kernel.n,
+                      1,
+                      how}
+      .run();
+}
+
+}  // namespace retrace::inline RETRACE_ISA

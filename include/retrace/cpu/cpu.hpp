@@ -1,0 +1,144 @@
+// The host as a device: its memory, its threads, and a way to rehearse work without doing it.
+#pragma once
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <map>
+#include <new>
+
+#include "retrace/core/memory_meter.hpp"
+#include "retrace/core/tensor.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// What a dry device counted instead of computing.
+struct Work {
+  double multiply_adds = 0;  ///< of convolutions and matrix products
+  double bytes = 0;          ///< read and written by every operation, caches apart
+};
+
+/// Memory that is freed is kept for the next tensor of the same size, but never so much of it
+/// that the process would hold more than the meter's peak.
+///
+/// A *dry* Cpu meters every tensor and counts the work of every operation, but allocates no
+/// memory and computes nothing: the same layers, run on it, tell what they would need. The
+/// elements of a tensor made on it do not exist.
+class Cpu {
+ public:
+  /// @param threads  0 takes what OpenMP would use.
+  explicit Cpu(int threads = 0) : threads_(threads > 0 ? threads : omp_get_max_threads()) {}
+  ~Cpu() { trim(0); }
+  Cpu(const Cpu&) = delete;
+  Cpu& operator=(const Cpu&) = delete;
+
+  /// The meter counts before the device allocates, so memory().live() includes these bytes.
+  void* allocate(std::size_t bytes) {
+    if (dry_) return nullptr;
+    if (const auto spare = spares_.find(bytes); spare != spares_.end()) {
+      void* memory = spare->second;
+      spares_.erase(spare);
+      spare_bytes_ -= bytes;
+      return memory;
+    }
+    const std::size_t live = memory_.live().total(), peak = memory_.peak().total();
+    trim(peak > live ? peak - live : 0);
+    ++allocations_;
+    try {
+      return ::operator new(bytes, alignment);
+    } catch (const std::bad_alloc&) {
+      trim(0);
+      return ::operator new(bytes, alignment);
+    }
+  }
+  void release(void* memory, std::size_t bytes) noexcept {
+    if (!memory) return;
+    try {
+      spares_.emplace(bytes, memory);
+      spare_bytes_ += bytes;
+    } catch (const std::bad_alloc&) {
+      ::operator delete(memory, alignment);
+    }
+  }
+  /// How often memory was asked of the operating system rather than reused.
+  std::size_t allocations() const { return allocations_; }
+
+  MemoryMeter& memory() { return memory_; }
+  int threads() const { return threads_; }
+
+  bool dry() const { return dry_; }
+  const Work& work() const { return work_; }
+
+  /// Calls body(first, last, thread) once for each thread's share of [0, count): contiguous, and
+  /// the same for the same number of threads. A dry device only adds up `work`.
+  template <class Body>
+  void parallel(Index count, Work work, Body body) {
+    if (dry_) {
+      work_.multiply_adds += work.multiply_adds;
+      work_.bytes += work.bytes;
+      return;
+    }
+    if (count <= 0) return;
+    const int team = static_cast<int>(std::min<Index>(threads_, count));
+    if (team == 1) return body(Index{0}, count, 0);
+#pragma omp parallel num_threads(team)
+    {
+      const int thread = omp_get_thread_num();
+      body(count * thread / team, count * (thread + 1) / team, thread);
+    }
+  }
+
+  /// Makes a device dry for a while, without a limit, and leaves its meter as it was.
+  class Rehearsal {
+   public:
+    explicit Rehearsal(Cpu& device)
+        : device_(device), memory_(device.memory_), dry_(device.dry_), work_(device.work_) {
+      device_.dry_ = true;
+      device_.work_ = {};
+      device_.memory_.set_limit(MemoryMeter::unlimited);
+      device_.memory_.restart_peak();
+    }
+    ~Rehearsal() {
+      device_.memory_ = memory_;
+      device_.dry_ = dry_;
+      device_.work_ = work_;
+    }
+    Rehearsal(const Rehearsal&) = delete;
+    Rehearsal& operator=(const Rehearsal&) = delete;
+
+   private:
+    Cpu& device_;
+    MemoryMeter memory_;
+    bool dry_;
+    Work work_;
+  };
+
+ protected:
+  static constexpr std::align_val_t alignment{64};  // one cache line, and any vector register
+
+  /// Gives spares back, the largest first, until no more than `bytes` are held.
+  void trim(std::size_t bytes) noexcept {
+    while (spare_bytes_ > bytes) {
+      const auto largest = std::prev(spares_.end());
+      ::operator delete(largest->second, alignment);
+      spare_bytes_ -= largest->first;
+      spares_.erase(largest);
+    }
+  }
+
+  MemoryMeter memory_;
+  std::multimap<std::size_t, void*> spares_;
+  std::size_t spare_bytes_ = 0, allocations_ = 0;
+  int threads_;
+  bool dry_ = false;
+  Work work_;
+};
+
+/// A device that is dry all its life: networks larger than the machine can be built on it.
+class Dry : public Cpu {
+ public:
+  explicit Dry(int threads = 0) : Cpu(threads) { dry_ = true; }
+};
+
+}  // namespace retrace::inline RETRACE_ISA

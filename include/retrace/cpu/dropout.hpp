@@ -1,0 +1,33 @@
+// Dropping elements on the host.
+#pragma once
+
+#include <cstdint>
+
+#include "retrace/cpu/elementwise.hpp"
+#include "retrace/math/philox.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// Multiplies each element of x, packed, by 0 with probability `rate` and by 1/(1 − rate)
+/// otherwise. Element e takes word e % 4 of Philox block (e/4, step) under the key `seed`.
+template <class T>
+void drop_elements(View<T, Cpu> x, double rate, std::uint64_t seed, std::uint64_t step) {
+  const Index size = x.shape().size();
+  const T scale = static_cast<T>(1 / (1 - rate));
+  const float threshold = static_cast<float>(rate);
+  x.device().parallel(
+      (size + 3) / 4, cpu::pass<T>(x.shape(), 2), [=](Index first, Index last, int) {
+        for (Index block = first; block < last; ++block) {
+          const auto number = static_cast<std::uint64_t>(block);
+          const PhiloxCounter words =
+              philox({static_cast<std::uint32_t>(number), static_cast<std::uint32_t>(number >> 32),
+                      static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32)},
+                     philox_key(seed));
+          for (Index i = 0; i < 4 && 4 * block + i < size; ++i)
+            x.data()[4 * block + i] *=
+                uniform(words[static_cast<std::size_t>(i)]) < threshold ? T(0) : scale;
+        }
+      });
+}
+
+}  // namespace retrace::inline RETRACE_ISA

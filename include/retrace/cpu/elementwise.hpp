@@ -1,0 +1,103 @@
+// Filling, copying and adding on the host, on pitched views.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <span>
+
+#include "retrace/core/error.hpp"
+#include "retrace/core/store.hpp"
+#include "retrace/cpu/cpu.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// target = value, target += value or target -= value.
+template <class T>
+void store(T& target, T value, Store how) {
+  target = how == Store::set ? value : how == Store::add ? target + value : target - value;
+}
+
+namespace cpu {
+
+/// The work of a pass that touches every element of `shape` `times` times.
+template <class T>
+Work pass(Shape shape, double times) {
+  return {0, times * sizeof(T) * static_cast<double>(shape.size())};
+}
+
+/// Calls row(pointers…) for the channels of each pixel of views of one shape.
+template <class T, class Row, class... Ts>
+void for_each_pixel(View<T, Cpu> first, Row row, View<Ts, Cpu>... rest) {
+  first.device().parallel(first.shape().pixels(), pass<T>(first.shape(), 1.0 + sizeof...(rest)),
+                          [=](Index begin, Index end, int) {
+                            for (Index pixel = begin; pixel < end; ++pixel)
+                              row(first.pixel(pixel), rest.pixel(pixel)...);
+                          });
+}
+
+}  // namespace cpu
+
+template <class T>
+void fill(View<T, Cpu> x, std::type_identity_t<T> value) {
+  const Index channels = x.shape().c;
+  cpu::for_each_pixel(x, [=](T* row) { std::fill_n(row, channels, value); });
+}
+
+/// @throws ShapeError unless the shapes agree.
+template <class T>
+void copy(View<T, Cpu> to, ConstView<T, Cpu> from) {
+  require_same_shape("copy", "to", to.shape(), "from", from.shape());
+  const Index channels = to.shape().c;
+  cpu::for_each_pixel(
+      to, [=](T* out, const T* in) { std::copy_n(in, channels, out); }, from);
+}
+
+/// Host values into a tensor's view, packed pixel by pixel.
+template <class T>
+void upload(View<T, Cpu> to, std::span<const std::type_identity_t<T>> values) {
+  if (static_cast<Index>(values.size()) != to.shape().size())
+    throw ShapeError("upload: " + std::to_string(values.size()) + " values for " +
+                     to_string(to.shape()));
+  copy(to, View<const T, Cpu>(to.device(), values.data(), to.shape(), to.shape().c));
+}
+
+/// A view's elements into host memory, packed pixel by pixel.
+template <class T>
+void download(std::span<std::remove_const_t<T>> values, View<T, Cpu> from) {
+  using U = std::remove_const_t<T>;
+  if (static_cast<Index>(values.size()) != from.shape().size())
+    throw ShapeError("download: " + std::to_string(values.size()) + " values for " +
+                     to_string(from.shape()));
+  copy(View<U, Cpu>(from.device(), values.data(), from.shape(), from.shape().c), from);
+}
+
+/// to += from, or to -= from.
+/// @throws ShapeError unless the shapes agree.
+template <class T>
+void add(View<T, Cpu> to, ConstView<T, Cpu> from, Store how = Store::add) {
+  require_same_shape("add", "to", to.shape(), "from", from.shape());
+  const Index channels = to.shape().c;
+  cpu::for_each_pixel(
+      to,
+      [=](T* out, const T* in) {
+#pragma omp simd
+        for (Index c = 0; c < channels; ++c) store(out[c], in[c], how);
+      },
+      from);
+}
+
+/// Whether x holds neither a NaN nor an infinity.
+template <class T>
+bool all_finite(View<T, Cpu> x) {
+  std::atomic<bool> finite = true;
+  const Index channels = x.shape().c;
+  cpu::for_each_pixel(x, [=, &finite](T* row) {
+    bool row_is_finite = true;
+    for (Index c = 0; c < channels; ++c) row_is_finite = row_is_finite && std::isfinite(row[c]);
+    if (!row_is_finite) finite = false;
+  });
+  return finite;
+}
+
+}  // namespace retrace::inline RETRACE_ISA

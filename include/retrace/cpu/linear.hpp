@@ -1,0 +1,35 @@
+// What a fully connected layer needs beside a 1 x 1 convolution: its bias.
+#pragma once
+
+#include "retrace/cpu/channel_sums.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// x[pixel] += bias, [C], at every pixel.
+template <class T>
+void add_to_pixels(View<T, Cpu> x, ConstView<T, Cpu> bias) {
+  const Index channels = x.shape().c;
+  cpu::for_each_pixel(x, [=](T* row) {
+    for (Index c = 0; c < channels; ++c) row[c] += bias.data()[c];
+  });
+}
+
+/// sums, [C], += Σ over the pixels of x.
+template <class T>
+void add_pixel_sums(View<T, Cpu> sums, ConstView<T, Cpu> x) {
+  const Index channels = x.shape().c;
+  Tensor<double, Cpu> totals(x.device(), per_channel(channels), Use::workspace);
+  cpu::channel_sums<T, 1>(totals.view(), x.shape(), cpu::pass<T>(x.shape(), 1),
+                          [&]<int W>(Index first, Index last, Index channel) {
+                            std::array<cpu::Block<T, W>, 1> sum{};
+                            for (Index p = first; p < last; ++p)
+                              sum[0] += cpu::load<W>(x.pixel(p) + channel);
+                            return sum;
+                          });
+  const View<const double, Cpu> from = totals.view();
+  sums.device().parallel(channels, {}, [=](Index first, Index last, int) {
+    for (Index c = first; c < last; ++c) sums.data()[c] += static_cast<T>(from.data()[c]);
+  });
+}
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,271 @@
+// Batch normalisation and activation on the host, each pass over memory doing all it can.
+#pragma once
+
+#include "retrace/core/channel_norm.hpp"
+#include "retrace/cpu/channel_sums.hpp"
+#include "retrace/math/activation.hpp"
+#include "retrace/math/normalisation.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// Records the statistics of a batch of `count` pixels: mean and 1/σ. With `update`, the running
+/// averages move towards them, the running variance being the unbiased one.
+template <class T>
+void record_statistics(View<T, Cpu> mean, SameView<T, Cpu> inverse_deviation,
+                       SameView<T, Cpu> running_mean, SameView<T, Cpu> running_variance,
+                       View<const double, Cpu> batch_mean, View<const double, Cpu> batch_variance,
+                       double count, double epsilon, double momentum, bool update) {
+  mean.device().parallel(mean.shape().c, {}, [=](Index first, Index last, int) {
+    const auto move = [=](T& running, double measured) {
+      running =
+          static_cast<T>(math::moved_towards(static_cast<double>(running), measured, momentum));
+    };
+    for (Index c = first; c < last; ++c) {
+      const double variance = batch_variance.data()[c];
+      mean.data()[c] = static_cast<T>(batch_mean.data()[c]);
+      inverse_deviation.data()[c] = static_cast<T>(math::inverse_deviation(variance, epsilon));
+      if (!update) continue;
+      move(running_mean.data()[c], batch_mean.data()[c]);
+      move(running_variance.data()[c], variance * count / (count - 1));
+    }
+  });
+}
+
+/// Recalls the running averages as mean and 1/σ.
+template <class T>
+void recall_statistics(View<T, Cpu> mean, SameView<T, Cpu> inverse_deviation,
+                       ConstView<T, Cpu> running_mean, ConstView<T, Cpu> running_variance,
+                       double epsilon) {
+  mean.device().parallel(mean.shape().c, {}, [=](Index first, Index last, int) {
+    for (Index c = first; c < last; ++c) {
+      mean.data()[c] = running_mean.data()[c];
+      inverse_deviation.data()[c] = static_cast<T>(
+          math::inverse_deviation(static_cast<double>(running_variance.data()[c]), epsilon));
+    }
+  });
+}
+
+/// scale = s/σ and shift = β − μ·s/σ with s from γ by `rule`.
+template <class T>
+void fold_normalisation(View<T, Cpu> scale, SameView<T, Cpu> shift, ConstView<T, Cpu> mean,
+                        ConstView<T, Cpu> inverse_deviation, ConstView<T, Cpu> gamma,
+                        ConstView<T, Cpu> beta, math::ScaleRule rule) {
+  scale.device().parallel(scale.shape().c, {}, [=](Index first, Index last, int) {
+    for (Index c = first; c < last; ++c) {
+      scale.data()[c] = rule.scale(gamma.data()[c]) * inverse_deviation.data()[c];
+      shift.data()[c] = beta.data()[c] - mean.data()[c] * scale.data()[c];
+    }
+  });
+}
+
+/// dγ += ds/dγ·Σ g·z and dβ += Σ g, from sums = (Σ g, Σ g·z) of [2, C].
+template <class T>
+void add_normalisation_gradient(View<T, Cpu> dgamma, SameView<T, Cpu> dbeta,
+                                ConstView<T, Cpu> gamma, View<const double, Cpu> sums,
+                                math::ScaleRule rule) {
+  const Index channels = dgamma.shape().c;
+  dgamma.device().parallel(channels, {}, [=](Index first, Index last, int) {
+    for (Index c = first; c < last; ++c) {
+      dbeta.data()[c] += static_cast<T>(sums.data()[c]);
+      dgamma.data()[c] +=
+          rule.derivative(gamma.data()[c]) * static_cast<T>(sums.data()[channels + c]);
+    }
+  });
+}
+
+namespace cpu {
+
+/// The numbers of W channels of a normalisation, in registers.
+template <class T, int W>
+struct NormBlock {
+  Block<T, W> mean, inverse_deviation, scale, shift;
+
+  NormBlock(const ChannelNorm<T, Cpu>& norm, Index channel)
+      : mean(load<W>(norm.mean.data() + channel)),
+        inverse_deviation(load<W>(norm.inverse_deviation.data() + channel)),
+        scale(load<W>(norm.scale.data() + channel)),
+        shift(load<W>(norm.shift.data() + channel)) {}
+
+  Block<T, W> forward(Block<T, W> x) const { return scale * x + shift; }
+  Block<T, W> inverse(Block<T, W> u) const { return (u - shift) / scale; }
+  Block<T, W> standardised(Block<T, W> x) const { return (x - mean) * inverse_deviation; }
+};
+
+template <class B, class T>
+B activated(B u, T slope) {
+  return u > 0 ? u : slope * u;
+}
+template <class B, class T>
+B deactivated(B y, T slope) {
+  return y > 0 ? y : y / slope;
+}
+/// dy·act′, told by the sign of u or y.
+template <class B, class T>
+B gated(B dy, B sign, T slope) {
+  return sign > 0 ? dy : slope * dy;
+}
+
+template <int W, class T>
+void store_block(T* target, Block<T, W> value, Store how) {
+  if (how == Store::add) value = load<W>(target) + value;
+  if (how == Store::subtract) value = load<W>(target) - value;
+  save<W>(target, value);
+}
+
+/// Calls body.operator()<W>(first, last, channel) for blocks of channels of tiles of pixels.
+template <class T, class Body>
+void for_each_tile_block(Cpu& device, Shape shape, Work work, Body body) {
+  device.parallel(shape.pixels(), work, [&](Index begin, Index end, int) {
+    for_each_tile(begin, end, tile_pixels<T>(shape.c), [&](Index first, Index last) {
+      for_each_block<T>(shape.c, [&]<int W>(Index channel) {
+        body.template operator()<W>(first, last, channel);
+      });
+    });
+  });
+}
+
+}  // namespace cpu
+
+/// y = act(scale·x + shift). y may be x.
+template <class T>
+void normalise_activate(View<T, Cpu> y, ConstView<T, Cpu> x, const ChannelNorm<T, Cpu>& norm,
+                        Activation activation) {
+  const T slope = static_cast<T>(activation.slope);
+  cpu::for_each_tile_block<T>(
+      y.device(), y.shape(), cpu::pass<T>(y.shape(), 2),
+      [&]<int W>(Index first, Index last, Index channel) {
+        const cpu::NormBlock<T, W> block(norm, channel);
+        for (Index p = first; p < last; ++p)
+          cpu::save<W>(y.pixel(p) + channel,
+                       cpu::activated(block.forward(cpu::load<W>(x.pixel(p) + channel)), slope));
+      });
+}
+
+/// y becomes x again: x = (act⁻¹(y) − shift)/scale.
+template <class T>
+void invert_normalise_activate(View<T, Cpu> y, const ChannelNorm<T, Cpu>& norm,
+                               Activation activation) {
+  const T slope = static_cast<T>(activation.slope);
+  cpu::for_each_tile_block<T>(
+      y.device(), y.shape(), cpu::pass<T>(y.shape(), 2),
+      [&]<int W>(Index first, Index last, Index channel) {
+        const cpu::NormBlock<T, W> block(norm, channel);
+        for (Index p = first; p < last; ++p)
+          cpu::save<W>(y.pixel(p) + channel,
+                       block.inverse(cpu::deactivated(cpu::load<W>(y.pixel(p) + channel), slope)));
+      });
+}
+
+/// With g = dy·act′(scale·x + shift) and z standardised: sums = (Σ g, Σ g·z) per channel, [2, C].
+template <class T>
+void normalise_activate_sums(View<double, Cpu> sums, View<T, Cpu> x, ConstView<T, Cpu> dy,
+                             const ChannelNorm<std::remove_const_t<T>, Cpu>& norm,
+                             Activation activation) {
+  using U = std::remove_const_t<T>;
+  const U slope = static_cast<U>(activation.slope);
+  cpu::channel_sums<U, 2>(sums, x.shape(), cpu::pass<U>(x.shape(), 2),
+                          [&]<int W>(Index first, Index last, Index channel) {
+                            const cpu::NormBlock<U, W> block(norm, channel);
+                            std::array<cpu::Block<U, W>, 2> sum{};
+                            for (Index p = first; p < last; ++p) {
+                              const auto value = cpu::load<W>(x.pixel(p) + channel);
+                              const auto g = cpu::gated(cpu::load<W>(dy.pixel(p) + channel),
+                                                        block.forward(value), slope);
+                              sum[0] += g;
+                              sum[1] += g * block.standardised(value);
+                            }
+                            return sum;
+                          });
+}
+
+/// dx = scale·(g − mean g − z·mean(g·z)), set or added; dx may be dy. With constant statistics
+/// (`sums` all zero) this is scale·g.
+template <class T>
+void normalise_activate_backward(View<T, Cpu> dx, ConstView<T, Cpu> x, ConstView<T, Cpu> dy,
+                                 View<const double, Cpu> sums, const ChannelNorm<T, Cpu>& norm,
+                                 Activation activation, Store how) {
+  const T slope = static_cast<T>(activation.slope);
+  const Index channels = x.shape().c;
+  const double count = static_cast<double>(x.shape().pixels());
+  cpu::for_each_tile_block<T>(
+      dx.device(), x.shape(), cpu::pass<T>(x.shape(), how == Store::set ? 3 : 4),
+      [&]<int W>(Index first, Index last, Index channel) {
+        const cpu::NormBlock<T, W> block(norm, channel);
+        std::array<T, W> means_g, means_gz;
+        for (int i = 0; i < W; ++i) {
+          means_g[static_cast<std::size_t>(i)] = static_cast<T>(sums.data()[channel + i] / count);
+          means_gz[static_cast<std::size_t>(i)] =
+              static_cast<T>(sums.data()[channels + channel + i] / count);
+        }
+        const auto mean_g = cpu::load<W>(means_g.data()), mean_gz = cpu::load<W>(means_gz.data());
+        for (Index p = first; p < last; ++p) {
+          const auto value = cpu::load<W>(x.pixel(p) + channel);
+          const auto g =
+              cpu::gated(cpu::load<W>(dy.pixel(p) + channel), block.forward(value), slope);
+          cpu::store_block<W>(dx.pixel(p) + channel,
+                              block.scale * (g - mean_g - block.standardised(value) * mean_gz),
+                              how);
+        }
+      });
+}
+
+/// y becomes x and dy becomes g = dy·act′ in one pass that also sums (Σ g, Σ g·z), [2, C].
+template <class T>
+void invert_normalise_activate_sums(View<double, Cpu> sums, View<T, Cpu> y, SameView<T, Cpu> dy,
+                                    const ChannelNorm<T, Cpu>& norm, Activation activation) {
+  const T slope = static_cast<T>(activation.slope);
+  cpu::channel_sums<T, 2>(sums, y.shape(), cpu::pass<T>(y.shape(), 4),
+                          [&]<int W>(Index first, Index last, Index channel) {
+                            const cpu::NormBlock<T, W> block(norm, channel);
+                            std::array<cpu::Block<T, W>, 2> sum{};
+                            for (Index p = first; p < last; ++p) {
+                              const auto value = cpu::load<W>(y.pixel(p) + channel);
+                              const auto x = block.inverse(cpu::deactivated(value, slope));
+                              const auto g =
+                                  cpu::gated(cpu::load<W>(dy.pixel(p) + channel), value, slope);
+                              cpu::save<W>(y.pixel(p) + channel, x);
+                              cpu::save<W>(dy.pixel(p) + channel, g);
+                              sum[0] += g;
+                              sum[1] += g * block.standardised(x);
+                            }
+                            return sum;
+                          });
+}
+
+/// y = act(x), in place.
+template <class T>
+void activate(View<T, Cpu> x, Activation activation) {
+  const T slope = static_cast<T>(activation.slope);
+  const Index channels = x.shape().c;
+  cpu::for_each_pixel(x, [=](T* row) {
+#pragma omp simd
+    for (Index c = 0; c < channels; ++c) row[c] = math::activate(row[c], slope);
+  });
+}
+
+/// y becomes act⁻¹(y).
+template <class T>
+void deactivate(View<T, Cpu> y, Activation activation) {
+  const T slope = static_cast<T>(activation.slope);
+  const Index channels = y.shape().c;
+  cpu::for_each_pixel(y, [=](T* row) {
+#pragma omp simd
+    for (Index c = 0; c < channels; ++c) row[c] = math::deactivate(row[c], slope);
+  });
+}
+
+/// dy becomes dy·act′, told by the sign of u or y.
+template <class T>
+void activate_backward(View<T, Cpu> dy, ConstView<T, Cpu> sign, Activation activation) {
+  const T slope = static_cast<T>(activation.slope);
+  const Index channels = dy.shape().c;
+  cpu::for_each_pixel(
+      dy,
+      [=](T* row, const T* signs) {
+#pragma omp simd
+        for (Index c = 0; c < channels; ++c) row[c] *= math::activation_slope(signs[c], slope);
+      },
+      sign);
+}
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,181 @@
+// Poolings on the host: the permutations of Pc and Pb in place, the maximum and the mean.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "retrace/cpu/channel_sums.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+namespace cpu {
+
+/// Permutes each of `slabs` equal parts of packed memory through a copy of it: move(from, to).
+template <class T, class Move>
+void permute_slabs(View<T, Cpu> x, Index slabs, Move move) {
+  if (slabs == 0) return;
+  const Index length = x.shape().size() / slabs;
+  ThreadRows<T> copies(x.device(), length);
+  x.device().parallel(slabs, pass<T>(x.shape(), 2), [&](Index first, Index last, int thread) {
+    for (Index slab = first; slab < last; ++slab) {
+      T* data = x.data() + slab * length;
+      std::copy_n(data, length, copies.row(thread));
+      move(copies.row(thread), data);
+    }
+  });
+}
+
+}  // namespace cpu
+
+/// Space to depth within slabs of two rows; x is [N,H,W,C], packed.
+template <class T>
+void channel_pool(View<T, Cpu> x) {
+  const Index run = 2 * x.shape().c, row = x.shape().w * x.shape().c;
+  cpu::permute_slabs(x, x.shape().n * x.shape().h / 2, [=](const T* from, T* to) {
+    for (Index at = 0; at < row; at += run, to += 2 * run) {
+      std::copy_n(from + at, run, to);
+      std::copy_n(from + row + at, run, to + run);
+    }
+  });
+}
+
+/// Depth to space; x is [N,H,W,C] as it is to become, packed.
+template <class T>
+void channel_unpool(View<T, Cpu> x) {
+  const Index run = 2 * x.shape().c, row = x.shape().w * x.shape().c;
+  cpu::permute_slabs(x, x.shape().n * x.shape().h / 2, [=](const T* from, T* to) {
+    for (Index at = 0; at < row; at += run, from += 2 * run) {
+      std::copy_n(from, run, to + at);
+      std::copy_n(from + run, run, to + row + at);
+    }
+  });
+}
+
+namespace cpu {
+
+/// Calls pair(whole, parts, channels) for every pixel of an image of H x W and its place among
+/// the four sub-images that follow one another in the same memory.
+template <class Pair>
+void for_each_sub_pixel(Shape image, Pair pair) {
+  const Index quarter = image.h / 2 * (image.w / 2) * image.c;
+  for (Index h = 0; h < image.h; ++h)
+    for (Index w = 0; w < image.w; ++w)
+      pair((h * image.w + w) * image.c,
+           (h % 2 * 2 + w % 2) * quarter + (h / 2 * (image.w / 2) + w / 2) * image.c, image.c);
+}
+
+}  // namespace cpu
+
+/// Space to batch within each image; x is [N,H,W,C], packed.
+template <class T>
+void batch_pool(View<T, Cpu> x) {
+  const Shape shape = x.shape();
+  cpu::permute_slabs(x, shape.n, [=](const T* from, T* to) {
+    cpu::for_each_sub_pixel(shape, [=](Index whole, Index part, Index channels) {
+      std::copy_n(from + whole, channels, to + part);
+    });
+  });
+}
+
+/// Batch to space; x is [N,H,W,C] as it is to become, packed.
+template <class T>
+void batch_unpool(View<T, Cpu> x) {
+  const Shape shape = x.shape();
+  cpu::permute_slabs(x, shape.n, [=](const T* from, T* to) {
+    cpu::for_each_sub_pixel(shape, [=](Index whole, Index part, Index channels) {
+      std::copy_n(from + part, channels, to + whole);
+    });
+  });
+}
+
+namespace cpu {
+
+/// Calls window(pixel of the pooled tensor, the four pixels of the whole one).
+template <class T, class Window>
+void for_each_window(Cpu& device, Shape pooled, Window window) {
+  device.parallel(pooled.pixels(), pass<T>(pooled, 5), [=](Index first, Index last, int) {
+    for (Index pixel = first; pixel < last; ++pixel) {
+      const Index row = pixel / pooled.w, top = (2 * row * pooled.w + pixel % pooled.w) * 2;
+      const Index below = top + 2 * pooled.w;
+      window(pixel, std::array<Index, 4>{top, top + 1, below, below + 1});
+    }
+  });
+}
+
+}  // namespace cpu
+
+/// y = the maximum of each window of 2 x 2, largest = which of its four pixels is the first to
+/// have it.
+template <class T>
+void max_pool(View<T, Cpu> y, View<std::uint8_t, Cpu> largest, ConstView<T, Cpu> x) {
+  const Index channels = y.shape().c;
+  cpu::for_each_window<T>(y.device(), y.shape(), [=](Index pixel, std::array<Index, 4> window) {
+    T* best = y.pixel(pixel);
+    std::uint8_t* which = largest.pixel(pixel);
+    std::copy_n(x.pixel(window[0]), channels, best);
+    std::fill_n(which, channels, std::uint8_t{0});
+    for (std::uint8_t i = 1; i < 4; ++i) {
+      const T* candidate = x.pixel(window[i]);
+#pragma omp simd
+      for (Index c = 0; c < channels; ++c) {
+        // A NaN is passed on, so that it is found where it first appeared.
+        const bool larger = candidate[c] > best[c] || candidate[c] != candidate[c];
+        best[c] = larger ? candidate[c] : best[c];
+        which[c] = larger ? i : which[c];
+      }
+    }
+  });
+}
+
+template <class T>
+void max_pool_backward(View<T, Cpu> dx, ConstView<T, Cpu> dy,
+                       View<const std::uint8_t, Cpu> largest) {
+  const Index channels = dy.shape().c;
+  cpu::for_each_window<T>(dx.device(), dy.shape(), [=](Index pixel, std::array<Index, 4> window) {
+    for (std::uint8_t i = 0; i < 4; ++i) {
+      T* to = dx.pixel(window[i]);
+      const T* from = dy.pixel(pixel);
+      const std::uint8_t* which = largest.pixel(pixel);
+#pragma omp simd
+      for (Index c = 0; c < channels; ++c) to[c] = which[c] == i ? from[c] : T(0);
+    }
+  });
+}
+
+/// y[n,c] = the mean over the pixels of the x.n/y.n images that belong to image n.
+template <class T>
+void global_average(View<T, Cpu> y, ConstView<T, Cpu> x) {
+  const Index images = y.shape().n, channels = y.shape().c;
+  if (images == 0) return;
+  const Index pixels = x.shape().pixels() / images;
+  y.device().parallel(images, cpu::pass<T>(x.shape(), 1), [=](Index first, Index last, int) {
+    std::vector<double> sums(static_cast<std::size_t>(channels));
+    for (Index image = first; image < last; ++image) {
+      std::fill(sums.begin(), sums.end(), 0);
+      for (Index p = 0; p < pixels; ++p) {
+        const T* row = x.pixel(image * pixels + p);
+        for (Index c = 0; c < channels; ++c)
+          sums[static_cast<std::size_t>(c)] += static_cast<double>(row[c]);
+      }
+      for (Index c = 0; c < channels; ++c)
+        y.pixel(image)[c] =
+            static_cast<T>(sums[static_cast<std::size_t>(c)] / static_cast<double>(pixels));
+    }
+  });
+}
+
+template <class T>
+void global_average_backward(View<T, Cpu> dx, ConstView<T, Cpu> dy) {
+  const Index images = dy.shape().n, channels = dy.shape().c;
+  if (images == 0) return;
+  const Index pixels = dx.shape().pixels() / images;
+  const T share = T(1) / static_cast<T>(pixels);
+  dx.device().parallel(dx.shape().pixels(), cpu::pass<T>(dx.shape(), 1),
+                       [=](Index first, Index last, int) {
+                         for (Index p = first; p < last; ++p)
+                           for (Index c = 0; c < channels; ++c)
+                             dx.pixel(p)[c] = share * dy.pixel(p / pixels)[c];
+                       });
+}
+
+}  // namespace retrace::inline RETRACE_ISA

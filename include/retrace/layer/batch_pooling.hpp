@@ -1,0 +1,46 @@
+// Invertible pooling into the batch: space to batch.
+#pragma once
+
+#include "retrace/layer/layer.hpp"
+#include "retrace/layer/pooled_shape.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// Pb: y[4n+2p+q,i,j,c] = x[n,2i+p,2j+q,c] for p, q in {0,1} (Hascoet et al., §3). The four
+/// sub-images of an image stay together; a head averages over all of them.
+///
+/// Shapes    x [N,H,W,C] with H and W even, y [4N,H/2,W/2,C].
+/// Inverse   the same permutation backwards, bit for bit.
+/// Backward  dx is dy permuted as the inverse.
+/// Stores    nothing: elements move within one image.
+template <class T, Device D>
+class BatchPooling {
+ public:
+  using State = Tensor<T, D>;
+  using Gradient = State;
+
+  /// @throws ShapeError if H or W is odd.
+  void forward(State& x, Run) {
+    const Shape pooled = halved("BatchPooling::forward", x.shape());
+    batch_pool(x.view());
+    x.reshape({4 * pooled.n, pooled.h, pooled.w, pooled.c});
+  }
+  void inverse(State& y, Run) { undo("BatchPooling::inverse", y); }
+  void backward(State& y, Gradient& dy) {
+    require_same_shape("BatchPooling::backward", "y", y.shape(), "dy", dy.shape());
+    undo("BatchPooling::backward", y);
+    undo("BatchPooling::backward", dy);
+  }
+
+ private:
+  static void undo(const char* where, State& y) {
+    const Shape s = y.shape();
+    if (s.n % 4 != 0)
+      throw ShapeError(std::string(where) + ": " + to_string(s) +
+                       " has images that are no multiple of 4");
+    y.reshape({s.n / 4, 2 * s.h, 2 * s.w, s.c});
+    batch_unpool(y.view());
+  }
+};
+
+}  // namespace retrace::inline RETRACE_ISA

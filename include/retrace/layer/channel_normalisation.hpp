@@ -1,0 +1,149 @@
+// The statistics, scale and shift of a batch normalisation: what its layers share.
+#pragma once
+
+#include <string>
+
+#include "retrace/core/channel_norm.hpp"
+#include "retrace/core/run.hpp"
+#include "retrace/layer/parameter.hpp"
+#include "retrace/math/normalisation.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+struct NormOptions {
+  double epsilon = 1e-5;  ///< added to the variance
+  double momentum = 0.1;  ///< the share of a new batch in the running averages
+  Activation activation = identity;
+  double scale_floor = 0.1;  ///< ε_i, of an invertible normalisation alone: s = |γ| + ε_i
+};
+
+/// z = (x − μ)/σ and u = s·z + β per channel, with μ and σ² = variance + ε those of the batch or
+/// the running averages (Ioffe & Szegedy 2015, Algorithm 1).
+///
+/// Stores    γ, β and their gradients, running mean and variance, and μ and 1/σ of the last
+///           forward: 2·C values for a replay, whatever N, H and W are.
+template <class T, Device D>
+class ChannelNormalisation {
+ public:
+  /// `rule` says how γ becomes s; γ starts so that s is 1, where the rule allows it.
+  ChannelNormalisation(D& device, Index channels, const NormOptions& options, math::ScaleRule rule)
+      : gamma_(device, per_channel(channels), false),
+        beta_(device, per_channel(channels), false),
+        mean_(device, per_channel(channels), Use::stash),
+        inverse_deviation_(device, per_channel(channels), Use::stash),
+        running_mean_(device, per_channel(channels), Use::parameter),
+        running_variance_(device, per_channel(channels), Use::parameter),
+        options_(options),
+        rule_(rule) {
+    fill(gamma_.value.view(), static_cast<T>(rule.positive ? 1 - rule.floor : 1));
+    fill(running_mean_.view(), T(0));
+    fill(running_variance_.view(), T(1));
+    fill(mean_.view(), T(0));
+    fill(inverse_deviation_.view(), T(1));
+  }
+
+  /// scale and shift, folded from the statistics and the parameters.
+  class Folded {
+   public:
+    Folded(ChannelNormalisation& norm)
+        : norm_(norm),
+          scale_(norm.mean_.device(), norm.mean_.shape(), Use::workspace),
+          shift_(norm.mean_.device(), norm.mean_.shape(), Use::workspace) {
+      fold_normalisation(scale_.view(), shift_.view(), norm.mean_.view(),
+                         norm.inverse_deviation_.view(), norm.gamma_.value.view(),
+                         norm.beta_.value.view(), norm.rule_);
+    }
+    ChannelNorm<T, D> view() const {
+      return {norm_.mean_.view(), norm_.inverse_deviation_.view(), scale_.view(), shift_.view()};
+    }
+    NormActivation<T, D> with_activation() const { return {view(), norm_.options_.activation}; }
+
+   private:
+    const ChannelNormalisation& norm_;
+    Tensor<T, D> scale_, shift_;
+  };
+
+  /// Makes the statistics of `run` those in force: measures x, recalls the running averages, or
+  /// leaves the recorded ones.
+  /// @throws ShapeError for another number of channels, or a training batch of one pixel.
+  /// @throws StateError if `run` wants recorded statistics and no batch was measured last.
+  Folded prepare(const char* where, View<const T, D> x, Run run) {
+    require_channels(where, "x", x.shape(), channels());
+    switch (run.statistics) {
+      case Statistics::batch:
+        measure(where, x, run.update_running);
+        break;
+      case Statistics::recorded:
+        require_batch(where);
+        break;
+      case Statistics::running:
+        recall_statistics(mean_.view(), inverse_deviation_.view(), running_mean_.view(),
+                          running_variance_.view(), options_.epsilon);
+        from_batch_ = false;
+    }
+    return Folded(*this);
+  }
+
+  /// The statistics in force, for backward.
+  /// @throws StateError unless the last forward normalised by its batch.
+  Folded recorded(const char* where) {
+    require_batch(where);
+    return Folded(*this);
+  }
+
+  /// (Σ g, Σ g·z) as the operations fill it.
+  Tensor<double, D> sums(D& device) const {
+    return {device, {1, 1, 2, channels()}, Use::workspace};
+  }
+
+  void add_gradient(const Tensor<double, D>& sums) {
+    add_normalisation_gradient(gamma_.gradient.view(), beta_.gradient.view(), gamma_.value.view(),
+                               sums.view(), rule_);
+    gamma_.complete();
+    beta_.complete();
+  }
+
+  void collect(const std::string& prefix, ParameterList<T, D>& list) {
+    list.add(joined(prefix, "gamma"), gamma_);
+    list.add(joined(prefix, "beta"), beta_);
+    list.add(joined(prefix, "running_mean"), running_mean_);
+    list.add(joined(prefix, "running_variance"), running_variance_);
+  }
+
+  Index channels() const { return mean_.shape().c; }
+  Activation activation() const { return options_.activation; }
+  Parameter<T, D>& gamma() { return gamma_; }
+  Parameter<T, D>& beta() { return beta_; }
+
+ private:
+  void measure(const char* where, View<const T, D> x, bool update_running) {
+    const Index pixels = x.shape().pixels();
+    if (pixels == 1)
+      throw ShapeError(std::string(where) + ": a training batch of one pixel (" +
+                       to_string(x.shape()) + ") has no variance; use a larger batch");
+    from_batch_ = true;
+    if (pixels == 0) return;
+    Tensor<double, D> mean(x.device(), mean_.shape(), Use::workspace);
+    Tensor<double, D> variance(x.device(), mean_.shape(), Use::workspace);
+    channel_moments(x, mean.view(), variance.view());
+    record_statistics(mean_.view(), inverse_deviation_.view(), running_mean_.view(),
+                      running_variance_.view(), View<const double, D>(mean.view()),
+                      View<const double, D>(variance.view()), static_cast<double>(pixels),
+                      options_.epsilon, options_.momentum, update_running);
+  }
+
+  void require_batch(const char* where) const {
+    if (!from_batch_)
+      throw StateError(std::string(where) +
+                       ": the last forward pass did not normalise by its "
+                       "batch; run forward with `training` first");
+  }
+
+  Parameter<T, D> gamma_, beta_;
+  Tensor<T, D> mean_, inverse_deviation_, running_mean_, running_variance_;
+  NormOptions options_;
+  math::ScaleRule rule_;
+  bool from_batch_ = false;
+};
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,68 @@
+// The weights of a convolution and its three passes on views: what convolution layers share.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "retrace/core/channel_norm.hpp"
+#include "retrace/core/store.hpp"
+#include "retrace/layer/parameter.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+struct ConvOptions {
+  Index kernel = 3;  ///< odd: the window is kernel x kernel, zero-padded to keep the extents
+  Index stride = 1;
+};
+
+/// The weights of a convolution and its three passes on views.
+template <class T, Device D>
+class ConvWeight {
+ public:
+  /// @throws std::invalid_argument for an even kernel or a stride other than 1 or 2.
+  ConvWeight(D& device, Index in, Index out, Random& random, ConvOptions options)
+      : weight_(device, checked(options, in, out), true), options_(options) {
+    he_normal(weight_.value, options.kernel * options.kernel * in, random);
+  }
+
+  Index in() const { return weight_.value.shape().w; }
+  Index out() const { return weight_.value.shape().c; }
+  Shape output_shape(Shape x) const {
+    const auto extent = [&](Index size) { return (size + options_.stride - 1) / options_.stride; };
+    return {x.n, extent(x.h), extent(x.w), out()};
+  }
+
+  void apply(View<T, D> y, View<const T, D> x, Store how,
+             const NormActivation<T, D>* prologue = nullptr) const {
+    conv2d(y, x, weight_.value.view(), options_.stride, prologue, how);
+  }
+  void add_weight_gradient(View<const T, D> x, View<const T, D> dy,
+                           const NormActivation<T, D>* prologue = nullptr) {
+    conv2d_weight_gradient(weight_.gradient.view(), x, dy, options_.stride, prologue);
+    weight_.complete();
+  }
+  void input_gradient(View<T, D> dx, View<const T, D> dy, Store how) const {
+    conv2d_input_gradient(dx, dy, weight_.value.view(), options_.stride, how);
+  }
+
+  Parameter<T, D>& parameter() { return weight_; }
+
+ private:
+  static Shape checked(ConvOptions options, Index in, Index out) {
+    if (options.kernel < 1 || options.kernel % 2 == 0)
+      throw std::invalid_argument("Conv2d: kernel must be odd, got " +
+                                  std::to_string(options.kernel));
+    if (options.stride != 1 && options.stride != 2)
+      throw std::invalid_argument("Conv2d: stride must be 1 or 2, got " +
+                                  std::to_string(options.stride));
+    if (in < 1 || out < 1)
+      throw std::invalid_argument("Conv2d: needs channels, got " + std::to_string(in) + " in and " +
+                                  std::to_string(out) + " out");
+    return {options.kernel, options.kernel, in, out};
+  }
+
+  Parameter<T, D> weight_;
+  ConvOptions options_;
+};
+
+}  // namespace retrace::inline RETRACE_ISA

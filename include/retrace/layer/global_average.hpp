@@ -1,0 +1,57 @@
+// The mean over the pixels of an image.
+#pragma once
+
+#include <string>
+
+#include "retrace/layer/kept.hpp"
+#include "retrace/layer/layer.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// y[n,c] = mean of x over the pixels of image n and, behind batch poolings, over all the
+/// `sub_images` that they cut it into.
+///
+/// Shapes    x [N·sub_images,H,W,C], y [N,1,1,C].
+/// Inverse   none.
+/// Backward  dx = dy/(sub_images·H·W), the same for all pixels of an image.
+/// Stores    x, until backward.
+template <class T, Device D>
+class GlobalAverage {
+ public:
+  using State = Tensor<T, D>;
+  using Gradient = State;
+
+  explicit GlobalAverage(Index sub_images = 1) : sub_images_(sub_images) {}
+
+  /// @throws ShapeError unless the images are a multiple of sub_images.
+  void forward(State& x, Run run) {
+    if (x.shape().n % sub_images_ != 0)
+      throw ShapeError("GlobalAverage::forward: x is " + to_string(x.shape()) +
+                       " but its images have to be a multiple of " + std::to_string(sub_images_));
+    State y(x.device(), averaged(x.shape()));
+    global_average(y.view(), x.view());
+    kept_.take_over(std::move(x), run);
+    x = std::move(y);
+  }
+
+  void backward(State& y, Gradient& dy) {
+    constexpr const char* where = "GlobalAverage::backward";
+    const Shape shape = kept_.peek(where).shape();
+    require_same_shape(where, "y", averaged(shape), "dy", dy.shape());
+    y = kept_.give_back(where);
+    Gradient dx(dy.device(), shape, Use::gradient);
+    global_average_backward(dx.view(), dy.view());
+    dy = std::move(dx);
+  }
+
+  void abandon() { kept_.abandon(); }
+  static constexpr bool reads_output() { return false; }
+
+ private:
+  Shape averaged(Shape x) const { return {x.n / sub_images_, 1, 1, x.c}; }
+
+  Index sub_images_;
+  Kept<State> kept_;
+};
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,73 @@
+// Batch normalisation, with the activation that follows it, inverted from its output.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+
+#include "retrace/layer/channel_normalisation.hpp"
+#include "retrace/layer/layer.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// y = act(s·z + β) with z = (x − μ)/σ and s = |γ| + ε_i, per channel. Hascoet et al., eq. 27,
+/// write |γ + ε_i|, which can vanish; |γ| + ε_i is that of Rota Bulò et al. 2018 and cannot.
+///
+/// Shapes    x, y, dy, dx [N,H,W,C]; γ, β [C]. A training batch needs N·H·W > 1.
+/// Inverse   z = (act⁻¹(y) − β)/s, x = σ·z + μ. An error in y comes back σ/s times as large.
+/// Backward  g = dy·act′;  dβ += Σ g,  dγ += sign(γ)·Σ g·z,  dx = s/σ·(g − mean g − z·mean(g·z)),
+///           all from y: x is recovered in the pass that sums (Rota Bulò et al. 2018, §3).
+/// Stores    nothing but μ and 1/σ.
+template <class T, Device D>
+class InvertibleBatchNorm {
+ public:
+  using State = Tensor<T, D>;
+  using Gradient = State;
+
+  /// @throws std::invalid_argument unless ε_i and the activation's slope are positive.
+  InvertibleBatchNorm(D& device, Index channels, const NormOptions& options = {})
+      : norm_(device, channels, checked(options), {true, options.scale_floor}) {}
+
+  void forward(State& x, Run run) {
+    const auto folded = norm_.prepare("InvertibleBatchNorm::forward", x.view(), run);
+    normalise_activate(x.view(), x.view(), folded.view(), norm_.activation());
+  }
+
+  void inverse(State& y, Run run) {
+    const auto folded = norm_.prepare("InvertibleBatchNorm::inverse", y.view(), replay(run));
+    invert_normalise_activate(y.view(), folded.view(), norm_.activation());
+  }
+
+  void backward(State& y, Gradient& dy) {
+    constexpr const char* where = "InvertibleBatchNorm::backward";
+    require_same_shape(where, "y", y.shape(), "dy", dy.shape());
+    const auto folded = norm_.recorded(where);
+    auto sums = norm_.sums(y.device());
+    invert_normalise_activate_sums(sums.view(), y.view(), dy.view(), folded.view(),
+                                   norm_.activation());
+    normalise_activate_backward(dy.view(), y.view(), dy.view(), sums.view(), folded.view(),
+                                identity, Store::set);
+    norm_.add_gradient(sums);
+  }
+
+  void collect(const std::string& prefix, ParameterList<T, D>& list) {
+    norm_.collect(prefix, list);
+  }
+
+  Parameter<T, D>& gamma() { return norm_.gamma(); }
+  Parameter<T, D>& beta() { return norm_.beta(); }
+
+ private:
+  static const NormOptions& checked(const NormOptions& options) {
+    if (!(options.scale_floor > 0))
+      throw std::invalid_argument("InvertibleBatchNorm: scale_floor must be positive, got " +
+                                  std::to_string(options.scale_floor));
+    if (!options.activation.invertible())
+      throw std::invalid_argument("InvertibleBatchNorm: an activation of slope " +
+                                  std::to_string(options.activation.slope) + " has no inverse");
+    return options;
+  }
+
+  ChannelNormalisation<T, D> norm_;
+};
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,97 @@
+// Batch normalisation, activation and convolution as one layer that keeps one tensor.
+#pragma once
+
+#include <string>
+
+#include "retrace/layer/channel_normalisation.hpp"
+#include "retrace/layer/conv_weight.hpp"
+#include "retrace/layer/kept.hpp"
+#include "retrace/layer/layer.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// y = act(γ·z + β) ∗ w with z = (x − μ)/σ: the pre-activation unit of He et al. 2016.
+///
+/// Shapes    x [N,H,W,C], w [k,k,C,K], y [N,⌈H/s⌉,⌈W/s⌉,K] for a stride of s; γ, β [C].
+/// Inverse   none.
+/// Backward  with a = act(γ·z + β), recomputed as it is read:  dw += aᵀ ∗ dy,
+///           da = dy ∗ wᵀ,  then as BatchNorm with dy = da.
+/// Stores    x, until backward. As a stage of a branch nothing: its caller has x.
+template <class T, Device D>
+class NormActConv {
+ public:
+  using State = Tensor<T, D>;
+  using Gradient = State;
+
+  /// The activation is that of `norm`, ReLU if it names none.
+  NormActConv(D& device, Index in, Index out, Random& random, ConvOptions options = {},
+              const NormOptions& norm = {.activation = relu})
+      : norm_(device, in, norm, {false, 0}), weight_(device, in, out, random, options) {}
+
+  void forward(State& x, Run run) {
+    State y(x.device(), weight_.output_shape(x.shape()));
+    apply(y.view(), x.view(), run, Store::set);
+    kept_.take_over(std::move(x), run);
+    x = std::move(y);
+  }
+
+  void backward(State& y, Gradient& dy) {
+    constexpr const char* where = "NormActConv::backward";
+    const Shape x_shape = kept_.peek(where).shape();
+    require_same_shape(where, "y", weight_.output_shape(x_shape), "dy", dy.shape());
+    y = kept_.give_back(where);
+    Gradient dx(dy.device(), x_shape, Use::gradient);
+    gradient(y.view(), dy.view(), dx.view(), Store::set);
+    dy = std::move(dx);
+  }
+
+  // As a stage of a branch, out of place:
+
+  Shape output_shape(Shape x) const { return weight_.output_shape(x); }
+
+  void apply(View<T, D> y, View<const T, D> x, Run run, Store how) {
+    const auto folded = norm_.prepare("NormActConv::forward", x, run);
+    const auto prologue = folded.with_activation();
+    weight_.apply(y, x, how, &prologue);
+  }
+
+  void gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) {
+    const auto folded = norm_.recorded("NormActConv::backward");
+    const auto prologue = folded.with_activation();
+    weight_.add_weight_gradient(x, dy, &prologue);
+    if (how == Store::set) {
+      weight_.input_gradient(dx, dy, Store::set);
+      normalisation_gradient(x, dx, dx, folded.view(), how);
+    } else {
+      Gradient da(dx.device(), x.shape(), Use::gradient);
+      weight_.input_gradient(da.view(), dy, Store::set);
+      normalisation_gradient(x, da.view(), dx, folded.view(), how);
+    }
+  }
+
+  void abandon() { kept_.abandon(); }
+  void collect(const std::string& prefix, ParameterList<T, D>& list) {
+    norm_.collect(joined(prefix, "norm"), list);
+    list.add(joined(prefix, "weight"), weight_.parameter());
+  }
+  static constexpr bool reads_output() { return false; }
+
+  Parameter<T, D>& weight() { return weight_.parameter(); }
+  Parameter<T, D>& gamma() { return norm_.gamma(); }
+  Parameter<T, D>& beta() { return norm_.beta(); }
+
+ private:
+  void normalisation_gradient(View<const T, D> x, View<const T, D> da, View<T, D> dx,
+                              const ChannelNorm<T, D>& norm, Store how) {
+    auto sums = norm_.sums(dx.device());
+    normalise_activate_sums(sums.view(), x, da, norm, norm_.activation());
+    normalise_activate_backward(dx, x, da, sums.view(), norm, norm_.activation(), how);
+    norm_.add_gradient(sums);
+  }
+
+  ChannelNormalisation<T, D> norm_;
+  ConvWeight<T, D> weight_;
+  Kept<State> kept_;
+};
+
+}  // namespace retrace::inline RETRACE_ISA

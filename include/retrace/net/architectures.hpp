@@ -1,0 +1,234 @@
+// The networks of Hascoet et al., "Reversible designs for extreme memory cost reduction of CNN
+// training", Table 1.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "retrace/net/blocks.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+enum class Architecture { resnet, revnet, irevnet, layerwise, hybrid, resnet_inplace_abn };
+
+inline constexpr std::array<Architecture, 6> all_architectures{
+    Architecture::resnet,    Architecture::revnet, Architecture::irevnet,
+    Architecture::layerwise, Architecture::hybrid, Architecture::resnet_inplace_abn};
+
+/// "revnet", as on a command line.
+constexpr std::string_view name(Architecture architecture) {
+  constexpr std::array<std::string_view, 6> names{"resnet",    "revnet", "irevnet",
+                                                  "layerwise", "hybrid", "resnet-inplace-abn"};
+  return names[static_cast<std::size_t>(architecture)];
+}
+
+struct NetOptions {
+  std::vector<Index> channels;  ///< of the state, level by level
+  std::vector<Index> blocks;    ///< of each level
+  Index image_channels = 3, classes = 10;
+  double slope = 0;          ///< of the rectifiers: ReLU, or leaky where they are inverted
+  double scale_floor = 0.1;  ///< ε_i of invertible normalisations
+  std::uint64_t seed = 0;    ///< of the first weights
+};
+
+/// The options that give the parameter counts of the paper's Table 1: 3.14, 3.06, 42.8, 7.40 and
+/// 3.71 million, and 3.14 for the ResNet with in-place activated normalisation.
+inline NetOptions paper_options(Architecture architecture) {
+  switch (architecture) {
+    case Architecture::resnet:
+      return {{32, 64, 128, 256}, {2, 2, 2, 2}};
+    case Architecture::revnet:
+      return {{40, 80, 160, 320}, {2, 2, 2, 2}};
+    case Architecture::irevnet:
+      return {{32, 128, 512, 2048}, {2, 2, 2, 1}};
+    case Architecture::layerwise:
+      return {.channels = {32, 128, 512, 512}, .blocks = {4, 4, 4, 2}, .slope = 0.5};
+    case Architecture::hybrid:
+      return {.channels = {32, 128, 512, 512}, .blocks = {2, 2, 2, 1}, .slope = 0.1};
+    case Architecture::resnet_inplace_abn:
+      return {.channels = {32, 64, 128, 256}, .blocks = {2, 2, 2, 2}, .slope = 0.01};
+  }
+  throw std::invalid_argument("paper_options: unknown architecture");
+}
+
+namespace detail {
+
+/// What every network here has in common: a stem, levels of blocks with a door between them,
+/// a head.
+template <class P, Device D>
+class NetBuilder {
+ public:
+  NetBuilder(D& device, const NetOptions& options) : blocks_(device, options), options_(options) {
+    if (options.channels.empty() || options.channels.size() != options.blocks.size())
+      throw std::invalid_argument("a network needs as many channel counts as block counts, got " +
+                                  std::to_string(options.channels.size()) + " and " +
+                                  std::to_string(options.blocks.size()));
+    net_.add("stem", blocks_.conv(options.image_channels, options.channels[0]));
+  }
+
+  Index levels() const { return static_cast<Index>(options_.channels.size()); }
+  Index channels(Index level) const { return options_.channels[static_cast<std::size_t>(level)]; }
+
+  /// block(level, index) for every block, door(level) before the first of every further level.
+  template <class Door, class MakeBlock>
+  NetBuilder& add_levels(Door door, MakeBlock block) {
+    for (Index level = 0; level < levels(); ++level) {
+      if (level > 0) door(level);
+      for (Index i = 0; i < options_.blocks[static_cast<std::size_t>(level)]; ++i)
+        block(level, i, label(level) + ".block" + std::to_string(i));
+    }
+    return *this;
+  }
+
+  /// Channels are multiplied by 4 where the next level has as many more, and the batch is
+  /// where it has the same.
+  void add_invertible_pooling(Index level) {
+    const Index from = channels(level - 1), to = channels(level);
+    if (to == 4 * from) {
+      net_.add(label(level) + ".pool", ChannelPooling<typename P::State, D>());
+    } else if (to == from) {
+      net_.add(label(level) + ".pool", BatchPooling<typename P::State, D>());
+      sub_images_ *= 4;
+    } else {
+      throw std::invalid_argument(
+          "an invertible pooling keeps the number of channels or multiplies it by 4, but level " +
+          std::to_string(level) + " has " + std::to_string(from) + " and level " +
+          std::to_string(level + 1) + " " + std::to_string(to));
+    }
+  }
+  void add_max_pooling(Index level) {
+    net_.add(label(level) + ".pool", MaxPooling<typename P::State, D>());
+  }
+
+  Chain<P, D> finish(bool normalised) {
+    if (!normalised) net_.add("head.norm", blocks_.norm(channels(levels() - 1)));
+    net_.add("head.average", GlobalAverage<typename P::State, D>(sub_images_));
+    net_.add("head.linear", blocks_.linear(channels(levels() - 1), options_.classes));
+    return std::move(net_);
+  }
+
+  static std::string label(Index level) { return "level" + std::to_string(level + 1); }
+
+  Blocks<P, D>& blocks() { return blocks_; }
+  Chain<P, D>& net() { return net_; }
+
+ private:
+  Blocks<P, D> blocks_;
+  const NetOptions& options_;
+  Chain<P, D> net_;
+  Index sub_images_ = 1;
+};
+
+/// Max pooling, then one block that changes the channels: a door that cannot be inverted.
+template <class P, Device D, class MakeBranch>
+Chain<P, D> residual_net(D& device, const NetOptions& options, MakeBranch branch) {
+  NetBuilder<P, D> builder(device, options);
+  builder.add_levels([&](Index level) { builder.add_max_pooling(level); },
+                     [&](Index level, Index i, const std::string& name) {
+                       const Index out = builder.channels(level);
+                       const Index in = i == 0 && level > 0 ? builder.channels(level - 1) : out;
+                       builder.net().add(name, builder.blocks().residual(in, out, branch));
+                     });
+  return builder.finish(false);
+}
+
+}  // namespace detail
+
+/// Residual blocks of two normalised 3x3 convolutions, max pooling between the levels.
+template <class P, Device D>
+Chain<P, D> resnet(D& device, const NetOptions& options = paper_options(Architecture::resnet)) {
+  return detail::residual_net<P>(device, options, &Blocks<P, D>::pre_activation_chain);
+}
+
+/// The ResNet whose normalisations and activations are inverted from their output instead of
+/// stored (Rota Bulò et al. 2018).
+template <class P, Device D>
+Chain<P, D> resnet_inplace_abn(
+    D& device, const NetOptions& options = paper_options(Architecture::resnet_inplace_abn)) {
+  return detail::residual_net<P>(device, options, &Blocks<P, D>::inplace_chain);
+}
+
+/// Reversible blocks on halves of the channels; a max pooling and a 3x3 convolution between the
+/// levels (Gomez et al. 2017).
+template <class P, Device D>
+Chain<P, D> revnet(D& device, const NetOptions& options = paper_options(Architecture::revnet)) {
+  detail::NetBuilder<P, D> builder(device, options);
+  builder.add_levels(
+      [&](Index level) {
+        builder.add_max_pooling(level);
+        builder.net().add(
+            builder.label(level) + ".transition",
+            builder.blocks().norm_act_conv(builder.channels(level - 1), builder.channels(level)));
+      },
+      [&](Index level, Index, const std::string& name) {
+        builder.net().add(name, builder.blocks().coupling(builder.channels(level)));
+      });
+  return builder.finish(false);
+}
+
+/// Reversible blocks with invertible poolings between them, so that nothing between stem and head
+/// is stored (after Jacobsen et al. 2018).
+template <class P, Device D>
+Chain<P, D> irevnet(D& device, const NetOptions& options = paper_options(Architecture::irevnet)) {
+  detail::NetBuilder<P, D> builder(device, options);
+  builder.add_levels([&](Index level) { builder.add_invertible_pooling(level); },
+                     [&](Index level, Index, const std::string& name) {
+                       builder.net().add(name, builder.blocks().coupling(builder.channels(level)));
+                     });
+  return builder.finish(false);
+}
+
+/// Invertible convolutions, normalisations and activations one after another.
+template <class P, Device D>
+Chain<P, D> layerwise(D& device,
+                      const NetOptions& options = paper_options(Architecture::layerwise)) {
+  detail::NetBuilder<P, D> builder(device, options);
+  builder.add_levels([&](Index level) { builder.add_invertible_pooling(level); },
+                     [&](Index level, Index, const std::string& name) {
+                       const Index channels = builder.channels(level);
+                       builder.net()
+                           .add(name + ".conv", builder.blocks().invertible_conv(channels))
+                           .add(name + ".norm", builder.blocks().invertible_norm(channels));
+                     });
+  return builder.finish(true);
+}
+
+/// Reversible blocks whose branches are invertible layer by layer (Hascoet et al., §3.4).
+template <class P, Device D>
+Chain<P, D> hybrid(D& device, const NetOptions& options = paper_options(Architecture::hybrid)) {
+  detail::NetBuilder<P, D> builder(device, options);
+  builder.add_levels([&](Index level) { builder.add_invertible_pooling(level); },
+                     [&](Index level, Index, const std::string& name) {
+                       builder.net().add(
+                           name, builder.blocks().inverted_coupling(builder.channels(level)));
+                     });
+  Chain<P, D> net = builder.finish(false);
+  net.set_mode(Mode::inverted);
+  return net;
+}
+
+/// The network of that name.
+template <class P, Device D>
+Chain<P, D> build(D& device, Architecture architecture, const NetOptions& options) {
+  switch (architecture) {
+    case Architecture::resnet:
+      return resnet<P>(device, options);
+    case Architecture::revnet:
+      return revnet<P>(device, options);
+    case Architecture::irevnet:
+      return irevnet<P>(device, options);
+    case Architecture::layerwise:
+      return layerwise<P>(device, options);
+    case Architecture::hybrid:
+      return hybrid<P>(device, options);
+    case Architecture::resnet_inplace_abn:
+      return resnet_inplace_abn<P>(device, options);
+  }
+  throw std::invalid_argument("build: unknown architecture");
+}
+
+}  // namespace retrace::inline RETRACE_ISA

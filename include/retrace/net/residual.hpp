@@ -1,0 +1,68 @@
+// The ordinary residual block.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "retrace/layer/conv2d.hpp"
+#include "retrace/net/chain.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// y = S(x) + H(x), with S the identity or a convolution (He et al. 2016, eq. 1).
+///
+/// Shapes    x [N,H,W,C]; y has the shape that H gives, which S has to give too.
+/// Inverse   none.
+/// Backward  dx = (∂S/∂x)ᵀ dy + (∂H/∂x)ᵀ dy.
+/// Stores    what the layers of H keep. x comes back through H.
+template <class P, Device D>
+class Residual {
+ public:
+  using T = typename P::State;
+  using State = typename Chain<P, D>::State;
+  using Gradient = typename Chain<P, D>::Gradient;
+
+  explicit Residual(Chain<P, D> branch, std::optional<Conv2d<T, D>> shortcut = {})
+      : branch_(std::move(branch)), shortcut_(std::move(shortcut)) {}
+
+  void forward(State& x, Run run) {
+    State sum = shortcut_ ? State(x.device(), shortcut_->output_shape(x.shape())) : clone(x);
+    if (shortcut_) shortcut_->apply(sum.view(), x.view(), run, Store::set);
+    run.restore = run.restore || shortcut_;
+    branch_.forward(x, run);
+    add(sum.view(), x.view());
+    if (!branch_.reads_output()) x = State(sum.device(), Shape{0, 0, 0, 0});
+    value_.take_over(std::move(x), run);
+    x = std::move(sum);
+  }
+
+  void backward(State& y, Gradient& dy) {
+    y = value_.give_back("Residual::backward");
+    Gradient dx = clone(dy, Use::gradient);
+    branch_.backward(y, dx);
+    if (shortcut_)
+      shortcut_->gradient(y.view(), dy.view(), dx.view(), Store::add);
+    else
+      add(dx.view(), dy.view());
+    dy = std::move(dx);
+  }
+
+  void set_mode(Mode mode) { branch_.set_mode(mode); }
+  static constexpr bool reads_output() { return false; }
+  void abandon() {
+    value_.abandon();
+    branch_.abandon();
+  }
+  void collect(const std::string& prefix, typename Chain<P, D>::Parameters& list) {
+    branch_.collect(prefix, list);
+    if (shortcut_) shortcut_->collect(joined(prefix, "shortcut"), list);
+  }
+
+ private:
+  Chain<P, D> branch_;
+  std::optional<Conv2d<T, D>> shortcut_;
+  Kept<State> value_;
+};
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,45 @@
+// The loss of a classifier.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "retrace/core/error.hpp"
+#include "retrace/core/tensor.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// What one batch says about a classifier.
+struct BatchLoss {
+  double loss = 0;    ///< mean over the images; 0 of none
+  Index correct = 0;  ///< images whose label has the largest logit
+  Index images = 0;
+};
+
+/// L = mean over images of −log softmax(x)[label].
+///
+/// Shapes    x, dx [N,1,1,K]; N labels less than K.
+/// Returns   L; dx = (softmax(x) − onehot(label))/N.
+/// @throws ShapeError unless x is [N,1,1,K] with N labels and dx has its shape.
+/// @throws DataError "SoftmaxCrossEntropy: label 12 of image 3 is not one of 10 classes".
+struct SoftmaxCrossEntropy {
+  template <class T, Device D>
+  BatchLoss operator()(const Tensor<T, D>& x, std::span<const std::uint8_t> labels,
+                       Tensor<T, D>& dx) const {
+    const Shape shape = x.shape();
+    require_same_shape("SoftmaxCrossEntropy", "x", shape, "one row of logits a label",
+                       {static_cast<Index>(labels.size()), 1, 1, shape.c});
+    require_same_shape("SoftmaxCrossEntropy", "x", shape, "dx", dx.shape());
+    for (std::size_t i = 0; i < labels.size(); ++i)
+      if (labels[i] >= shape.c)
+        throw DataError("SoftmaxCrossEntropy: label " + std::to_string(labels[i]) + " of image " +
+                        std::to_string(i) + " is not one of " + std::to_string(shape.c) +
+                        " classes");
+    const auto sum = softmax_cross_entropy(dx.view(), x.view(), labels);
+    const double images = static_cast<double>(labels.size());
+    return {labels.empty() ? 0 : sum.loss / images, sum.correct, shape.n};
+  }
+};
+
+}  // namespace retrace::inline RETRACE_ISA

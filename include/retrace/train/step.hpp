@@ -1,0 +1,66 @@
+// One step of training, one pass of inference, and what a step will need.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "retrace/net/chain.hpp"
+#include "retrace/train/loss.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// Forward, loss and backward: adds to every parameter's gradient. `x` is the batch and holds it
+/// again afterwards; `dx`, made here, is dropped.
+template <class P, Device D>
+BatchLoss accumulate_gradients(Chain<P, D>& net, typename Chain<P, D>::State& x,
+                               std::span<const std::uint8_t> labels) {
+  net.forward(x, training);
+  typename Chain<P, D>::Gradient dx(x.device(), x.shape(), Use::gradient);
+  const BatchLoss loss = SoftmaxCrossEntropy{}(x, labels, dx);
+  net.backward(x, dx);
+  return loss;
+}
+
+/// The loss under the running averages. `x` becomes the logits.
+template <class P, Device D>
+BatchLoss evaluate(Chain<P, D>& net, typename Chain<P, D>::State& x,
+                   std::span<const std::uint8_t> labels) {
+  net.forward(x, inference);
+  typename Chain<P, D>::Gradient unused(x.device(), x.shape(), Use::gradient);
+  return SoftmaxCrossEntropy{}(x, labels, unused);
+}
+
+/// What a training step holds at its peak, and where that is.
+struct PeakMemory {
+  Bytes bytes;        ///< by use, with everything the device holds already
+  std::string place;  ///< the layer at work, "level1.block0"
+};
+
+/// Predicts the peak of accumulate_gradients on a batch of that shape by running it dry, on the
+/// net's own layers in their own modes: nothing is allocated, computed or changed.
+template <class P, Device D>
+PeakMemory peak_memory(Chain<P, D>& net, D& device, Shape batch) {
+  typename D::Rehearsal rehearsal(device);
+  typename Chain<P, D>::State x(device, batch);
+  const std::vector<std::uint8_t> labels(static_cast<std::size_t>(batch.n), 0);
+  accumulate_gradients(net, x, labels);
+  return {device.memory().peak(), device.memory().peak_place()};
+}
+
+/// The name of the first layer whose output on this batch holds a NaN or an infinity; empty if
+/// none does. Runs forward by the batch's statistics, without counting it.
+template <class P, Device D>
+std::string first_nonfinite_layer(Chain<P, D>& net, typename Chain<P, D>::State& x) {
+  std::string found;
+  net.observe([&](const typename Chain<P, D>::Visit& visit) {
+    if (found.empty() && !all_finite(visit.x.view())) found = visit.layer;
+  });
+  net.forward(x, {Statistics::batch, false, false});
+  net.observe({});
+  return found;
+}
+
+}  // namespace retrace::inline RETRACE_ISA
