@@ -100,7 +100,7 @@ struct Convolution {
     const Index in_rows = (rows - 1) * stride + kernel, padding = kernel / 2;
     ConvImage<T> from = image;
     from.data += bands.image(band) * image_step;
-    pack_image<CB>(input, from, top * stride - padding, in_rows, columns, padding);
+    ImagePacker<CB, T>(from, top * stride - padding, in_rows, columns, padding).pack(input);
     const PackedSteps steps{in_rows * columns * CB, columns * CB};
     const Index blocks = round_up(weights.inputs, CB) / CB;
     T* out = y.pixel((bands.image(band) * y.shape().h + top) * y.shape().w);

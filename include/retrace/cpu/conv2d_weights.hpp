@@ -109,8 +109,9 @@ struct WeightGradient {
         for (Index i = 0; i < images; ++i) {
           ConvImage<T> from_image = image;
           from_image.data += (first_image + i) * image.height * image.width * image.pitch;
-          pack_image<CB>(input + i * l.band_size(), from_image, top * stride - l.kernel / 2,
-                         in_rows, l.columns, l.kernel / 2);
+          ImagePacker<CB, T>(from_image, top * stride - l.kernel / 2, in_rows, l.columns,
+                             l.kernel / 2)
+              .pack(input + i * l.band_size());
           pack_gradient(gradient + i * rows * out.w * count,
                         ((first_image + i) * out.h + top) * out.w, rows * out.w, first, count);
         }

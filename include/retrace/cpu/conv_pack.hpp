@@ -28,55 +28,75 @@ struct ConvImage {
 /// as out[channel/CB][row][column][CB], with zeros wherever the image has no pixel or channel.
 /// first_row may be negative.
 template <int CB, class T>
-void pack_image(T* out, const ConvImage<T>& image, Index first_row, Index rows, Index columns,
-                Index padding) {
-  const Index plane = rows * columns * CB;
-  for (Index channel = 0; channel < image.channels; channel += CB) {
-    T* to = out + channel / CB * plane;
-    const Index count = std::min<Index>(CB, image.channels - channel);
-    const auto convert = [&](auto pixel_to_block) {
-      for (Index r = 0; r < rows; ++r) {
-        const Index row = first_row + r;
-        const bool row_exists =
-            row >= 0 && row % image.dilation == 0 && row / image.dilation < image.height;
-        for (Index c = 0; c < columns; ++c, to += CB) {
-          const Index column = c - padding;
-          if (row_exists && column >= 0 && column % image.dilation == 0 &&
-              column / image.dilation < image.width)
-            pixel_to_block(image.data +
-                           (row / image.dilation * image.width + column / image.dilation) *
-                               image.pitch +
-                           channel);
-          else
-            save<CB>(to, Block<T, CB>{});
-        }
-      }
-    };
-    if (count < CB) {
-      convert([&](const T* from) {
-        for (Index i = 0; i < CB; ++i) {
-          T value = i < count ? from[i] : T(0);
-          if (i < count && image.prologue) {
-            const ChannelNorm<T, Cpu>& norm = image.prologue->norm;
-            value =
-                activated(norm.scale.data()[channel + i] * value + norm.shift.data()[channel + i],
-                          static_cast<T>(image.prologue->activation.slope));
-          }
-          to[i] = value;
-        }
-      });
-    } else if (image.prologue) {
-      const auto scale = load<CB>(image.prologue->norm.scale.data() + channel);
-      const auto shift = load<CB>(image.prologue->norm.shift.data() + channel);
-      const T slope = static_cast<T>(image.prologue->activation.slope);
-      convert([&](const T* from) {
-        save<CB>(to, activated(Block<T, CB>(scale * load<CB>(from) + shift), slope));
-      });
-    } else {
-      convert([&](const T* from) { save<CB>(to, load<CB>(from)); });
+class ImagePacker {
+ public:
+  ImagePacker(const ConvImage<T>& image, Index first_row, Index rows, Index columns, Index padding)
+      : image_(image),
+        first_row_(first_row),
+        rows_(rows),
+        columns_(columns),
+        padding_(padding),
+        pixels_(std::min(image.width, (columns - padding + image.dilation - 1) / image.dilation)) {}
+
+  void pack(T* out) const {
+    for (Index channel = 0; channel < image_.channels;
+         channel += CB, out += rows_ * columns_ * CB) {
+      if (image_.channels - channel < CB)
+        pack_partial_block(out, channel);
+      else if (image_.prologue)
+        pack_normalised_block(out, channel);
+      else
+        pack_block(out, channel, [](const T* from, T* to) { save<CB>(to, load<CB>(from)); });
     }
   }
-}
+
+ private:
+  void pack_normalised_block(T* out, Index channel) const {
+    const auto scale = load<CB>(image_.prologue->norm.scale.data() + channel);
+    const auto shift = load<CB>(image_.prologue->norm.shift.data() + channel);
+    const T slope = static_cast<T>(image_.prologue->activation.slope);
+    pack_block(out, channel, [=](const T* from, T* to) {
+      save<CB>(to, activated(Block<T, CB>(scale * load<CB>(from) + shift), slope));
+    });
+  }
+
+  /// The last block, where channels are no multiple of CB: those beyond the last are zero.
+  void pack_partial_block(T* out, Index channel) const {
+    const Index count = image_.channels - channel;
+    T scale[CB] = {}, shift[CB] = {};
+    for (Index i = 0; i < count; ++i) {
+      scale[i] = image_.prologue ? image_.prologue->norm.scale.data()[channel + i] : T(1);
+      shift[i] = image_.prologue ? image_.prologue->norm.shift.data()[channel + i] : T(0);
+    }
+    const T slope = static_cast<T>(image_.prologue ? image_.prologue->activation.slope : 1);
+    pack_block(out, channel, [&](const T* from, T* to) {
+      for (Index i = 0; i < count; ++i) to[i] = activated(scale[i] * from[i] + shift[i], slope);
+      std::fill(to + count, to + CB, T(0));
+    });
+  }
+
+  template <class Pixel>
+  void pack_block(T* to, Index channel, Pixel pixel) const {
+    for (Index r = 0; r < rows_; ++r, to += columns_ * CB) {
+      const Index row = first_row_ + r;
+      const bool exists =
+          row >= 0 && row % image_.dilation == 0 && row / image_.dilation < image_.height;
+      if (!exists || image_.dilation > 1) std::fill_n(to, columns_ * CB, T(0));
+      if (!exists) continue;
+      if (image_.dilation == 1) {
+        std::fill_n(to, padding_ * CB, T(0));
+        std::fill(to + (padding_ + pixels_) * CB, to + columns_ * CB, T(0));
+      }
+      const T* from = image_.data + row / image_.dilation * image_.width * image_.pitch + channel;
+      for (Index p = 0; p < pixels_; ++p)
+        pixel(from + p * image_.pitch, to + (padding_ + p * image_.dilation) * CB);
+    }
+  }
+
+  const ConvImage<T>& image_;
+  Index first_row_, rows_, columns_, padding_;
+  Index pixels_;  ///< of a row of the image that lie within the columns
+};
 
 /// The weights w[tap][input][output] of a forward pass, or, transposed, those that carry a
 /// gradient from outputs back to inputs: taps turned by 180°, channels exchanged.

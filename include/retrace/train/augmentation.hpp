@@ -1,0 +1,112 @@
+// Makes batches: shuffles the images, crops and flips each at random, and normalises it.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "retrace/core/error.hpp"
+#include "retrace/core/shape.hpp"
+#include "retrace/math/philox.hpp"
+#include "retrace/train/image_set.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// What is done to an image. The randomness belongs to (seed, epoch, index of the image): it does
+/// not depend on the batch the image is in, nor on the number of threads.
+struct Augmentation {
+  bool crop_flip = false;
+  std::uint64_t seed = 0;
+  std::uint32_t epoch = 0;
+};
+
+/// Black pixels added on every side of an image before it is cropped to its size again.
+inline constexpr std::uint32_t crop_padding = 4;
+
+/// Where a crop starts relative to the image, and whether it is mirrored left to right.
+struct CropFlip {
+  Index top = 0, left = 0;  ///< -crop_padding to crop_padding
+  bool flip = false;
+  constexpr bool operator==(const CropFlip&) const = default;
+};
+
+/// What `augmentation` does to one image.
+constexpr CropFlip crop_flip_of(const Augmentation& augmentation, Index image) {
+  if (!augmentation.crop_flip) return {};
+  Random random(augmentation.seed, stream("augmentation", augmentation.epoch),
+                static_cast<std::uint64_t>(image));
+  const auto offset = [&random] {
+    return Index{random.below(2 * crop_padding + 1)} - Index{crop_padding};
+  };
+  const Index top = offset();
+  const Index left = offset();
+  return {top, left, random.below(2) == 1};
+}
+
+/// Writes the chosen images, augmented and normalised, one after the other in NHWC.
+///
+/// As is usual: pad the raw image with black, crop, flip, then normalise. So padding becomes
+/// -mean * inverse_deviation, not 0.
+/// @param out indices.size() x height x width x channels elements.
+/// @throws ShapeError if `out` has another size, or `normalisation` other channels than the set.
+/// @throws DataError if an index names no image.
+template <class T>
+void fill_batch(std::span<T> out, const ImageSet& set, std::span<const Index> indices,
+                const Normalisation& normalisation, Augmentation augmentation = {}) {
+  const auto channels = static_cast<std::size_t>(set.channels);
+  const auto image_size = static_cast<std::size_t>(set.image_size());
+  if (out.size() != indices.size() * image_size)
+    throw ShapeError("fill_batch: out has " + std::to_string(out.size()) + " elements but " +
+                     std::to_string(indices.size()) + " images have " +
+                     std::to_string(indices.size() * image_size));
+  if (normalisation.mean.size() != channels || normalisation.inverse_deviation.size() != channels)
+    throw ShapeError("fill_batch: the images have " + std::to_string(channels) +
+                     " channels but the normalisation has " +
+                     std::to_string(normalisation.mean.size()));
+  for (Index index : indices)
+    if (index < 0 || index >= set.size())
+      throw DataError("fill_batch: there is no image " + std::to_string(index) + " in '" +
+                      set.name + "', which has " + std::to_string(set.size()));
+
+  std::vector<T> normalised(256 * channels);  // of every pixel value, channels innermost
+  for (std::size_t value = 0; value < 256; ++value)
+    for (std::size_t c = 0; c < channels; ++c)
+      normalised[value * channels + c] =
+          static_cast<T>((static_cast<double>(value) - normalisation.mean[c]) *
+                         normalisation.inverse_deviation[c]);
+
+#pragma omp parallel for
+  for (std::size_t i = 0; i < indices.size(); ++i) {
+    const std::uint8_t* image = set.image(indices[i]).data();
+    const CropFlip crop = crop_flip_of(augmentation, indices[i]);
+    T* to = out.data() + i * image_size;
+    for (Index y = crop.top; y < crop.top + set.height; ++y)
+      for (Index column = 0; column < set.width; ++column) {
+        const Index x = crop.left + (crop.flip ? set.width - 1 - column : column);
+        const bool inside = y >= 0 && y < set.height && x >= 0 && x < set.width;
+        const std::uint8_t* pixel = inside ? image + (y * set.width + x) * set.channels : nullptr;
+        for (std::size_t c = 0; c < channels; ++c)
+          *to++ = normalised[(pixel ? pixel[c] : std::size_t{}) * channels + c];
+      }
+  }
+}
+
+/// The indices 0 to count - 1 in a random order of their own for each (seed, epoch): Fisher-Yates.
+/// @throws std::invalid_argument if count is negative or over 2^32 - 1.
+inline std::vector<Index> shuffled(Index count, std::uint64_t seed, std::uint32_t epoch) {
+  if (count < 0 || count > Index{Random::max()})
+    throw std::invalid_argument("shuffled: cannot order " + std::to_string(count) + " images");
+  std::vector<Index> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), Index{0});
+  Random random(seed, stream("shuffle", epoch));
+  for (std::size_t left = order.size(); left > 1; --left)
+    std::swap(order[left - 1], order[random.below(static_cast<std::uint32_t>(left))]);
+  return order;
+}
+
+}  // namespace retrace::inline RETRACE_ISA
