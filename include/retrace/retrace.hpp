@@ -1,6 +1,7 @@
 // Everything that runs on the host.
 #pragma once
 
+#include "retrace/cpu/affine.hpp"
 #include "retrace/cpu/channel_sums.hpp"
 #include "retrace/cpu/conv2d.hpp"
 #include "retrace/cpu/conv2d_weights.hpp"
@@ -12,11 +13,14 @@
 #include "retrace/cpu/pool.hpp"
 #include "retrace/cpu/sgd.hpp"
 #include "retrace/cpu/softmax.hpp"
+#include "retrace/layer/affine_coupling.hpp"
 #include "retrace/layer/dropout.hpp"
 #include "retrace/layer/leaky_relu.hpp"
 #include "retrace/layer/relu.hpp"
+#include "retrace/layer/swap_coupling.hpp"
 #include "retrace/net/architectures.hpp"
 #include "retrace/train/augmentation.hpp"
+#include "retrace/train/batch.hpp"
 #include "retrace/train/cifar10.hpp"
 #include "retrace/train/image_set.hpp"
 #include "retrace/train/sgd.hpp"

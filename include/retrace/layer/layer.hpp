@@ -55,8 +55,8 @@ concept Stage = requires(M stage, typename M::State& x, typename M::State& y, Ru
 
 /// A function H of one half of the state that is added to the other half. It needs no inverse.
 ///
-///   add_to(target, source, run, how)           target += or −= H(source); with run.keep, keeps
-///                                              what differentiate needs, but for the source
+///   add_to(target, source, run, how)           target =, += or −= H(source); with run.keep,
+///                                              keeps what differentiate needs but the source
 ///   differentiate(source, dtarget, dsource)    dsource += (∂H/∂source)ᵀ dtarget, parameter
 ///                                              gradients are added to, what was kept is dropped;
 ///                                              dsource must not overlap dtarget

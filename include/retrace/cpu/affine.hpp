@@ -1,0 +1,68 @@
+// Bounded scaling and shifting on the host: the arithmetic of affine couplings.
+#pragma once
+
+#include "retrace/cpu/elementwise.hpp"
+#include "retrace/math/bounded_scale.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// x = x·e(s) + t with e(s) = exp(bound·tanh s). `values` holds s, and t behind it in the channels
+/// if it has twice as many as x; t is 0 otherwise.
+template <class T>
+void scale_and_shift(View<T, Cpu> x, ConstView<T, Cpu> values, double bound) {
+  const Index channels = x.shape().c;
+  const bool shifts = values.shape().c == 2 * channels;
+  const T a = static_cast<T>(bound);
+  cpu::for_each_pixel(
+      x,
+      [=](T* row, const T* s) {
+        for (Index c = 0; c < channels; ++c)
+          row[c] = row[c] * math::bounded_scale(s[c], a) + (shifts ? s[channels + c] : T(0));
+      },
+      values);
+}
+
+/// The inverse: y = (y − t)/e(s).
+template <class T>
+void unscale_and_unshift(View<T, Cpu> y, ConstView<T, Cpu> values, double bound) {
+  const Index channels = y.shape().c;
+  const bool shifts = values.shape().c == 2 * channels;
+  const T a = static_cast<T>(bound);
+  cpu::for_each_pixel(
+      y,
+      [=](T* row, const T* s) {
+        for (Index c = 0; c < channels; ++c)
+          row[c] = (row[c] - (shifts ? s[channels + c] : T(0))) / math::bounded_scale(s[c], a);
+      },
+      values);
+}
+
+/// From the restored x: dy becomes dx = dy·e(s), values become (dy·x·e′(s), dy).
+template <class T>
+void scale_and_shift_backward(View<T, Cpu> dy, ConstView<T, Cpu> x, SameView<T, Cpu> values,
+                              double bound) {
+  const Index channels = dy.shape().c;
+  const bool shifts = values.shape().c == 2 * channels;
+  const T a = static_cast<T>(bound);
+  cpu::for_each_pixel(
+      dy,
+      [=](T* gradient, const T* input, T* s) {
+        for (Index c = 0; c < channels; ++c) {
+          const T scale = math::bounded_scale(s[c], a);
+          s[c] = gradient[c] * input[c] * math::bounded_scale_slope(s[c], scale, a);
+          if (shifts) s[channels + c] = gradient[c];
+          gradient[c] *= scale;
+        }
+      },
+      x, values);
+}
+
+/// Exchanges the two channel halves.
+template <class T>
+void swap_halves(View<T, Cpu> first, SameView<T, Cpu> second) {
+  const Index channels = first.shape().c;
+  cpu::for_each_pixel(
+      first, [=](T* a, T* b) { std::swap_ranges(a, a + channels, b); }, second);
+}
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,58 @@
+#include "retrace/layer/affine_coupling.hpp"
+
+#include "retrace/cpu/affine.hpp"
+#include "retrace/layer/norm_act_conv.hpp"
+#include "retrace/layer/stack_branch.hpp"
+#include "support/catch.hpp"
+#include "support/contract.hpp"
+
+namespace retrace::test {
+namespace {
+
+template <class T>
+using Branches = StackBranch<NormActConv<T, Cpu>>;
+
+/// `growth` 2 makes branches of scale and shift, 1 of scale alone.
+template <class T>
+AffineCoupling<Branches<T>> coupling(Cpu& device, Index growth, double bound) {
+  Random random(5);
+  const ConvOptions kernel{.kernel = 3};
+  const NormOptions norm{.activation = identity};
+  const auto branch = [&] {
+    NormActConv<T, Cpu> first(device, 3, 4, random, kernel, norm);
+    return Branches<T>(std::move(first),
+                       NormActConv<T, Cpu>(device, 4, 3 * growth, random, kernel, norm));
+  };
+  auto f = branch();
+  return {std::move(f), branch(), bound};
+}
+
+TEST_CASE("an affine coupling keeps the contract") {
+  const auto make = []<class T>(Cpu& device) { return coupling<T>(device, 2, 0.2); };
+  CHECK(check_layer(make, {{2, 5, 3, 6}, {1, 4, 4, 6}}, {512, 512, 4096}) == "");
+}
+TEST_CASE("a multiplicative coupling keeps the contract") {
+  const auto make = []<class T>(Cpu& device) { return coupling<T>(device, 1, 0.2); };
+  CHECK(check_layer(make, {{2, 5, 3, 6}, {1, 4, 4, 6}}, {512, 512, 4096}) == "");
+}
+
+TEST_CASE("the scale of an affine coupling is bounded") {
+  for (double s : {-1e9, -3.0, 0.0, 3.0, 1e9}) {
+    CHECK(math::bounded_scale(s, 0.7) >= std::exp(-0.7));
+    CHECK(math::bounded_scale(s, 0.7) <= std::exp(0.7));
+  }
+}
+
+TEST_CASE("an affine coupling refuses what it cannot do") {
+  Cpu device;
+  CHECK_THROWS_AS(coupling<float>(device, 2, 0), std::invalid_argument);
+  auto layer = coupling<float>(device, 2, 1);
+  auto odd = normal<float>(device, {2, 4, 4, 5});
+  CHECK_THROWS_AS(layer.forward(odd, training), ShapeError);
+  auto trebling = coupling<float>(device, 3, 1);
+  auto x = normal<float>(device, {2, 4, 4, 6});
+  CHECK_THROWS_AS(trebling.forward(x, training), ShapeError);
+}
+
+}  // namespace
+}  // namespace retrace::test
