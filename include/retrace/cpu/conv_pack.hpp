@@ -46,17 +46,23 @@ class ImagePacker {
       else if (image_.prologue)
         pack_normalised_block(out, channel);
       else
-        pack_block(out, channel, [](const T* from, T* to) { save<CB>(to, load<CB>(from)); });
+        pack_block(out, channel, [](const T* from, T* to) { std::copy_n(from, CB, to); });
     }
   }
 
  private:
+  static constexpr int piece = CB < lanes<T> ? CB : lanes<T>;  // of a block, in one register
+
   void pack_normalised_block(T* out, Index channel) const {
-    const auto scale = load<CB>(image_.prologue->norm.scale.data() + channel);
-    const auto shift = load<CB>(image_.prologue->norm.shift.data() + channel);
+    const T* scale = image_.prologue->norm.scale.data() + channel;
+    const T* shift = image_.prologue->norm.shift.data() + channel;
     const T slope = static_cast<T>(image_.prologue->activation.slope);
     pack_block(out, channel, [=](const T* from, T* to) {
-      save<CB>(to, activated(Block<T, CB>(scale * load<CB>(from) + shift), slope));
+#pragma GCC unroll 16
+      for (int i = 0; i < CB; i += piece) {
+        const auto u = load<piece>(scale + i) * load<piece>(from + i) + load<piece>(shift + i);
+        save<piece>(to + i, activated(Block<T, piece>(u), slope));
+      }
     });
   }
 
