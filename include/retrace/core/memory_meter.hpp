@@ -83,7 +83,7 @@ class MemoryMeter {
     if (total_ > peak_total_) {
       peak_total_ = total_;
       peak_ = live_;
-      if (peak_path_ != path_) peak_path_ = path_;
+      peak_place_ = place();
     }
   }
   void released(Use use, std::size_t bytes) noexcept {
@@ -101,18 +101,25 @@ class MemoryMeter {
   /// What was held when the most was held since the last restart.
   const Bytes& peak() const { return peak_; }
   /// The layer that was at work then: "level1.block0", or "" outside any chain.
-  std::string peak_place() const { return join(peak_path_); }
+  const std::string& peak_place() const { return peak_place_; }
   void restart_peak() {
     peak_ = live_;
     peak_total_ = total_;
-    peak_path_ = path_;
+    peak_place_ = place();
   }
 
   std::size_t limit() const { return limit_; }
   void set_limit(std::size_t bytes) { limit_ = bytes; }
 
   /// The layer at work now.
-  std::string place() const { return join(path_); }
+  std::string place() const {
+    std::string joined;
+    for (std::string_view part : path_) {
+      if (!joined.empty()) joined += '.';
+      joined += part;
+    }
+    return joined;
+  }
 
   /// Names what is at work for as long as it lives. `name` must outlive it.
   class Place {
@@ -129,18 +136,10 @@ class MemoryMeter {
   };
 
  private:
-  static std::string join(const std::vector<std::string_view>& path) {
-    std::string joined;
-    for (std::string_view part : path) {
-      if (!joined.empty()) joined += '.';
-      joined += part;
-    }
-    return joined;
-  }
-
   Bytes live_, peak_;
   std::size_t total_ = 0, peak_total_ = 0, limit_ = unlimited;
-  std::vector<std::string_view> path_, peak_path_;
+  std::vector<std::string_view> path_;
+  std::string peak_place_;  // not views of names, which may be gone when it is asked for
 };
 
 inline std::string OutOfMemory::message(const std::string& where, Use purpose, std::size_t bytes,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <omp.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -46,10 +47,10 @@ class Cpu {
     trim(peak > live ? peak - live : 0);
     ++allocations_;
     try {
-      return ::operator new(bytes, alignment);
+      return acquire(bytes);
     } catch (const std::bad_alloc&) {
       trim(0);
-      return ::operator new(bytes, alignment);
+      return acquire(bytes);
     }
   }
   void release(void* memory, std::size_t bytes) noexcept {
@@ -58,7 +59,7 @@ class Cpu {
       spares_.emplace(bytes, memory);
       spare_bytes_ += bytes;
     } catch (const std::bad_alloc&) {
-      ::operator delete(memory, alignment);
+      discard(memory, bytes);
     }
   }
   /// How often memory was asked of the operating system rather than reused.
@@ -116,12 +117,29 @@ class Cpu {
 
  protected:
   static constexpr std::align_val_t alignment{64};  // one cache line, and any vector register
+  static constexpr std::size_t large = 1 << 20;
+
+  /// A large block comes straight from the operating system and returns to it when it is
+  /// discarded. An allocator would keep some, and the process would hold more than the meter's
+  /// peak.
+  static void* acquire(std::size_t bytes) {
+    if (bytes < large) return ::operator new(bytes, alignment);
+    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw std::bad_alloc();
+    return memory;
+  }
+  static void discard(void* memory, std::size_t bytes) noexcept {
+    if (bytes < large)
+      ::operator delete(memory, alignment);
+    else
+      munmap(memory, bytes);
+  }
 
   /// Gives spares back, the largest first, until no more than `bytes` are held.
   void trim(std::size_t bytes) noexcept {
     while (spare_bytes_ > bytes) {
       const auto largest = std::prev(spares_.end());
-      ::operator delete(largest->second, alignment);
+      discard(largest->second, largest->first);
       spare_bytes_ -= largest->first;
       spares_.erase(largest);
     }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <utility>
 
 #include "retrace/cpu/channel_sums.hpp"
 
@@ -53,15 +54,32 @@ void channel_unpool(View<T, Cpu> x) {
 
 namespace cpu {
 
-/// Calls pair(whole, parts, channels) for every pixel of an image of H x W and its place among
-/// the four sub-images that follow one another in the same memory.
-template <class Pair>
-void for_each_sub_pixel(Shape image, Pair pair) {
-  const Index quarter = image.h / 2 * (image.w / 2) * image.c;
-  for (Index h = 0; h < image.h; ++h)
-    for (Index w = 0; w < image.w; ++w)
-      pair((h * image.w + w) * image.c,
-           (h % 2 * 2 + w % 2) * quarter + (h / 2 * (image.w / 2) + w / 2) * image.c, image.c);
+/// Permutes the pixels of each image of packed memory, through a copy of a cache line of its
+/// channels at a time. Of a pixel's place in the image and its place among the four sub-images
+/// that follow one another in the same memory, move(whole, part) gives {from, to}.
+template <class T, class Move>
+void permute_images(View<T, Cpu> x, Move move) {
+  constexpr Index block = 64 / static_cast<Index>(sizeof(T));
+  const Shape image = x.shape();
+  const Index pixels = image.h * image.w, blocks = (image.c + block - 1) / block;
+  ThreadRows<T> copies(x.device(), pixels * block);
+  x.device().parallel(
+      image.n * blocks, pass<T>(image, 2), [&](Index first, Index last, int thread) {
+        T* copy = copies.row(thread);
+        for (Index i = first; i < last; ++i) {
+          const Index channel = i % blocks * block, channels = std::min(block, image.c - channel);
+          T* data = x.data() + i / blocks * pixels * image.c + channel;
+          for (Index p = 0; p < pixels; ++p)
+            std::copy_n(data + p * image.c, channels, copy + p * block);
+          for (Index h = 0; h < image.h; ++h)
+            for (Index w = 0; w < image.w; ++w) {
+              const Index whole = h * image.w + w;
+              const Index part = (h % 2 * 2 + w % 2) * (pixels / 4) + h / 2 * (image.w / 2) + w / 2;
+              const auto [from, to] = move(whole, part);
+              std::copy_n(copy + from * block, channels, data + to * image.c);
+            }
+        }
+      });
 }
 
 }  // namespace cpu
@@ -69,23 +87,13 @@ void for_each_sub_pixel(Shape image, Pair pair) {
 /// Space to batch within each image; x is [N,H,W,C], packed.
 template <class T>
 void batch_pool(View<T, Cpu> x) {
-  const Shape shape = x.shape();
-  cpu::permute_slabs(x, shape.n, [=](const T* from, T* to) {
-    cpu::for_each_sub_pixel(shape, [=](Index whole, Index part, Index channels) {
-      std::copy_n(from + whole, channels, to + part);
-    });
-  });
+  cpu::permute_images(x, [](Index whole, Index part) { return std::pair(whole, part); });
 }
 
 /// Batch to space; x is [N,H,W,C] as it is to become, packed.
 template <class T>
 void batch_unpool(View<T, Cpu> x) {
-  const Shape shape = x.shape();
-  cpu::permute_slabs(x, shape.n, [=](const T* from, T* to) {
-    cpu::for_each_sub_pixel(shape, [=](Index whole, Index part, Index channels) {
-      std::copy_n(from + part, channels, to + whole);
-    });
-  });
+  cpu::permute_images(x, [](Index whole, Index part) { return std::pair(part, whole); });
 }
 
 namespace cpu {

@@ -13,6 +13,7 @@ namespace retrace::inline RETRACE_ISA {
 struct ConvOptions {
   Index kernel = 3;  ///< odd: the window is kernel x kernel, zero-padded to keep the extents
   Index stride = 1;
+  double gain = 1;  ///< deviation of the first weights as a share of He's
 };
 
 /// The weights of a convolution and its three passes on views.
@@ -22,7 +23,7 @@ class ConvWeight {
   /// @throws std::invalid_argument for an even kernel or a stride other than 1 or 2.
   ConvWeight(D& device, Index in, Index out, Random& random, ConvOptions options)
       : weight_(device, checked(options, in, out), true), options_(options) {
-    he_normal(weight_.value, options.kernel * options.kernel * in, random);
+    he_normal(weight_.value, options.kernel * options.kernel * in, random, options.gain);
   }
 
   Index in() const { return weight_.value.shape().w; }

@@ -1,6 +1,7 @@
 // The mean over the pixels of an image.
 #pragma once
 
+#include <stdexcept>
 #include <string>
 
 #include "retrace/layer/kept.hpp"
@@ -21,7 +22,12 @@ class GlobalAverage {
   using State = Tensor<T, D>;
   using Gradient = State;
 
-  explicit GlobalAverage(Index sub_images = 1) : sub_images_(sub_images) {}
+  /// @throws std::invalid_argument unless sub_images is positive.
+  explicit GlobalAverage(Index sub_images = 1) : sub_images_(sub_images) {
+    if (sub_images < 1)
+      throw std::invalid_argument("GlobalAverage: sub_images must be positive, got " +
+                                  std::to_string(sub_images));
+  }
 
   /// @throws ShapeError unless the images are a multiple of sub_images.
   void forward(State& x, Run run) {

@@ -14,8 +14,9 @@ namespace retrace::inline RETRACE_ISA {
 template <class State>
 class Kept {
  public:
-  /// x is over: it is kept if the run keeps, freed otherwise.
+  /// x is over: it is kept if the run keeps, freed otherwise, as is what an earlier run kept.
   void take_over(State&& x, Run run) {
+    state_.reset();
     if (run.keep)
       state_.emplace(std::move(std::move(x).as(Use::stash)));
     else

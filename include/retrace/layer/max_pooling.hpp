@@ -28,6 +28,7 @@ class MaxPooling {
     State y(x.device(), pooled);
     Indices largest(x.device(), pooled, Use::stash);
     max_pool(y.view(), largest.view(), x.view());
+    largest_.reset();
     if (run.keep) largest_.emplace(std::move(largest));
     run.keep = run.keep && run.restore;
     kept_.take_over(std::move(x), run);

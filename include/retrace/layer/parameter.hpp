@@ -33,11 +33,11 @@ struct Parameter {
 };
 
 /// Draws the weights of a layer of `fan_in` inputs from a normal distribution of variance
-/// 2/fan_in (He et al. 2015, eq. 10).
+/// 2/fan_in (He et al. 2015, eq. 10), or of `gain` times that deviation.
 template <class T, Device D>
-void he_normal(Tensor<T, D>& weights, Index fan_in, Random& random) {
+void he_normal(Tensor<T, D>& weights, Index fan_in, Random& random, double gain = 1) {
   if (weights.device().dry()) return;
-  const double deviation = std::sqrt(2.0 / static_cast<double>(fan_in));
+  const double deviation = gain * std::sqrt(2.0 / static_cast<double>(fan_in));
   std::vector<T> values(static_cast<std::size_t>(weights.shape().size()));
   for (T& value : values) value = static_cast<T>(deviation * random.normal());
   upload(weights.view(), std::span<const T>(values));

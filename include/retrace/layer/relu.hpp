@@ -1,6 +1,7 @@
 // The rectifier.
 #pragma once
 
+#include "retrace/core/activation.hpp"
 #include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
 

@@ -46,7 +46,10 @@ inline NetOptions paper_options(Architecture architecture) {
     case Architecture::irevnet:
       return {{32, 128, 512, 2048}, {2, 2, 2, 1}};
     case Architecture::layerwise:
-      return {.channels = {32, 128, 512, 512}, .blocks = {4, 4, 4, 2}, .slope = 0.5};
+      return {.channels = {32, 128, 512, 512},
+              .blocks = {4, 4, 4, 2},
+              .slope = 0.5,
+              .scale_floor = 0.3};
     case Architecture::hybrid:
       return {.channels = {32, 128, 512, 512}, .blocks = {2, 2, 2, 1}, .slope = 0.1};
     case Architecture::resnet_inplace_abn:

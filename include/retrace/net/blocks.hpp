@@ -34,8 +34,8 @@ class Blocks {
         random_(options.seed, stream("weights")),
         norm_{.activation = {options.slope}, .scale_floor = options.scale_floor} {}
 
-  Conv2d<T, D> conv(Index in, Index out, Index kernel = 3) {
-    return {device_, in, out, random_, ConvOptions{.kernel = kernel}};
+  Conv2d<T, D> conv(Index in, Index out, Index kernel = 3, double gain = 1) {
+    return {device_, in, out, random_, ConvOptions{.kernel = kernel, .gain = gain}};
   }
   NormActConv<T, D> norm_act_conv(Index in, Index out, Index kernel = 3) {
     return {device_, in, out, random_, ConvOptions{.kernel = kernel}, norm_};
@@ -75,11 +75,13 @@ class Blocks {
     return {bottleneck_branch(channels / 2), bottleneck_branch(channels / 2)};
   }
 
-  /// A convolution inverted by partition: a coupling of two single convolutions.
+  /// A convolution inverted by partition: a coupling of two single convolutions. Its first weights
+  /// are small, so that it starts near the identity: with He's own, every inverse would multiply
+  /// the noise, and 14 such layers lose all of float32's digits at the first step.
   AdditiveCoupling<StackBranch<Conv2d<T, D>>> invertible_conv(Index channels) {
     require_even(channels);
-    auto f = StackBranch(conv(channels / 2, channels / 2));
-    return {std::move(f), StackBranch(conv(channels / 2, channels / 2))};
+    auto f = StackBranch(conv(channels / 2, channels / 2, 3, partition_gain));
+    return {std::move(f), StackBranch(conv(channels / 2, channels / 2, 3, partition_gain))};
   }
   /// Twice: invertible convolution, normalisation and activation.
   Chain<P, D> invertible_chain(Index channels) {
@@ -96,6 +98,8 @@ class Blocks {
   }
 
  private:
+  static constexpr double partition_gain = 0.3;
+
   static void require_even(Index channels) {
     if (channels % 2 != 0)
       throw ShapeError("a coupling halves its channels, but there are " + std::to_string(channels));

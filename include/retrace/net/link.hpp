@@ -38,6 +38,7 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
       : Link<State, Gradient, Parameters>(std::move(layer_name)), layer_(std::move(layer)) {}
 
   void forward(State& x, Run run) override {
+    input_.abandon();
     if (stores_input_ && run.keep) input_.take_over(clone(x), run);
     layer_.forward(x, run);
   }

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -42,7 +43,7 @@ struct PeakMemory {
 /// Predicts the peak of accumulate_gradients on a batch of that shape by running it dry, on the
 /// net's own layers in their own modes: nothing is allocated, computed or changed.
 template <class P, Device D>
-PeakMemory peak_memory(Chain<P, D>& net, D& device, Shape batch) {
+PeakMemory peak_memory(Chain<P, D>& net, std::type_identity_t<D>& device, Shape batch) {
   typename D::Rehearsal rehearsal(device);
   typename Chain<P, D>::State x(device, batch);
   const std::vector<std::uint8_t> labels(static_cast<std::size_t>(batch.n), 0);
@@ -55,12 +56,24 @@ PeakMemory peak_memory(Chain<P, D>& net, D& device, Shape batch) {
 template <class P, Device D>
 std::string first_nonfinite_layer(Chain<P, D>& net, typename Chain<P, D>::State& x) {
   std::string found;
+  struct Observed {  // ends with the pass, even if that throws
+    Chain<P, D>& net;
+    ~Observed() { net.observe({}); }
+  } observed{net};
   net.observe([&](const typename Chain<P, D>::Visit& visit) {
     if (found.empty() && !all_finite(visit.x.view())) found = visit.layer;
   });
   net.forward(x, {Statistics::batch, false, false});
-  net.observe({});
   return found;
+}
+
+/// The name of the last parameter in the list, so the first on the way back, whose gradient holds
+/// a NaN or an infinity; empty if none does.
+template <class T, Device D>
+std::string first_nonfinite_gradient(ParameterList<T, D>& list) {
+  for (std::size_t i = list.parameters.size(); i-- > 0;)
+    if (!all_finite(list.parameters[i].parameter->gradient.view())) return list.parameters[i].name;
+  return {};
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -44,14 +44,16 @@ struct Figure {
   Outline outline;
   Texture texture;
   double x, y, radius, angle;
+  double cosine = std::cos(angle), sine = std::sin(angle);
   double period, phase;  ///< of the texture
   Colour first, second;  ///< between which the texture alternates
 
   /// Lays the figure over the pixel at (column, row); its edge is one pixel soft.
   void paint(Colour& pixel, double column, double row) const {
     const double dx = column - x, dy = row - y;
-    const double u = std::cos(angle) * dx + std::sin(angle) * dy;
-    const double v = std::cos(angle) * dy - std::sin(angle) * dx;
+    // No outline reaches further.
+    if (const double reach = 1.2 * radius + 1; dx * dx + dy * dy > reach * reach) return;
+    const double u = cosine * dx + sine * dy, v = cosine * dy - sine * dx;
     const double cover = std::clamp(0.5 - distance(u, v), 0.0, 1.0);
     if (cover == 0) return;
     const double share = pattern(u, v);
@@ -108,9 +110,10 @@ inline Figure random_figure(int label, double smallest, double largest, Random& 
 struct Gradient {
   Colour start, end;
   double angle;
+  double cosine = std::cos(angle), sine = std::sin(angle);
 
   Colour at(double column, double row) const {
-    const double along = (column - 15.5) * std::cos(angle) + (row - 15.5) * std::sin(angle);
+    const double along = (column - 15.5) * cosine + (row - 15.5) * sine;
     Colour colour{};
     for (std::size_t c = 0; c < 3; ++c) colour[c] = mix(start[c], end[c], 0.5 + along / 44);
     return colour;

@@ -1,0 +1,37 @@
+#include "json_log.hpp"
+
+#include <nlohmann/json.hpp>
+#include <stdexcept>
+
+namespace {
+
+nlohmann::ordered_json by_use(const retrace::Bytes& bytes) {
+  nlohmann::ordered_json json;
+  for (retrace::Use use : retrace::all_uses) json[std::string(retrace::name(use))] = bytes[use];
+  return json;
+}
+
+}  // namespace
+
+JsonLog::JsonLog(const std::filesystem::path& path) : path_(path), file_(path) {
+  if (!file_) throw std::runtime_error("--json " + path_.string() + " cannot be written");
+}
+
+void JsonLog::write(const StepReport& report, const Options& options, const Data& data) {
+  nlohmann::ordered_json json{{"arch", retrace::name(options.net.architecture)},
+                              {"mode", name(options.net.mode)},
+                              {"data", data.train.name},
+                              {"step", report.step},
+                              {"epoch", report.epoch},
+                              {"loss", report.batch.loss},
+                              {"train_accuracy", accuracy(report.batch)}};
+  if (report.test) {
+    json["test_loss"] = report.test->loss;
+    json["test_accuracy"] = accuracy(*report.test);
+  }
+  json["learning_rate"] = report.learning_rate;
+  json["images_per_second"] = static_cast<double>(report.batch.images) / report.seconds;
+  json["peak_bytes"] = by_use(report.peak);
+  if (!(file_ << json << std::endl))
+    throw std::runtime_error("--json " + path_.string() + " cannot be written");
+}

@@ -1,0 +1,185 @@
+#include "options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <vector>
+
+#include "numbers.hpp"
+#include "text.hpp"
+
+using retrace::Architecture, retrace::Index;
+
+namespace {
+
+/// A comparison that is given no length takes a minute or two on two cores.
+constexpr std::size_t compare_steps = 100;
+constexpr Index compare_eval_images = 1000;
+
+/// What has a default that depends on other options, or a notation of its own.
+struct RawOptions {
+  std::string architecture = "revnet", mode, memory_limit;
+  std::vector<Index> channels, blocks;
+  std::optional<double> slope, scale_floor, learning_rate;
+  std::optional<std::size_t> epochs;
+  std::optional<Index> eval_images;
+};
+
+void add_network_options(CLI::App& app, RawOptions& raw) {
+  app.add_option("--arch", raw.architecture,
+                 "resnet, revnet (default), irevnet, layerwise, hybrid or resnet-inplace-abn")
+      ->type_name("NAME");
+  app.add_option("--channels", raw.channels, "of the state, level by level: 40,80,160,320")
+      ->type_name("N,N")
+      ->delimiter(',')
+      ->check(whole_number(1));
+  app.add_option("--blocks", raw.blocks, "of each level: 2,2,2,2")
+      ->type_name("N,N")
+      ->delimiter(',')
+      ->check(whole_number(0));
+  app.add_option("--slope", raw.slope, "of the rectifiers where their input is negative")
+      ->type_name("X")
+      ->check(number_from_0(1));
+  app.add_option("--scale-floor", raw.scale_floor,
+                 "of invertible normalisations, whose scale is |gamma| + floor")
+      ->type_name("X")
+      ->check(number_from_0());
+  app.add_option("--mode", raw.mode,
+                 "how memory is spent: stored, checkpoint, checkpoint:K, reversible or inverted "
+                 "(default: what the architecture was designed for)")
+      ->type_name("MODE");
+}
+
+void add_training_options(CLI::App& app, Options& options, RawOptions& raw) {
+  app.add_option("--data", options.data,
+                 "folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin (default: "
+                 "$RETRACE_CIFAR10, then data/cifar-10-batches-bin, then synthetic images)")
+      ->type_name("FOLDER");
+  app.add_option("--epochs", raw.epochs, "passes over the training images (default 10)")
+      ->type_name("N")
+      ->check(whole_number(1));
+  app.add_option("--steps", options.steps, "batches to train on, instead of --epochs")
+      ->type_name("N")
+      ->check(whole_number(1));
+  app.add_option("--batch", options.batch, "images in a step (default 128)")
+      ->type_name("N")
+      ->check(whole_number(1));
+  app.add_option("--lr", raw.learning_rate, "highest learning rate of the one-cycle schedule")
+      ->type_name("X")
+      ->check(number_from_0());
+  app.add_option("--momentum", options.momentum, "of SGD (default 0.9)")
+      ->type_name("X")
+      ->check(number_from_0(1));
+  app.add_option("--weight-decay", options.weight_decay,
+                 "of weights, not of scales, shifts and biases (default 0.0005)")
+      ->type_name("X")
+      ->check(number_from_0());
+  app.add_option("--eval-images", raw.eval_images, "test images to evaluate on (default 0: all)")
+      ->type_name("N")
+      ->check(whole_number(0));
+  app.add_option("--seed", options.seed, "of weights, order and augmentation (default 0)")
+      ->type_name("N")
+      ->check(whole_number(0));
+}
+
+void add_run_options(CLI::App& app, Options& options, RawOptions& raw) {
+  app.add_option("--threads", options.threads,
+                 "to compute with (default 0: as many as there are processors)")
+      ->type_name("N")
+      ->check(whole_number(0));
+  app.add_option("--memory-limit", raw.memory_limit,
+                 "bytes that all tensors together may take, such as 400M")
+      ->type_name("BYTES");
+  app.add_option("--json", options.json, "file to write one JSON object a step to")
+      ->type_name("FILE");
+  app.add_flag("--compare", options.compare,
+               "train the same network with stored activations as well, and compare");
+  app.add_flag("--plan", options.plan, "print the memory a step will take, and train nothing");
+}
+
+/// An unknown option is answered with the nearest known one.
+[[noreturn]] void refuse(const CLI::App& app, const std::string& unknown) {
+  if (!unknown.starts_with("-"))
+    throw std::invalid_argument("'" + unknown + "' is not an option (see --help)");
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) names.push_back(option->get_name());
+  const std::string option = unknown.substr(0, unknown.find('='));
+  throw std::invalid_argument("unknown option " + option + ", did you mean " +
+                              nearest(option, names) + "? (see --help)");
+}
+
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text;
+}
+
+Architecture parse_architecture(const std::string& text) {
+  std::vector<std::string> names;
+  for (Architecture architecture : retrace::all_architectures) {
+    if (text == retrace::name(architecture)) return architecture;
+    names.emplace_back(retrace::name(architecture));
+  }
+  throw std::invalid_argument("--arch is '" + text + "', but must be " + one_of(names));
+}
+
+NetChoice choose_net(const Options& options, const RawOptions& raw) {
+  NetChoice net;
+  net.architecture = parse_architecture(raw.architecture);
+  net.options = retrace::paper_options(net.architecture);
+  if (!raw.channels.empty()) net.options.channels = raw.channels;
+  if (!raw.blocks.empty()) net.options.blocks = raw.blocks;
+  if (net.options.channels.size() != net.options.blocks.size())
+    throw std::invalid_argument("--channels has " + std::to_string(net.options.channels.size()) +
+                                " levels, but --blocks has " +
+                                std::to_string(net.options.blocks.size()));
+  net.options.slope = raw.slope.value_or(net.options.slope);
+  net.options.scale_floor = raw.scale_floor.value_or(net.options.scale_floor);
+  net.options.seed = options.seed;
+  net.mode = raw.mode.empty() ? memory_modes(net.architecture).front()
+                              : parse_memory_mode(raw.mode, net.architecture);
+  return net;
+}
+
+/// The highest that trains reliably at the batch size 128.
+/// Small weights keep the inverses of a layer-wise net from multiplying noise.
+double usual_learning_rate(Architecture architecture) {
+  return architecture == Architecture::layerwise ? 0.01 : 0.1;
+}
+
+void resolve(Options& options, const RawOptions& raw) {
+  options.net = choose_net(options, raw);
+  options.learning_rate = raw.learning_rate.value_or(usual_learning_rate(options.net.architecture));
+  options.epochs = raw.epochs.value_or(options.epochs);
+  options.eval_images = raw.eval_images.value_or(options.compare ? compare_eval_images : 0);
+  if (!raw.memory_limit.empty())
+    options.memory_limit = parse_bytes("--memory-limit", raw.memory_limit);
+  if (!options.compare) return;
+  if (!raw.epochs && !options.steps) options.steps = compare_steps;
+  if (options.net.mode == MemoryMode{})
+    throw std::invalid_argument(
+        "--compare sets another mode beside stored, so --mode must not be " +
+        name(options.net.mode) + "; the modes of " + raw.architecture + " are " +
+        memory_mode_names(options.net.architecture));
+}
+
+}  // namespace
+
+Options parse_options(int count, const char* const* arguments) {
+  CLI::App app("Trains an image classifier on CIFAR-10, reversibly or not.", "train_cifar10");
+  app.allow_extras();
+  Options options;
+  RawOptions raw;
+  add_network_options(app, raw);
+  add_training_options(app, options, raw);
+  add_run_options(app, options, raw);
+  try {
+    app.parse(count, arguments);
+  } catch (const CLI::CallForHelp&) {
+    throw HelpWanted(app.help());
+  } catch (const CLI::ParseError& error) {
+    throw std::invalid_argument(one_line(error.what()));
+  }
+  if (const auto unknown = app.remaining(); !unknown.empty()) refuse(app, unknown.front());
+  resolve(options, raw);
+  return options;
+}

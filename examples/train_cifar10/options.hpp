@@ -1,0 +1,38 @@
+// What the command line asks for.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+
+#include "network.hpp"
+
+struct Options {
+  NetChoice net;
+  retrace::Index batch = 128;
+
+  std::filesystem::path data;  ///< empty: see load_data
+  std::size_t epochs = 10;
+  std::optional<std::size_t> steps;  ///< instead of epochs
+  double learning_rate = 0.1;        ///< at its peak
+  double momentum = 0.9;
+  double weight_decay = 5e-4;
+  std::uint64_t seed = 0;
+  retrace::Index eval_images = 0;  ///< 0: all
+
+  int threads = 0;  ///< 0: as many as OpenMP would use
+  std::size_t memory_limit = retrace::MemoryMeter::unlimited;
+  std::filesystem::path json;  ///< empty: none is written
+  bool compare = false, plan = false;
+};
+
+/// The command line asks for help, which is the message.
+struct HelpWanted : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// @throws HelpWanted
+/// @throws std::invalid_argument if an option is unknown or has no valid value.
+Options parse_options(int count, const char* const* arguments);

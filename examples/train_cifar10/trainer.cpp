@@ -1,0 +1,131 @@
+#include "trainer.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numeric>
+#include <string>
+
+using retrace::BatchLoss, retrace::Index;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// The mean loss over the images of both.
+BatchLoss combined(const BatchLoss& a, const BatchLoss& b) {
+  const auto weight = [](const BatchLoss& part) { return static_cast<double>(part.images); };
+  return {(a.loss * weight(a) + b.loss * weight(b)) / (weight(a) + weight(b)),
+          a.correct + b.correct, a.images + b.images};
+}
+
+}  // namespace
+
+double accuracy(const BatchLoss& loss) {
+  return static_cast<double>(loss.correct) / static_cast<double>(loss.images);
+}
+
+Trainer::Trainer(retrace::Cpu& device, const Options& options, const Data& data)
+    : device_(device),
+      options_(options),
+      data_(data),
+      net_(build_net(device, options.net)),
+      optimizer_(net_.parameters(), {options.momentum, options.weight_decay}),
+      schedule_{.peak = options.learning_rate, .steps = 0} {
+  if (options.batch > data.train.size())
+    throw std::invalid_argument("--batch is " + std::to_string(options.batch) +
+                                ", but there are only " + std::to_string(data.train.size()) +
+                                " training images");
+  schedule_.steps = total_steps();
+}
+
+std::size_t Trainer::steps_per_epoch() const {
+  return static_cast<std::size_t>(data_.train.size() / options_.batch);
+}
+std::size_t Trainer::total_steps() const {
+  return options_.steps.value_or(options_.epochs * steps_per_epoch());
+}
+
+TrainingSummary Trainer::train(const Listener& listener) {
+  device_.memory().restart_peak();
+  const auto batch = static_cast<std::size_t>(options_.batch);
+  const std::size_t steps = total_steps();
+  TrainingSummary summary;
+  double seconds = 0;
+  std::vector<Index> order;
+  for (std::size_t step = 0; step < steps; ++step) {
+    const std::size_t epoch = step / steps_per_epoch(), in_epoch = step % steps_per_epoch();
+    if (in_epoch == 0)
+      order =
+          retrace::shuffled(data_.train.size(), options_.seed, static_cast<std::uint32_t>(epoch));
+    StepReport report = take_step(step, Indices(order).subspan(in_epoch * batch, batch));
+    seconds += report.seconds;
+    if (in_epoch + 1 == steps_per_epoch() || step + 1 == steps)
+      report.test = summary.test = evaluate();
+    listener(report);
+  }
+  summary.images_per_second = static_cast<double>(steps * batch) / seconds;
+  summary.peak = device_.memory().peak();
+  return summary;
+}
+
+StepReport Trainer::take_step(std::size_t step, Indices indices) {
+  const Clock::time_point start = Clock::now();
+  StepReport report{.step = step + 1,
+                    .steps = total_steps(),
+                    .epoch = step / steps_per_epoch() + 1,
+                    .learning_rate = schedule_(step)};
+  {
+    auto [x, labels] = training_batch(report.epoch, indices);
+    report.batch = retrace::accumulate_gradients(net_, x, labels);
+  }
+  require_finite(report, indices);
+  optimizer_.step(report.learning_rate);
+  report.seconds = seconds_since(start);
+  report.live = device_.memory().live();
+  report.peak = device_.memory().peak();
+  return report;
+}
+
+void Trainer::require_finite(const StepReport& report, Indices indices) {
+  const std::string at = " at step " + std::to_string(report.step);
+  if (!std::isfinite(report.batch.loss)) {
+    auto [x, labels] = training_batch(report.epoch, indices);
+    const std::string layer = retrace::first_nonfinite_layer(net_, x);
+    throw Divergence(std::string("the loss is ") +
+                     (std::isnan(report.batch.loss) ? "NaN" : "infinite") + at +
+                     (layer.empty() ? ", though no layer's output is"
+                                    : ": the first layer whose output is not finite is " + layer));
+  }
+  const std::string parameter = retrace::first_nonfinite_gradient(optimizer_.parameters());
+  if (!parameter.empty())
+    throw Divergence("the gradient of " + parameter + " is not finite" + at +
+                     ", and it is the first on the way back");
+}
+
+BatchLoss Trainer::evaluate() {
+  const Index available = data_.test.size();
+  const Index count =
+      options_.eval_images == 0 ? available : std::min(options_.eval_images, available);
+  std::vector<Index> all(static_cast<std::size_t>(count));
+  std::iota(all.begin(), all.end(), Index{0});
+  BatchLoss sum;
+  for (Indices left = all; !left.empty();) {
+    const Indices part =
+        left.first(std::min(left.size(), static_cast<std::size_t>(options_.batch)));
+    left = left.subspan(part.size());
+    auto [x, labels] = retrace::load_batch<float>(device_, data_.test, part, data_.normalisation);
+    sum = combined(sum, retrace::evaluate(net_, x, labels));
+  }
+  return sum;
+}
+
+Batch Trainer::training_batch(std::size_t epoch, Indices indices) {
+  return retrace::load_batch<float>(
+      device_, data_.train, indices, data_.normalisation,
+      {.crop_flip = true, .seed = options_.seed, .epoch = static_cast<std::uint32_t>(epoch)});
+}

@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# What train_cifar10 does with its command line: good answers to bad options, and a log that repeats.
+set -uo pipefail
+
+program=$1/examples/train_cifar10
+if [[ ! -x $program ]]; then
+  echo "train_cifar10 was not built: nothing to test"
+  exit 0
+fi
+unset RETRACE_CIFAR10
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cd "$folder" || exit 1
+
+failures=0
+fail() {
+  echo "FAILED: $*"
+  ((++failures))
+}
+
+# refuses PATTERN OPTION...: one line on stderr that matches, nothing on stdout, status 2
+refuses() {
+  local pattern=$1
+  shift
+  "$program" "$@" >out 2>err
+  local status=$?
+  [[ $status == 2 ]] || fail "$*: status $status"
+  [[ $(wc -l <err) == 1 ]] || fail "$*: not one line: $(<err)"
+  [[ $(<err) == "train_cifar10: "* ]] || fail "$*: no name before: $(<err)"
+  grep -qE -- "$pattern" err || fail "$*: '$(<err)' does not match '$pattern'"
+  [[ -s out ]] && fail "$*: wrote '$(<out)'"
+}
+
+# trains OPTION...: two steps on one thread; what it writes goes to out
+short=(--blocks '1,1' --batch 4 --eval-images 4 --threads 1)
+trains() {
+  "$program" "${short[@]}" --steps 2 "$@" >out 2>err || fail "$*: $(<err)"
+}
+
+# holds FILE PATTERN
+holds() {
+  grep -qE -- "$2" "$1" || fail "$1 does not match '$2': $(<"$1")"
+}
+
+# ---- Options -----------------------------------------------------------------------------------
+
+refuses 'unknown option --bach, did you mean --batch\?' --bach 4
+refuses 'unknown option --learning, did you mean' --learning=0.1
+refuses "'revnet' is not an option" revnet
+refuses "--batch: 'many' is not a whole number of at least 1" --batch many
+refuses "--batch: '0' is not" --batch 0
+refuses "--seed: '-1' is not" --seed -1
+refuses "--lr: 'nan' is not a number" --lr nan
+refuses "--steps: '1.5' is not" --steps 1.5
+refuses "--arch is 'resnext', but must be resnet, revnet" --arch resnext
+refuses "--mode is 'stord', but must be stored" --mode stord
+refuses '--mode reversible is not for resnet, whose modes are stored or checkpoint' \
+  --arch resnet --mode reversible
+refuses '--mode inverted is not for revnet, whose modes are reversible, checkpoint or stored' \
+  --mode inverted
+refuses "--mode checkpoint:K .* but K is '0'" --mode checkpoint:0
+refuses '--compare sets another mode beside stored' --compare --mode stored
+refuses '--channels has 2 levels, but --blocks has 4' --channels 8,16
+refuses '7 has an odd number of channels' --plan --channels 7,16 --blocks 1,1
+refuses "--memory-limit is '4X', but must be" --memory-limit 4X
+refuses '--batch is 30000, but there are only' --batch 30000
+refuses 'nowhere/log cannot be written' --json nowhere/log
+
+"$program" --help >out 2>err || fail "--help: status $?"
+holds out '--weight-decay'
+
+# ---- Data --------------------------------------------------------------------------------------
+
+refuses 'nowhere/data_batch_1.bin: there is no such file' --data nowhere
+mkdir short
+head -c 3073 /dev/zero >short/data_batch_1.bin
+refuses 'short/data_batch_1.bin: has 3073 bytes but should have 30730000' --data short
+RETRACE_CIFAR10=short refuses 'short/data_batch_1.bin: has 3073 bytes'
+mkdir -p data/cifar-10-batches-bin
+refuses 'data/cifar-10-batches-bin/data_batch_1.bin: there is no such file'
+rm -r data
+
+# ---- Memory ------------------------------------------------------------------------------------
+
+"$program" --plan --arch hybrid >out 2>err || fail "--plan: $(<err)"
+holds out 'level3.block1 .* MB'
+holds out 'total +[0-9.]+ MB'
+
+"$program" --arch resnet --batch 256 --memory-limit 200M >out 2>err
+[[ $? == 2 ]] || fail "--memory-limit: status is not 2"
+holds err '^train_cifar10: level[^:]+: out of memory: .* wanted for .* of a limit of 200.0 MB'
+holds err '--arch resnet --mode checkpoint --batch 128 \([0-9.]+ MB\)'
+holds err '--arch hybrid --mode inverted --batch 256 \([0-9.]+ MB\)'
+
+# ---- Training ----------------------------------------------------------------------------------
+
+for run in 'resnet stored 8,16' 'resnet-inplace-abn inverted 8,16' 'revnet checkpoint:2 8,16' \
+  'irevnet reversible 8,32' 'layerwise layerwise 8,32' 'hybrid inverted 8,32'; do
+  read -r arch mode channels <<<"$run"
+  trains --arch "$arch" --mode "$mode" --channels "$channels"
+  holds out 'step 2/2 .* synthetic accuracy'
+  holds out 'synthetic test accuracy .* of the first 4 images'
+done
+
+trains --compare --channels 8,16
+holds out 'synthetic test accuracy, first 4 images .* % .* %'
+holds out 'bytes per input pixel'
+grep -i 'accuracy' out | grep -v 'synthetic' && fail "an accuracy does not say that it is synthetic"
+
+"$program" "${short[@]}" --channels 8,16 --steps 50 --lr 1e30 >out 2>err
+[[ $? == 2 ]] || fail "a loss that is not finite: status is not 2"
+holds err '^train_cifar10: the (loss is (NaN|infinite)|gradient of .* not finite) at step [0-9]+'
+
+# ---- The log -----------------------------------------------------------------------------------
+
+trains --channels 8,16 --seed 7 --json one
+trains --channels 8,16 --seed 7 --json two
+trains --channels 8,16 --seed 8 --json three
+python3 - <<'PYTHON' || fail "the log is not what it should be"
+import json
+
+def log(name):
+    return [json.loads(line) for line in open(name)]
+
+def losses(name):
+    return [(line["loss"], line.get("test_loss")) for line in log(name)]
+
+uses = {"activation", "gradient", "stash", "parameter", "parameter_gradient", "optimizer",
+        "workspace"}
+assert [line["step"] for line in log("one")] == [1, 2]
+for line in log("one"):
+    assert line["epoch"] == 1 and line["data"] == "synthetic", line
+    assert 0 <= line["train_accuracy"] <= 1 and line["images_per_second"] > 0, line
+    assert line["learning_rate"] > 0 and set(line["peak_bytes"]) == uses, line
+assert "test_accuracy" not in log("one")[0] and "test_accuracy" in log("one")[1]
+assert losses("one") == losses("two"), "the same seed gives other losses"
+assert losses("one") != losses("three"), "another seed gives the same losses"
+PYTHON
+
+((failures == 0)) && echo "all passed"
+exit $((failures > 0))

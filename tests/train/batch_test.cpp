@@ -1,0 +1,36 @@
+#include "retrace/train/batch.hpp"
+
+#include <array>
+#include <span>
+#include <vector>
+
+#include "retrace/retrace.hpp"
+#include "support/catch.hpp"
+
+using namespace retrace;
+
+TEST_CASE("a batch holds the chosen images, as fill_batch makes them, and their labels") {
+  Cpu device;
+  const ImageSet set = synthetic_images(20, 1);
+  const Normalisation normal = normalisation(set);
+  const std::array<Index, 3> indices{7, 0, 12};
+  const Augmentation augmentation{.crop_flip = true, .seed = 3, .epoch = 2};
+
+  const auto [x, labels] = load_batch<float>(device, set, indices, normal, augmentation);
+
+  std::vector<float> expected(3 * 32 * 32 * 3), loaded(expected.size());
+  fill_batch(std::span(expected), set, indices, normal, augmentation);
+  download(std::span(loaded), x.view());
+  CHECK(x.shape() == Shape{3, 32, 32, 3});
+  CHECK(loaded == expected);
+  CHECK(labels == std::vector<std::uint8_t>{7, 0, 2});
+}
+
+TEST_CASE("a batch may be empty, but must not name an image that there is not") {
+  Cpu device;
+  const ImageSet set = synthetic_images(20, 1);
+  const Normalisation normal = normalisation(set);
+  CHECK(load_batch<float>(device, set, {}, normal).x.shape() == Shape{0, 32, 32, 3});
+  const std::array<Index, 1> beyond{20};
+  CHECK_THROWS_AS(load_batch<float>(device, set, beyond, normal), DataError);
+}
