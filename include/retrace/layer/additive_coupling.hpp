@@ -58,22 +58,12 @@ class AdditiveCoupling {
 
   /// @throws ShapeError unless dy has the shape of y.
   void backward(State& y, Gradient& dy) {
+    if (kept_) return backward_stored(y, dy);
     require_same_shape("AdditiveCoupling::backward", "y", y.shape(), "dy", dy.shape());
     auto [y1, y2] = halves(y.view());
     auto [dy1, dy2] = halves(dy.view());
-    if (kept_) {
-      g_.differentiate(std::as_const(*kept_->y1).view(), dy2, dy1);
-      kept_->y1.reset();
-      f_.differentiate(std::as_const(kept_->x2).view(), dy1, dy2);
-      if (kept_->x1) {
-        copy(y1, kept_->x1->view());
-        copy(y2, kept_->x2.view());
-      }
-      kept_.reset();
-    } else {
-      undo(g_, y2, y1, dy2, dy1, run_);
-      undo(f_, y1, y2, dy1, dy2, run_);
-    }
+    undo(g_, y2, y1, dy2, dy1, run_);
+    undo(f_, y1, y2, dy1, dy2, run_);
   }
 
   void set_mode(Mode mode) {
@@ -103,6 +93,23 @@ class AdditiveCoupling {
     State x2;
     std::optional<State> y1;
   };
+
+  /// Needs nothing of y, which may be empty.
+  void backward_stored(State& y, Gradient& dy) {
+    const Shape half = kept_->x2.shape(), shape = with_channels(half, 2 * half.c);
+    require_same_shape("AdditiveCoupling::backward", "y", shape, "dy", dy.shape());
+    auto [dy1, dy2] = halves(dy.view());
+    g_.differentiate(std::as_const(*kept_->y1).view(), dy2, dy1);
+    kept_->y1.reset();
+    f_.differentiate(std::as_const(kept_->x2).view(), dy1, dy2);
+    if (y.shape() != shape) y = State(dy.device(), shape);
+    if (kept_->x1) {
+      auto [x1, x2] = halves(y.view());
+      copy(x1, kept_->x1->view());
+      copy(x2, kept_->x2.view());
+    }
+    kept_.reset();
+  }
 
   template <class H>
   void set_branch_mode(H& branch) {

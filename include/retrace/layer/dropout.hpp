@@ -52,7 +52,6 @@ class Dropout {
   }
 
   void abandon() { kept_.abandon(); }
-  static constexpr bool reads_output() { return false; }
 
  private:
   double rate_;

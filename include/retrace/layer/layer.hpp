@@ -27,7 +27,8 @@ namespace retrace::inline RETRACE_ISA {
 ///   abandon()              drops what a pass has kept
 ///   collect(prefix, list)  names its parameters and buffers
 ///   set_mode(mode)         what to keep and what to recompute
-///   reads_output()         whether backward reads the elements of y; taken as true if absent
+///   reads_output()         whether backward reads y; taken as true if absent. Where it says no,
+///                          y may be empty, of any shape
 template <class L>
 concept Layer = requires(L layer, typename L::State& x, typename L::State& y,
                          typename L::Gradient& dy, Run run) {

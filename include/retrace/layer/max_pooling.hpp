@@ -47,7 +47,7 @@ class MaxPooling {
     max_pool_backward(dx.view(), dy.view(), largest_->view());
     largest_.reset();
     dy = std::move(dx);
-    y = kept_.holds() ? kept_.give_back(where) : State(y.device(), shape);
+    y = kept_.holds() ? kept_.give_back(where) : State(dy.device(), shape);
   }
 
   void abandon() {

@@ -1,0 +1,171 @@
+#include "chart.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <ostream>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace memory_table {
+
+using namespace retrace;
+
+namespace {
+
+/// Writes the elements of an SVG document. Lengths are in pixels, y points down.
+class Svg {
+ public:
+  Svg(std::ostream& out, double width, double height) : out_(out) {
+    out_ << "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"" << width << "\" height=\""
+         << height << "\" viewBox=\"0 0 " << width << ' ' << height
+         << "\"\n     font-family=\"Helvetica, Arial, DejaVu Sans, sans-serif\" font-size=\"13\" "
+            "fill=\"#24292f\">\n";
+    rectangle(0, 0, width, height, "#ffffff");
+  }
+  ~Svg() { out_ << "</svg>\n"; }
+  Svg(const Svg&) = delete;
+  Svg& operator=(const Svg&) = delete;
+
+  void rectangle(double x, double y, double width, double height, std::string_view colour) {
+    out_ << "<rect x=\"" << x << "\" y=\"" << y << "\" width=\"" << width << "\" height=\""
+         << height << "\" fill=\"" << colour << "\"/>\n";
+  }
+  void line(double x1, double y1, double x2, double y2, std::string_view colour,
+            double thickness = 1) {
+    out_ << "<line x1=\"" << x1 << "\" y1=\"" << y1 << "\" x2=\"" << x2 << "\" y2=\"" << y2
+         << "\" stroke=\"" << colour << "\" stroke-width=\"" << thickness << "\"/>\n";
+  }
+  void dot(double x, double y, std::string_view colour) {
+    out_ << "<circle cx=\"" << x << "\" cy=\"" << y << "\" r=\"3.5\" fill=\"" << colour << "\"/>\n";
+  }
+  /// @param anchor  which point of the text is at x: "start", "middle" or "end"
+  void text(double x, double y, std::string_view anchor, std::string_view text,
+            std::string_view attributes = "") {
+    out_ << "<text x=\"" << x << "\" y=\"" << y << "\" text-anchor=\"" << anchor << "\" "
+         << attributes << '>' << text << "</text>\n";
+  }
+
+ private:
+  std::ostream& out_;
+};
+
+constexpr std::string_view grid_colour = "#e3e6ea", muted = "fill=\"#57606a\"",
+                           bold = "font-weight=\"bold\"", paper_colour = "#c4263b";
+
+std::string_view colour(std::string_view mode) {
+  if (mode == "stored") return "#8b949e";
+  if (mode.starts_with("checkpoint")) return "#d9963a";
+  return mode == "inverted" ? "#2a9d72" : "#2f6fc0";
+}
+
+std::string rounded(double value) { return std::to_string(std::llround(value)); }
+
+/// From 0 to a round number that is not below the largest value, in steps of a round number.
+struct Scale {
+  double step, end;
+
+  explicit Scale(double largest)
+      : step(largest > 4000 ? 1000 : 500), end(std::ceil(largest / step) * step) {}
+};
+
+/// Bars, network by network. Returns the y below the last one.
+double draw_bars(Svg& svg, std::span<const Measurement> measurements, double top) {
+  constexpr double names = 20, bars = 270, width = 370, row = 21, gap = 9;
+
+  std::vector<const Measurement*> shown;
+  double largest = 0, bottom = top + gap;
+  for (const Measurement& each : measurements) {
+    if (each.batch.h != small_extent) continue;
+    bottom += row + (each.configuration.mode == "stored" && !shown.empty() ? gap : 0);
+    shown.push_back(&each);
+    largest = std::max(largest, each.bytes_per_pixel);
+  }
+  const Scale scale(largest);
+  const auto x = [&](double bytes) { return bars + bytes / scale.end * width; };
+  for (double tick = 0; tick <= scale.end; tick += scale.step) {
+    svg.line(x(tick), top, x(tick), bottom, grid_colour);
+    svg.text(x(tick), bottom + 18, "middle", rounded(tick), muted);
+  }
+
+  double y = top + gap / 2;
+  for (const Measurement* each : shown) {
+    const Configuration& configuration = each->configuration;
+    if (configuration.mode == "stored") {
+      if (each != shown.front()) y += gap;
+      svg.text(names, y + 15, "start", name(configuration.architecture), bold);
+    }
+    svg.text(bars - 8, y + 15, "end", configuration.mode);
+    svg.rectangle(bars, y + 3, x(each->bytes_per_pixel) - bars, row - 6,
+                  colour(configuration.mode));
+    double end = x(each->bytes_per_pixel);
+    std::string figures = rounded(each->bytes_per_pixel);
+    if (configuration.paper) {
+      const double mark = x(configuration.paper->bytes_per_pixel);
+      svg.line(mark, y, mark, y + row, paper_colour, 2.5);
+      end = std::max(end, mark);
+      figures += " <tspan fill=\"" + std::string(paper_colour) + "\">" +
+                 rounded(configuration.paper->bytes_per_pixel) + "</tspan>";
+    }
+    svg.text(end + 6, y + 15, "start", figures);
+    y += row;
+  }
+  return bottom;
+}
+
+/// One curve a mode, over the blocks of each level.
+void draw_curves(Svg& svg, std::span<const DepthCurve> curves, double top, double bottom) {
+  constexpr double left = 770, width = 270;
+
+  double largest = 0;
+  std::size_t most = 0;
+  for (const DepthCurve& curve : curves) {
+    largest = std::max(
+        largest, *std::max_element(curve.bytes_per_pixel.begin(), curve.bytes_per_pixel.end()));
+    most = std::max(most, curve.bytes_per_pixel.size());
+  }
+  const Scale scale(largest);
+  const auto x = [&](std::size_t blocks) {
+    return left + width * static_cast<double>(blocks - 1) / static_cast<double>(most - 1);
+  };
+  const auto y = [&](double bytes) { return bottom - bytes / scale.end * (bottom - top); };
+  for (double tick = 0; tick <= scale.end; tick += scale.step) {
+    svg.line(left, y(tick), left + width, y(tick), grid_colour);
+    svg.text(left - 8, y(tick) + 4, "end", rounded(tick), muted);
+  }
+  for (std::size_t blocks = 1; blocks <= most; ++blocks)
+    svg.text(x(blocks), bottom + 18, "middle", std::to_string(blocks), muted);
+  svg.text(left + width / 2, bottom + 40, "middle", "blocks per level", muted);
+
+  for (const DepthCurve& curve : curves) {
+    const std::vector<double>& bytes = curve.bytes_per_pixel;
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      if (i > 0) svg.line(x(i), y(bytes[i - 1]), x(i + 1), y(bytes[i]), colour(curve.mode), 2);
+      svg.dot(x(i + 1), y(bytes[i]), colour(curve.mode));
+    }
+    svg.text(x(bytes.size()) + 10, y(bytes.back()) + 4, "start", curve.mode);
+  }
+}
+
+}  // namespace
+
+void print_chart(std::ostream& out, std::span<const Measurement> measurements,
+                 std::span<const DepthCurve> curves) {
+  constexpr double top = 64;
+  double rows = 0;
+  for (const Measurement& each : measurements)
+    rows += each.configuration.mode == "stored" ? 30 : 21;
+  Svg svg(out, 1160, top + std::max(300.0, rows / 2) + 60);
+  svg.text(20, 28, "start", "Bytes per input pixel, measured",
+           "font-size=\"17\" font-weight=\"bold\"");
+  svg.line(27, 38, 27, 54, paper_colour, 2.5);
+  svg.text(36, 51, "start", "computed by Hascoet et al.; checkpoint: every √L layers", muted);
+  svg.text(730, 28, "start", "RevNet: bytes per input pixel against depth",
+           "font-size=\"17\" font-weight=\"bold\"");
+  svg.text(730, 51, "start", "predicted by dry runs", muted);
+  const double bottom = draw_bars(svg, measurements, top);
+  svg.text(270 + 185, bottom + 40, "middle", "bytes per input pixel at 32 × 32", muted);
+  draw_curves(svg, curves, top, std::max(bottom, top + 300));
+}
+
+}  // namespace memory_table

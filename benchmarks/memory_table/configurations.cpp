@@ -1,0 +1,55 @@
+#include "configurations.hpp"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace memory_table {
+
+using namespace retrace;
+
+namespace {
+
+constexpr auto stored = [](Net& net) { net.set_mode(Mode::stored); };
+constexpr auto reversible = [](Net& net) { net.set_mode(Mode::reversible); };
+constexpr auto inverted = [](Net& net) { net.set_mode(Mode::inverted); };
+constexpr auto checkpoint_all = [](Net& net) { net.checkpoint_every(1); };
+constexpr auto checkpoint_sqrt = [](Net& net) { net.checkpoint_sqrt(); };
+
+}  // namespace
+
+std::vector<Configuration> configurations(Architecture architecture) {
+  using enum Architecture;
+  switch (architecture) {
+    case resnet:
+      return {{architecture, "stored", stored, PaperFigures{1928, 3.57e9}, 2000},
+              {architecture, "checkpoint:1", checkpoint_all},
+              {architecture, "checkpoint", checkpoint_sqrt}};
+    case revnet:
+      return {{architecture, "stored", stored},
+              {architecture, "checkpoint", checkpoint_sqrt},
+              {architecture, "reversible", reversible, PaperFigures{640, 1.19e9}, 600}};
+    case irevnet:
+      return {{architecture, "stored", stored},
+              {architecture, "checkpoint", checkpoint_sqrt},
+              {architecture, "reversible", reversible, PaperFigures{640, 1.35e9}, 480}};
+    case layerwise:
+      return {{architecture, "stored", stored},
+              {architecture, "checkpoint", checkpoint_sqrt},
+              {architecture, "reversible", reversible, PaperFigures{320, 590e6}, 288}};
+    case hybrid:
+      return {{architecture, "stored", stored},
+              {architecture, "checkpoint", checkpoint_sqrt},
+              {architecture, "reversible", reversible},
+              {architecture, "inverted", inverted, PaperFigures{352, 648e6}, 400}};
+    case resnet_inplace_abn:
+      return {{architecture, "stored", stored}, {architecture, "inverted", inverted, {}, 1100}};
+  }
+  throw std::invalid_argument("configurations: unknown architecture");
+}
+
+double workspace_limit(Index width) {
+  constexpr double mebibyte = 1 << 20;  // 4 up to 256 channels, 16 at 1024
+  return 4 * mebibyte * static_cast<double>(std::max<Index>(width, 256)) / 256;
+}
+
+}  // namespace memory_table

@@ -1,0 +1,42 @@
+// What is compared: every network in every mode that makes sense for it.
+#pragma once
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "retrace/retrace.hpp"
+
+namespace memory_table {
+
+using Net = retrace::Chain<retrace::Float, retrace::Cpu>;
+
+/// What Hascoet et al. report: activations and gradients in bytes per input pixel, and the whole
+/// of a training step on 32 images of 240 x 240.
+struct PaperFigures {
+  double bytes_per_pixel;
+  double total_bytes;
+};
+
+struct Configuration {
+  retrace::Architecture architecture;
+  std::string_view mode;  ///< as train_cifar10 names it; "checkpoint" is that of √L layers
+  void (*select)(Net&);   ///< puts a network into that mode
+  std::optional<PaperFigures> paper;
+  std::optional<double> limit;  ///< of the bytes per input pixel
+};
+
+/// The first one is always `stored`, which the others are compared with.
+std::vector<Configuration> configurations(retrace::Architecture architecture);
+
+/// The bytes of workspace that a network may need whatever its batch is.
+/// @param width  the most channels that a convolution gives
+double workspace_limit(retrace::Index width);
+
+/// How far a predicted peak may be from the measured one.
+inline constexpr double prediction_limit = 0.01;
+
+/// How far the growth of the process may be from the measured peak.
+inline constexpr double resident_limit = 0.1;
+
+}  // namespace memory_table

@@ -1,0 +1,114 @@
+// Every network in every memory mode: what a training step holds, what the paper says it would,
+// and what it costs in time.
+//
+//   build/benchmarks/memory_table                                    the table
+//   build/benchmarks/memory_table --check --resident                 and whether it keeps the limits
+//   build/benchmarks/memory_table --markdown --svg memory.svg        as the README shows it
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <map>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "chart.hpp"
+#include "measurement.hpp"
+#include "report.hpp"
+#include "resident.hpp"
+
+namespace {
+
+using namespace memory_table;
+
+struct Options {
+  std::vector<retrace::Architecture> architectures{retrace::all_architectures.begin(),
+                                                   retrace::all_architectures.end()};
+  MeasureOptions measure;
+  bool no_time = false, markdown = false, check = false, resident = false;
+  std::string json, svg;
+};
+
+void add_options(CLI::App& app, Options& options) {
+  std::map<std::string, retrace::Architecture> names;
+  for (retrace::Architecture each : retrace::all_architectures)
+    names.emplace(retrace::name(each), each);
+
+  app.add_option("--arch", options.architectures, "Networks to measure; all of them if not given")
+      ->transform(CLI::CheckedTransformer(names).description(""))
+      ->type_name("NAME")
+      ->default_str("");
+  app.add_option("--batch", options.measure.batch, "Images in a step")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--threads", options.measure.threads, "0: as many as OpenMP takes")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_option("--steps", options.measure.steps, "Steps timed in every mode")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_flag("--no-time", options.no_time, "Do not time steps");
+  app.add_option("--measure-up-to", options.measure.measured,
+                 "Measure peaks at 240 x 240 that are predicted to be at most this, say 8GB")
+      ->transform(CLI::AsSizeValue(true))
+      ->type_name("SIZE");
+  app.add_flag("--resident", options.resident,
+               "Compare the growth of the process with the peak, in steps of 200 MB or more");
+  app.add_flag("--check", options.check, "Compare with the limits; exit with 1 if one is passed");
+  app.add_flag("--markdown", options.markdown, "Print the table as Markdown");
+  app.add_option("--json", options.json, "Write JSON; - is standard output, in place of the table")
+      ->type_name("FILE");
+  app.add_option("--svg", options.svg, "Draw a chart")->type_name("FILE");
+}
+
+/// Opens a file for writing, so that a wrong name is found before the work and not after it.
+std::ofstream create(const std::string& path) {
+  std::ofstream file;
+  file.exceptions(std::ios::failbit | std::ios::badbit);
+  try {
+    if (!path.empty() && path != "-") file.open(path);
+  } catch (const std::ios::failure&) {
+    throw std::runtime_error("cannot write " + path);
+  }
+  return file;
+}
+
+int run(const Options& options) {
+  std::ofstream json = create(options.json), svg = create(options.svg);
+  const bool json_on_stdout = options.json == "-";
+  std::ostream& out = json_on_stdout ? std::cerr : std::cout;
+
+  std::vector<Residence> residences;  // first of all, as they need a process without threads
+  if (options.resident)
+    for (retrace::Architecture architecture : options.architectures)
+      std::ranges::move(measure_residence(architecture, options.measure.threads),
+                        std::back_inserter(residences));
+  std::vector<Measurement> measurements;
+  for (retrace::Architecture architecture : options.architectures)
+    std::ranges::move(measure(architecture, options.measure), std::back_inserter(measurements));
+
+  if (!json_on_stdout)
+    print_table(out, measurements, options.markdown ? TableStyle::markdown : TableStyle::aligned);
+  if (!residences.empty()) print_residence(out, residences);
+  if (!options.json.empty()) print_json(json_on_stdout ? std::cout : json, measurements);
+  if (!options.svg.empty()) print_chart(svg, measurements, bytes_by_depth(8, options.measure));
+  return !options.check || print_checks(out, checks(measurements, residences)) ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app("Memory and time of a training step, for every network and memory mode.");
+  add_options(app, options);
+  CLI11_PARSE(app, argc, argv);
+  if (options.no_time) options.measure.steps = 0;
+  try {
+    return run(options);
+  } catch (const std::exception& error) {
+    std::cerr << "error: " << error.what() << '\n';
+    return 2;
+  }
+}

@@ -1,0 +1,170 @@
+#include "measurement.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <iostream>
+#include <utility>
+
+#include "training.hpp"
+
+namespace memory_table {
+
+using namespace retrace;
+
+namespace {
+
+Shape images(Index count, Index extent) { return {count, extent, extent, 3}; }
+
+double total(const PeakMemory& peak) { return static_cast<double>(peak.bytes.total()); }
+
+double growth_per_pixel(const PeakMemory& once, const PeakMemory& twice, Shape batch) {
+  return (total(twice) - total(once)) / static_cast<double>(batch.pixels());
+}
+
+Shape twice(Shape batch) { return images(2 * batch.n, batch.h); }
+
+/// Measures one configuration on images of one size.
+class Gauge {
+ public:
+  Gauge(Training& training, const MeasureOptions& options)
+      : training_(training), options_(options) {}
+
+  Measurement operator()(const Configuration& configuration, Index extent) {
+    std::cerr << name(configuration.architecture) << ' ' << configuration.mode << ": memory at "
+              << extent << " x " << extent << '\n';
+    configuration.select(training_.net());
+    prediction_error_ = 0;
+    const Shape batch = images(options_.batch, extent);
+    const Peak once = peak(batch), more = peak(twice(batch));
+    // Where those are predicted, one image has to show that predictions hold.
+    if (!once.measured) measure(images(1, extent));
+
+    const double slope = growth_per_pixel(once.memory, more.memory, batch);
+    return {.configuration = configuration,
+            .batch = batch,
+            .parameters = training_.parameters(),
+            .widest_convolution = training_.widest_convolution(),
+            .peak = once.memory,
+            .peak_measured = once.measured,
+            .bytes_per_pixel = slope,
+            .slope_measured = once.measured && more.measured,
+            .prediction_error = prediction_error_,
+            .fixed_workspace = fixed_workspace(batch, slope)};
+  }
+
+ private:
+  struct Peak {
+    PeakMemory memory;
+    bool measured;
+  };
+
+  /// Measured where that is cheap or asked for.
+  Peak peak(Shape batch) {
+    PeakMemory predicted = training_.predict(batch);
+    if (batch.h == small_extent || predicted.bytes.total() <= options_.measured)
+      return {measure(batch), true};
+    return {std::move(predicted), false};
+  }
+
+  PeakMemory measure(Shape batch) {
+    const double predicted = total(training_.predict(batch));
+    PeakMemory measured = training_.measure(batch);
+    prediction_error_ =
+        std::max(prediction_error_, std::abs(predicted - total(measured)) / total(measured));
+    return measured;
+  }
+
+  /// What peaks hold beyond what is always held and what grows with the batch. One image finds
+  /// layers that the batch hides, as they need less for every image; the peak of one tiny image,
+  /// which needs little else, stands where the most workspace is.
+  double fixed_workspace(Shape batch, double slope) {
+    double most = static_cast<double>(training_.predict(images(1, 16)).bytes[Use::workspace]);
+    for (Shape shape : {images(1, batch.h), batch})
+      most = std::max(most, total(training_.predict(shape)) -
+                                static_cast<double>(training_.bytes_at_rest()) -
+                                slope * static_cast<double>(shape.pixels()));
+    return most;
+  }
+
+  Training& training_;
+  const MeasureOptions& options_;
+  double prediction_error_ = 0;
+};
+
+double seconds_of_step(Training& training, Batch& batch) {
+  const auto start = std::chrono::steady_clock::now();
+  training.step(batch);
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+/// The median of every mode's steps. The modes take turns, so that what else the machine does
+/// falls on all of them; the first turn warms up.
+std::vector<double> median_seconds(Training& training, Batch& batch,
+                                   const std::vector<Configuration>& modes, int steps) {
+  std::vector<std::vector<double>> seconds(modes.size());
+  for (int turn = 0; turn <= steps; ++turn)
+    for (std::size_t i = 0; i < modes.size(); ++i) {
+      modes[i].select(training.net());
+      const double time = seconds_of_step(training, batch);
+      if (turn > 0) seconds[i].push_back(time);
+    }
+  std::vector<double> medians;
+  for (std::vector<double>& of_mode : seconds) medians.push_back(median(std::move(of_mode)));
+  return medians;
+}
+
+}  // namespace
+
+std::vector<Measurement> measure(Architecture architecture, const MeasureOptions& options) {
+  Cpu device(options.threads);
+  Training training(device, architecture, paper_options(architecture));
+  const std::vector<Configuration> modes = configurations(architecture);
+
+  std::vector<double> seconds;
+  if (options.steps > 0) {
+    std::cerr << name(architecture) << ": time of " << options.steps << " steps a mode\n";
+    Batch batch(device, images(options.batch, small_extent));
+    seconds = median_seconds(training, batch, modes, options.steps);
+  }
+
+  Gauge gauge(training, options);
+  std::vector<Measurement> results;
+  for (std::size_t i = 0; i < modes.size(); ++i) {
+    results.push_back(gauge(modes[i], small_extent));
+    if (!seconds.empty()) {
+      results.back().step_seconds = seconds[i];
+      results.back().time_vs_stored = seconds[i] / seconds[0];
+    }
+    results.push_back(gauge(modes[i], large_extent));
+  }
+  return results;
+}
+
+std::vector<DepthCurve> bytes_by_depth(int most_blocks, const MeasureOptions& options) {
+  std::vector<DepthCurve> curves;
+  for (const Configuration& mode : configurations(Architecture::revnet))
+    curves.push_back({mode.mode, {}});
+  for (int blocks = 1; blocks <= most_blocks; ++blocks) {
+    Dry device(options.threads);
+    NetOptions net = paper_options(Architecture::revnet);
+    std::fill(net.blocks.begin(), net.blocks.end(), Index{blocks});
+    Training training(device, Architecture::revnet, net);
+    std::size_t curve = 0;
+    for (const Configuration& mode : configurations(Architecture::revnet)) {
+      mode.select(training.net());
+      const Shape batch = images(options.batch, small_extent);
+      curves[curve++].bytes_per_pixel.push_back(
+          growth_per_pixel(training.predict(batch), training.predict(twice(batch)), batch));
+    }
+  }
+  return curves;
+}
+
+}  // namespace memory_table

@@ -1,0 +1,49 @@
+// Measures what the configurations hold and how long they take.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "configurations.hpp"
+
+namespace memory_table {
+
+/// The extents of an image: those of CIFAR-10, and those of the paper's example.
+inline constexpr retrace::Index small_extent = 32, large_extent = 240;
+
+struct MeasureOptions {
+  retrace::Index batch = 32;
+  int threads = 0;           ///< 0: what OpenMP would use
+  int steps = 5;             ///< timed in every mode; 0: none
+  std::size_t measured = 0;  ///< peaks at 240 x 240 are measured up to it, predicted beyond
+};
+
+/// One configuration on images of one size.
+struct Measurement {
+  Configuration configuration;
+  retrace::Shape batch;
+  retrace::Index parameters, widest_convolution;
+  retrace::PeakMemory peak;  ///< of a step on `batch`, with parameters and optimizer
+  bool peak_measured;        ///< and not predicted
+  double bytes_per_pixel;    ///< by which the peak grows from `batch` to twice as many images
+  bool slope_measured;
+  double prediction_error;  ///< the largest of the peaks measured, relative to them
+  double fixed_workspace;   ///< bytes, whatever the batch is
+  std::optional<double> step_seconds, time_vs_stored;
+};
+
+/// Every mode of an architecture, each at 32 x 32 and then at 240 x 240. Tells stderr how it goes.
+std::vector<Measurement> measure(retrace::Architecture architecture, const MeasureOptions& options);
+
+/// Bytes per input pixel of RevNets of 1, 2, … blocks a level, in one mode.
+struct DepthCurve {
+  std::string_view mode;
+  std::vector<double> bytes_per_pixel;
+};
+
+/// Predicted, which takes no time, at 32 x 32.
+std::vector<DepthCurve> bytes_by_depth(int most_blocks, const MeasureOptions& options);
+
+}  // namespace memory_table

@@ -1,0 +1,196 @@
+#include "report.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <iomanip>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <ostream>
+#include <sstream>
+#include <string_view>
+#include <utility>
+
+namespace memory_table {
+
+using namespace retrace;
+
+namespace {
+
+constexpr double mebibyte = 1 << 20;
+
+std::string fixed(double value, int digits) {
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(digits) << value;
+  return text.str();
+}
+
+std::string megabytes(double bytes) { return fixed(bytes / 1e6, 0) + " MB"; }
+
+std::string label(const Configuration& configuration) {
+  return std::string(name(configuration.architecture)) + ' ' + std::string(configuration.mode);
+}
+
+using Line = std::vector<std::string>;
+
+/// Columns of a terminal: the bytes of UTF-8 that begin a character.
+std::size_t width(std::string_view text) {
+  return static_cast<std::size_t>(
+      std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; }));
+}
+
+void print_lines(std::ostream& out, std::span<const Line> lines, TableStyle style) {
+  constexpr std::size_t names = 3;  // the first columns are text, the others numbers
+  std::vector<std::size_t> widths(lines[0].size());
+  for (const Line& line : lines)
+    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], width(line[i]));
+
+  const bool markdown = style == TableStyle::markdown;
+  for (std::size_t row = 0; row < lines.size(); ++row) {
+    for (std::size_t i = 0; i < widths.size(); ++i) {
+      const std::string& text = lines[row][i];
+      const std::string padding(widths[i] - width(text), ' ');
+      out << (markdown ? (i > 0 ? " | " : "| ") : (i > 0 ? "  " : ""))
+          << (i < names ? text + padding : padding + text);
+    }
+    out << (markdown ? " |\n" : "\n");
+    if (row > 0 || !markdown) continue;
+    for (std::size_t i = 0; i < widths.size(); ++i)
+      out << '|' << std::string(widths[i] + 1, '-') << (i < names ? '-' : ':');
+    out << "|\n";
+  }
+}
+
+std::string mark(bool measured) { return measured ? "" : " (p)"; }
+
+/// The two measurements of a configuration as one line.
+Line line(const Measurement& small, const Measurement& large) {
+  const auto& paper = small.configuration.paper;
+  return {std::string(name(small.configuration.architecture)),
+          std::string(small.configuration.mode),
+          small.peak.place,
+          fixed(static_cast<double>(small.parameters) / 1e6, 2) + " M",
+          fixed(small.bytes_per_pixel, 0),
+          fixed(large.bytes_per_pixel, 0) + mark(large.slope_measured),
+          paper ? fixed(paper->bytes_per_pixel, 0) : "",
+          megabytes(static_cast<double>(small.peak.bytes.total())),
+          megabytes(static_cast<double>(large.peak.bytes.total())) + mark(large.peak_measured),
+          paper ? megabytes(paper->total_bytes) : "",
+          fixed(std::max(small.fixed_workspace, large.fixed_workspace) / mebibyte, 1) + " MiB",
+          small.time_vs_stored ? fixed(*small.time_vs_stored, 2) : ""};
+}
+
+using Json = nlohmann::ordered_json;
+
+Json or_null(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
+
+Json json(const Measurement& measurement) {
+  const Configuration& configuration = measurement.configuration;
+  const Shape batch = measurement.batch;
+  const auto& paper = configuration.paper;
+  Json object;
+  object["arch"] = name(configuration.architecture);
+  object["mode"] = configuration.mode;
+  object["batch"] = batch.n;
+  object["height"] = batch.h;
+  object["width"] = batch.w;
+  object["parameters"] = measurement.parameters;
+  object["bytes_per_pixel"] = measurement.bytes_per_pixel;
+  object["paper_bytes_per_pixel"] = paper ? Json(paper->bytes_per_pixel) : Json();
+  object["total_bytes"] = measurement.peak.bytes.total();
+  object["time_vs_stored"] = or_null(measurement.time_vs_stored);
+  object["step_seconds"] = or_null(measurement.step_seconds);
+  object["bytes_per_pixel_measured"] = measurement.slope_measured;
+  object["total_measured"] = measurement.peak_measured;
+  object["paper_total_bytes"] =
+      paper && batch.h == large_extent ? Json(paper->total_bytes) : Json();
+  for (Use use : all_uses)
+    object["bytes_by_use"][std::string(name(use))] = measurement.peak.bytes[use];
+  object["peak_at"] = measurement.peak.place;
+  object["fixed_workspace_bytes"] = std::llround(measurement.fixed_workspace);
+  object["prediction_error"] = measurement.prediction_error;
+  return object;
+}
+
+}  // namespace
+
+void print_table(std::ostream& out, std::span<const Measurement> measurements, TableStyle style) {
+  std::vector<Line> lines{{"network", "mode", "peak at", "parameters", "B/px 32²", "B/px 240²",
+                           "B/px paper", "total 32²", "total 240²", "total paper", "workspace",
+                           "time"}};
+  for (std::size_t i = 0; i + 1 < measurements.size(); i += 2)
+    lines.push_back(line(measurements[i], measurements[i + 1]));
+  print_lines(out, lines, style);
+  out << "\nB/px: bytes per input pixel by which the measured peak grows with the batch, at 32 x "
+         "32\n"
+         "and 240 x 240. Total: all that a step on "
+      << measurements[0].batch.n
+      << " images holds, with parameters, gradients and\n"
+         "momentum. (p): predicted by a dry run. Paper: Hascoet et al., 32 images of 240 x 240.\n"
+         "Workspace: what does not depend on the batch. Time: of a step at 32 x 32, relative to "
+         "the\n"
+         "same network stored. Checkpoint: every √L layers.\n";
+}
+
+void print_residence(std::ostream& out, std::span<const Residence> residences) {
+  std::vector<Line> lines{{"network", "mode", "batch", "peak", "resident growth", "ratio"}};
+  for (const Residence& each : residences)
+    lines.push_back({std::string(name(each.configuration.architecture)),
+                     std::string(each.configuration.mode), to_string(each.batch),
+                     megabytes(static_cast<double>(each.peak)),
+                     megabytes(static_cast<double>(each.growth)),
+                     fixed(static_cast<double>(each.growth) / static_cast<double>(each.peak), 3)});
+  out << '\n';
+  print_lines(out, lines, TableStyle::aligned);
+}
+
+void print_json(std::ostream& out, std::span<const Measurement> measurements) {
+  Json array = Json::array();
+  for (const Measurement& each : measurements) array.push_back(json(each));
+  out << array.dump(2) << '\n';
+}
+
+std::vector<Check> checks(std::span<const Measurement> measurements,
+                          std::span<const Residence> residences) {
+  std::vector<Check> results;
+  const auto add = [&](const std::string& what, const std::string& unit, double value,
+                       double limit) {
+    results.push_back({what + ": " + fixed(value, 2) + unit + ", at most " + fixed(limit, 0) + unit,
+                       value <= limit});
+  };
+  for (const Measurement& each : measurements)
+    if (each.configuration.limit)
+      add(label(each.configuration) + " at " + std::to_string(each.batch.h) + " x " +
+              std::to_string(each.batch.w),
+          " bytes per pixel", each.bytes_per_pixel, *each.configuration.limit);
+
+  std::map<Architecture, std::pair<double, double>> workspaces;  // the largest, and its limit
+  double error = 0;
+  for (const Measurement& each : measurements) {
+    auto& [largest, limit] = workspaces[each.configuration.architecture];
+    largest = std::max(largest, each.fixed_workspace);
+    limit = workspace_limit(each.widest_convolution);
+    error = std::max(error, each.prediction_error);
+  }
+  for (const auto& [architecture, workspace] : workspaces)
+    add(std::string(name(architecture)) + ": workspace that does not depend on the batch", " MiB",
+        workspace.first / mebibyte, workspace.second / mebibyte);
+  add("predicted peak, from the measured one", " %", 100 * error, 100 * prediction_limit);
+
+  for (const Residence& each : residences) {
+    const auto peak = static_cast<double>(each.peak), growth = static_cast<double>(each.growth);
+    add(label(each.configuration) + ": resident growth, from the peak", " %",
+        100 * std::abs(growth - peak) / peak, 100 * resident_limit);
+  }
+  return results;
+}
+
+bool print_checks(std::ostream& out, std::span<const Check> checks) {
+  out << '\n';
+  for (const Check& check : checks)
+    out << (check.passed ? "pass  " : "FAIL  ") << check.text << '\n';
+  return std::all_of(checks.begin(), checks.end(), [](const Check& each) { return each.passed; });
+}
+
+}  // namespace memory_table
