@@ -1,0 +1,176 @@
+#include "retrace/cpu/conv2d.hpp"
+
+#include "support/catch.hpp"
+#include "support/operations.hpp"
+#include "support/reference_conv.hpp"
+
+using namespace retrace;
+using namespace retrace::test;
+
+namespace {
+
+constexpr Index all_channels[] = {1, 3, 8, 16, 20, 33, 64};
+
+/// The roundings a sum of `terms` products may be off by, at the size of the largest result.
+double allowed(Index terms) { return 4 + 2 * std::sqrt(static_cast<double>(terms)); }
+
+/// Whether both passes of a convolution agree with the reference, on channel slices of wider
+/// tensors, stored in each of the three ways, and touch nothing else.
+template <class T>
+void check_conv(Cpu& device, Shape shape, Index outputs, Index kernel, Index stride) {
+  CAPTURE(to_string(shape), outputs, kernel, stride, sizeof(T));
+  const auto wide_x = normal<T>(device, with_channels(shape, shape.c + 5), 1);
+  const auto x = wide_x.view().channels(2, shape.c);
+  const auto w = normal<T>(device, {kernel, kernel, shape.c, outputs}, 2);
+  const Shape y_shape = reference_conv_shape(shape, outputs, stride);
+  const auto dy = normal<T>(device, with_channels(y_shape, outputs + 3), 3);
+  const auto dy_slice = dy.view().channels(1, outputs);
+
+  const auto expect = [&](const Reference& value, Index terms, auto compute) {
+    double off = 0;
+    bool untouched = true;
+    for (Store how : {Store::set, Store::add, Store::subtract}) {
+      auto wide = normal<T>(device, with_channels(value.shape, value.shape.c + 4), 4);
+      const Values left = values(wide.view().channels(0, 3)),
+                   right = values(wide.view().channels(value.shape.c + 3, 1));
+      const auto target = wide.view().channels(3, value.shape.c);
+      Values expected = values(target);
+      for (std::size_t i = 0; i < expected.size(); ++i)
+        expected[i] = how == Store::set   ? value.list[i]
+                      : how == Store::add ? expected[i] + value.list[i]
+                                          : expected[i] - value.list[i];
+      compute(target, how);
+      off = std::max(off, distance_in_roundings<T>(values(target), expected));
+      untouched = untouched && values(wide.view().channels(0, 3)) == left &&
+                  values(wide.view().channels(value.shape.c + 3, 1)) == right;
+    }
+    CHECK(off <= allowed(terms));
+    CHECK(untouched);
+  };
+  expect(reference_conv(Reference(x), Reference(w.view()), stride), kernel * kernel * shape.c,
+         [&](View<T, Cpu> y, Store how) { conv2d<T>(y, x, w.view(), stride, nullptr, how); });
+  expect(reference_input_gradient(shape, Reference(dy_slice), Reference(w.view()), stride),
+         kernel * kernel * outputs, [&](View<T, Cpu> dx, Store how) {
+           conv2d_input_gradient(dx, dy_slice, w.view(), stride, how);
+         });
+}
+
+}  // namespace
+
+TEST_CASE("convolutions agree with their definition for all channel counts") {
+  Cpu device(2);
+  for (Index in : all_channels)
+    for (Index out : all_channels)
+      for (Index kernel : {1, 3})
+        for (Index stride : {1, 2}) {
+          check_conv<double>(device, {2, 3, 5, in}, out, kernel, stride);
+          if (in >= 16 || out >= 16) check_conv<float>(device, {1, 5, 4, in}, out, kernel, stride);
+        }
+}
+
+TEST_CASE("convolutions agree with their definition for all extents") {
+  Cpu device(2);
+  for (Index h : {1, 2, 7, 8})
+    for (Index w : {1, 2, 3, 8, 11, 16, 17, 24})
+      for (Index kernel : {1, 3, 5})
+        for (Index stride : {1, 2}) {
+          check_conv<double>(device, {1, h, w, 4}, 9, kernel, stride);
+          check_conv<float>(device, {2, h, w, 4}, 17, kernel, stride);
+        }
+}
+
+TEST_CASE("convolutions larger than the caches they fill agree with their definition") {
+  Cpu device(2);
+  check_conv<float>(device, {1, 70, 66, 16}, 6, 3, 1);  // bands of an image
+  check_conv<double>(device, {1, 65, 67, 16}, 5, 3, 2);
+  check_conv<double>(device, {1, 3, 2, 128}, 144, 3, 1);  // groups of output channels
+}
+
+TEST_CASE("a convolution normalises and activates what it reads") {
+  Cpu device(2);
+  for (Index in : {3, 4, 7, 16, 20})
+    for (double slope : {0.0, 0.25, 1.0})
+      for (Index stride : {1, 2}) {
+        CAPTURE(in, slope, stride);
+        const auto wide_x = normal<double>(device, {2, 5, 7, in + 2});
+        const auto x = wide_x.view().channels(1, in);
+        const auto w = normal<double>(device, {3, 3, in, 6}, 2);
+        const RandomNorm<double> norm(device, in);
+        const auto prologue = norm.prologue({slope});
+        Tensor<double, Cpu> y(device, reference_conv_shape(x.shape(), 6, stride));
+        conv2d(y.view(), x, w.view(), stride, &prologue);
+        const Reference expected =
+            reference_conv(norm.applied(x, {slope}), Reference(w.view()), stride);
+        CHECK(distance_in_roundings<double>(values(y), expected.list) <= allowed(9 * in));
+      }
+}
+
+TEST_CASE("the bits of a convolution depend neither on threads nor on the run nor on `how`") {
+  Cpu one(1), two(2), three(3);
+  for (Index channels : {3, 16, 33}) {
+    const auto result = [&](Cpu& device, Store how) {
+      const auto x = normal<float>(device, {3, 9, 12, channels});
+      const auto w = normal<float>(device, {3, 3, channels, channels}, 2);
+      Tensor<float, Cpu> y(device, x.shape()), dx(device, x.shape());
+      fill(y.view(), 0.0f);
+      fill(dx.view(), 0.0f);
+      conv2d<float>(y.view(), x.view(), w.view(), 1, nullptr, how);
+      conv2d_input_gradient(dx.view(), x.view(), w.view(), 1, how);
+      Values all = values(y), more = values(dx);
+      all.insert(all.end(), more.begin(), more.end());
+      return all;
+    };
+    const Values expected = result(one, Store::set);
+    CHECK(same_bits(result(one, Store::set), expected));
+    CHECK(same_bits(result(two, Store::set), expected));
+    CHECK(same_bits(result(three, Store::add), expected));
+    Values negative = expected;
+    for (double& value : negative) value = -value;
+    CHECK(result(two, Store::subtract) == negative);
+  }
+}
+
+TEST_CASE("a convolution of one image has the bits of the same image in a batch") {
+  Cpu device(2);
+  const auto x = normal<float>(device, {5, 6, 7, 20}), w = normal<float>(device, {3, 3, 20, 8}, 2);
+  Tensor<float, Cpu> all(device, {5, 6, 7, 8}), one(device, {1, 6, 7, 8});
+  conv2d(all.view(), x.view(), w.view(), 1);
+  conv2d(one.view(), x.view().images(3, 1), w.view(), 1);
+  CHECK(same_bits(values(one), values(all.view().images(3, 1))));
+}
+
+TEST_CASE("a convolution's scratch does not depend on the batch") {
+  Cpu device(2);
+  std::size_t scratch[2];
+  for (Index i : {0, 1}) {
+    const Index images = i == 0 ? 2 : 64;
+    Cpu::Rehearsal rehearsal(device);
+    Tensor<float, Cpu> x(device, {images, 32, 32, 64}), y(device, {images, 32, 32, 64});
+    Tensor<float, Cpu> w(device, {3, 3, 64, 64}), dw(device, {3, 3, 64, 64});
+    device.memory().restart_peak();
+    conv2d(y.view(), x.view(), w.view(), 1);
+    conv2d_input_gradient(x.view(), y.view(), w.view(), 1);
+    conv2d_weight_gradient(dw.view(), x.view(), y.view(), 1);
+    scratch[i] = device.memory().peak()[Use::workspace];
+  }
+  CHECK(scratch[0] == scratch[1]);
+  CHECK(scratch[0] <= 4u << 20);
+}
+
+TEST_CASE("a dry convolution counts its multiply-adds") {
+  Dry device;
+  Tensor<float, Cpu> x(device, {2, 9, 7, 5}), w(device, {3, 3, 5, 11}), y(device, {2, 5, 4, 11});
+  conv2d(y.view(), x.view(), w.view(), 2);
+  CHECK(device.work().multiply_adds == 2 * 5 * 4 * 11 * 9 * 5);
+}
+
+TEST_CASE("a convolution takes no image at all") {
+  Cpu device(2);
+  Tensor<float, Cpu> x(device, {0, 9, 7, 5}), y(device, {0, 9, 7, 11});
+  const auto w = normal<float>(device, {3, 3, 5, 11});
+  auto dw = clone(w);
+  conv2d(y.view(), x.view(), w.view(), 1);
+  conv2d_input_gradient(x.view(), y.view(), w.view(), 1);
+  conv2d_weight_gradient(dw.view(), x.view(), y.view(), 1);
+  CHECK(same_bits(values(dw), values(w)));
+}

@@ -1,0 +1,103 @@
+#include "support/nets.hpp"
+
+namespace retrace {
+template Chain<Double, Cpu> build<Double, Cpu>(Cpu&, Architecture, const NetOptions&);
+}
+
+namespace retrace::test {
+
+NetOptions small_options(Architecture architecture) {
+  NetOptions options = paper_options(architecture);
+  options.seed = 4;
+  options.blocks = {2, 1};
+  options.channels = {8, 16};
+  if (architecture == Architecture::irevnet) options.channels = {8, 32};
+  if (architecture == Architecture::layerwise || architecture == Architecture::hybrid) {
+    options.blocks = {2, 1, 1};
+    options.channels = {8, 32, 32};
+  }
+  return options;
+}
+
+Net small_net(Cpu& device, Architecture architecture) {
+  return build<Double>(device, architecture, small_options(architecture));
+}
+
+Net deep_net(Cpu& device, Architecture architecture, Index blocks) {
+  NetOptions options = paper_options(architecture);
+  options.channels = {8};
+  options.blocks = {blocks};
+  return build<Double>(device, architecture, options);
+}
+
+std::vector<Way> ways(Architecture architecture) {
+  const bool layers_invert =
+      architecture == Architecture::layerwise || architecture == Architecture::resnet_inplace_abn;
+  return {{"stored", false, [](Net& net) { net.set_mode(Mode::stored); }},
+          {"checkpoint 1", false, [](Net& net) { net.checkpoint_every(1); }},
+          {"checkpoint 2", false, [](Net& net) { net.checkpoint_every(2); }},
+          {"checkpoint sqrt", false, [](Net& net) { net.checkpoint_sqrt(); }},
+          {"reversible", layers_invert, [](Net& net) { net.set_mode(Mode::reversible); }},
+          {"inverted", layers_invert || architecture == Architecture::hybrid,
+           [](Net& net) { net.set_mode(Mode::inverted); }}};
+}
+
+Way way(Architecture architecture, const std::string& name) {
+  for (const Way& each : ways(architecture))
+    if (each.name == name) return each;
+  throw std::invalid_argument("no way is called " + name);
+}
+
+double noise_gain(Architecture architecture) {
+  // A leaky rectifier of slope n makes white noise 1/√α louder, α = 4/((1 + 1/n²)(1 + n²)); a
+  // normalisation σ/s, here below 4. How many of both are inverted one after another:
+  const int in_a_row = architecture == Architecture::layerwise ? 4
+                       : architecture == Architecture::hybrid  ? 2
+                                                               : 1;
+  const double n = small_options(architecture).slope;
+  return std::pow(4 * std::sqrt((1 + 1 / (n * n)) * (1 + n * n)) / 2, in_a_row);
+}
+
+Tensor<double, Cpu> images(Cpu& device, Shape batch, unsigned seed) {
+  return normal<double>(device, batch, 1000 + seed);
+}
+
+std::vector<std::uint8_t> labels(Index count) {
+  std::vector<std::uint8_t> list;
+  for (Index i = 0; i < count; ++i) list.push_back(static_cast<std::uint8_t>(3 * i % 10));
+  return list;
+}
+
+std::vector<Values> gradients(Net& net) {
+  std::vector<Values> list;
+  for (auto& named : net.parameters().parameters) list.push_back(values(named.parameter->gradient));
+  return list;
+}
+
+std::vector<Values> buffers(Net& net) {
+  std::vector<Values> list;
+  for (auto& named : net.parameters().buffers) list.push_back(values(*named.tensor));
+  return list;
+}
+
+bool same_bits(const std::vector<Values>& a, const std::vector<Values>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Values& x, const Values& y) { return same_bits(x, y); });
+}
+
+double relative_distance(const std::vector<Values>& a, const std::vector<Values>& b) {
+  if (a.size() != b.size()) return std::numeric_limits<double>::infinity();
+  double distance = 0;
+  for (std::size_t i = 0; i < a.size(); ++i)
+    distance = std::max(distance, relative_distance(a[i], b[i]));
+  return distance;
+}
+
+StepValues step(Net& net, Cpu& device, Shape batch, unsigned seed) {
+  net.parameters().zero_gradients();
+  auto x = images(device, batch, seed);
+  const BatchLoss loss = accumulate_gradients(net, x, labels(batch.n));
+  return {loss, values(x), gradients(net), buffers(net)};
+}
+
+}  // namespace retrace::test
