@@ -152,3 +152,11 @@ TEST_CASE("architectures are named as on a command line") {
   CHECK(name(Architecture::resnet_inplace_abn) == "resnet-inplace-abn");
   CHECK(name(Architecture::layerwise) == "layerwise");
 }
+
+TEST_CASE("a network that is built on a dry device takes no memory of the machine") {
+  Dry dry;
+  auto net = irevnet<Float>(dry);
+  CHECK(dry.memory().live()[Use::parameter] > 4 * 42'000'000u);
+  CHECK(peak_memory(net, dry, {256, 32, 32, 3}).bytes.total() > 400'000'000u);
+  CHECK(dry.allocations() == 0);
+}

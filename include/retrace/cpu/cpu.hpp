@@ -28,6 +28,8 @@ struct Work {
 /// elements of a tensor made on it do not exist.
 class Cpu {
  public:
+  using Self = Cpu;  ///< the device that tensors of this one name, a dry one too
+
   /// @param threads  0 takes what OpenMP would use.
   explicit Cpu(int threads = 0) : threads_(threads > 0 ? threads : omp_get_max_threads()) {}
   ~Cpu() { trim(0); }

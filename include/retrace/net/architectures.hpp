@@ -142,23 +142,23 @@ Chain<P, D> residual_net(D& device, const NetOptions& options, MakeBranch branch
 }  // namespace detail
 
 /// Residual blocks of two normalised 3x3 convolutions, max pooling between the levels.
-template <class P, Device D>
-Chain<P, D> resnet(D& device, const NetOptions& options = paper_options(Architecture::resnet)) {
-  return detail::residual_net<P>(device, options, &Blocks<P, D>::pre_activation_chain);
+template <class P, class Given, Device D = typename Given::Self>
+Chain<P, D> resnet(Given& device, const NetOptions& options = paper_options(Architecture::resnet)) {
+  return detail::residual_net<P, D>(device, options, &Blocks<P, D>::pre_activation_chain);
 }
 
 /// The ResNet whose normalisations and activations are inverted from their output instead of
 /// stored (Rota Bulò et al. 2018).
-template <class P, Device D>
+template <class P, class Given, Device D = typename Given::Self>
 Chain<P, D> resnet_inplace_abn(
-    D& device, const NetOptions& options = paper_options(Architecture::resnet_inplace_abn)) {
-  return detail::residual_net<P>(device, options, &Blocks<P, D>::inplace_chain);
+    Given& device, const NetOptions& options = paper_options(Architecture::resnet_inplace_abn)) {
+  return detail::residual_net<P, D>(device, options, &Blocks<P, D>::inplace_chain);
 }
 
 /// Reversible blocks on halves of the channels; a max pooling and a 3x3 convolution between the
 /// levels (Gomez et al. 2017).
-template <class P, Device D>
-Chain<P, D> revnet(D& device, const NetOptions& options = paper_options(Architecture::revnet)) {
+template <class P, class Given, Device D = typename Given::Self>
+Chain<P, D> revnet(Given& device, const NetOptions& options = paper_options(Architecture::revnet)) {
   detail::NetBuilder<P, D> builder(device, options);
   builder.add_levels(
       [&](Index level) {
@@ -175,8 +175,9 @@ Chain<P, D> revnet(D& device, const NetOptions& options = paper_options(Architec
 
 /// Reversible blocks with invertible poolings between them, so that nothing between stem and head
 /// is stored (after Jacobsen et al. 2018).
-template <class P, Device D>
-Chain<P, D> irevnet(D& device, const NetOptions& options = paper_options(Architecture::irevnet)) {
+template <class P, class Given, Device D = typename Given::Self>
+Chain<P, D> irevnet(Given& device,
+                    const NetOptions& options = paper_options(Architecture::irevnet)) {
   detail::NetBuilder<P, D> builder(device, options);
   builder.add_levels([&](Index level) { builder.add_invertible_pooling(level); },
                      [&](Index level, Index, const std::string& name) {
@@ -186,8 +187,8 @@ Chain<P, D> irevnet(D& device, const NetOptions& options = paper_options(Archite
 }
 
 /// Invertible convolutions, normalisations and activations one after another.
-template <class P, Device D>
-Chain<P, D> layerwise(D& device,
+template <class P, class Given, Device D = typename Given::Self>
+Chain<P, D> layerwise(Given& device,
                       const NetOptions& options = paper_options(Architecture::layerwise)) {
   detail::NetBuilder<P, D> builder(device, options);
   builder.add_levels([&](Index level) { builder.add_invertible_pooling(level); },
@@ -201,8 +202,8 @@ Chain<P, D> layerwise(D& device,
 }
 
 /// Reversible blocks whose branches are invertible layer by layer (Hascoet et al., §3.4).
-template <class P, Device D>
-Chain<P, D> hybrid(D& device, const NetOptions& options = paper_options(Architecture::hybrid)) {
+template <class P, class Given, Device D = typename Given::Self>
+Chain<P, D> hybrid(Given& device, const NetOptions& options = paper_options(Architecture::hybrid)) {
   detail::NetBuilder<P, D> builder(device, options);
   builder.add_levels([&](Index level) { builder.add_invertible_pooling(level); },
                      [&](Index level, Index, const std::string& name) {
@@ -215,8 +216,8 @@ Chain<P, D> hybrid(D& device, const NetOptions& options = paper_options(Architec
 }
 
 /// The network of that name.
-template <class P, Device D>
-Chain<P, D> build(D& device, Architecture architecture, const NetOptions& options) {
+template <class P, class Given, Device D = typename Given::Self>
+Chain<P, D> build(Given& device, Architecture architecture, const NetOptions& options) {
   switch (architecture) {
     case Architecture::resnet:
       return resnet<P>(device, options);
