@@ -141,9 +141,14 @@ NetChoice choose_net(const Options& options, const RawOptions& raw) {
 }
 
 /// The highest that trains reliably at the batch size 128.
-/// Small weights keep the inverses of a layer-wise net from multiplying noise.
+/// Small steps keep the inverses of a layer-wise net from multiplying noise, and the wide last level
+/// of an i-RevNet from overshooting.
 double usual_learning_rate(Architecture architecture) {
-  return architecture == Architecture::layerwise ? 0.01 : 0.1;
+  switch (architecture) {
+    case Architecture::layerwise: return 0.01;
+    case Architecture::irevnet: return 0.02;
+    default: return 0.1;
+  }
 }
 
 void resolve(Options& options, const RawOptions& raw) {
