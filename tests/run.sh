@@ -43,9 +43,9 @@ esac
 . "$root/examples/install_dependencies.sh"
 install_dependencies compiler cmake ninja python eigen catch2 cli11 json
 
-options=(-D CMAKE_BUILD_TYPE=Release -D RETRACE_BENCHMARKS=ON)
+options=(-D CMAKE_BUILD_TYPE=Release -D RETRACE_BENCHMARKS=ON -D RETRACE_EXAMPLES=ON)
 if [[ -n $sanitize ]]; then
-  options=(-D CMAKE_BUILD_TYPE=Debug -D RETRACE_BENCHMARKS=OFF)
+  options=(-D CMAKE_BUILD_TYPE=Debug -D RETRACE_BENCHMARKS=OFF -D RETRACE_EXAMPLES=OFF)
 fi
 if [[ $sanitize == thread ]]; then
   install_dependencies thread_sanitizer
@@ -54,7 +54,7 @@ fi
 : "${build:=$root/build${sanitize:+-${sanitize/,/-}}}"
 [[ -e $build/CMakeCache.txt ]] || options+=(-G Ninja)  # else keep the one it was made with
 
-cmake -S "$root" -B "$build" "${options[@]}" -D RETRACE_TESTS=ON -D RETRACE_EXAMPLES=ON \
+cmake -S "$root" -B "$build" "${options[@]}" -D RETRACE_TESTS=ON \
   -D RETRACE_SANITIZE="$sanitize" -D RETRACE_WARNINGS_AS_ERRORS=$strict
 cmake --build "$build" --parallel "$jobs"
 ctest --test-dir "$build" --output-on-failure --no-tests=error --tests-regex "$filter"
