@@ -139,7 +139,7 @@ class Cpu {
 
   /// Gives spares back, the largest first, until no more than `bytes` are held.
   void trim(std::size_t bytes) noexcept {
-    while (spare_bytes_ > bytes) {
+    while (spare_bytes_ > bytes || (bytes == 0 && !spares_.empty())) {  // spares of no bytes too
       const auto largest = std::prev(spares_.end());
       discard(largest->second, largest->first);
       spare_bytes_ -= largest->first;
