@@ -146,7 +146,7 @@ NetChoice choose_net(const Options& options, const RawOptions& raw) {
 double usual_learning_rate(Architecture architecture) {
   switch (architecture) {
     case Architecture::layerwise: return 0.01;
-    case Architecture::irevnet: return 0.02;
+    case Architecture::irevnet: return 0.005;
     default: return 0.1;
   }
 }

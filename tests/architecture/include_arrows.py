@@ -7,6 +7,7 @@ usage: include_arrows.py ROOT | --self-test
 """
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -79,7 +80,7 @@ def check_file(root, path, group, allowed):
 
 def top_level(root):
     """The names at the root that belong to the project: those git knows, where it is used."""
-    if os.path.exists(os.path.join(root, ".git")):
+    if os.path.exists(os.path.join(root, ".git")) and shutil.which("git"):
         listing = subprocess.run(["git", "-C", root, "ls-files", "-z"], capture_output=True,
                                  text=True, check=False)
         if listing.returncode == 0:

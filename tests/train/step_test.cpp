@@ -186,3 +186,17 @@ TEST_CASE("the first layer whose output is no number is named") {
   x = images(device);
   CHECK_NOTHROW(net.forward(x, inference));  // nothing observes any more
 }
+
+TEST_CASE("the first gradient on the way back that is no number is named") {
+  Cpu device;
+  Random random(1);
+  Conv2d<float, Cpu> first(device, 2, 2, random), second(device, 2, 2, random);
+  ParameterList<float, Cpu> list;
+  first.collect("first", list);
+  second.collect("second", list);
+  CHECK(first_nonfinite_gradient(list) == "");
+  first.weight().gradient.data()[3] = std::numeric_limits<float>::infinity();
+  CHECK(first_nonfinite_gradient(list) == "first.weight");
+  second.weight().gradient.data()[0] = std::numeric_limits<float>::quiet_NaN();
+  CHECK(first_nonfinite_gradient(list) == "second.weight");
+}
