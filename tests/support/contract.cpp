@@ -204,8 +204,8 @@ std::string check_backward_restores_input(AnyLayer<T>& layer, const Tensor<T, Cp
   Run careless = run;
   careless.restore = false;
   const PassValues without = pass(layer, x, careless);
-  if (without.x_shape != x.shape() || without.dx_shape != x.shape())
-    wrong += "without restore, backward gives a " + to_string(without.x_shape) + "\n";
+  if (without.dx_shape != x.shape())
+    wrong += "without restore, backward gives a dx of " + to_string(without.dx_shape) + "\n";
   if (!test::same_bits(without.dx, full.dx) || !same_bits(without.gradients, full.gradients))
     wrong += "without restore, the gradients are others\n";
   return wrong;

@@ -67,8 +67,8 @@ PassValues pass(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training)
 template <class T>
 std::string check_inverse(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, double roundings);
 
-/// backward gives x back to within `roundings`; with run.restore off at least its shape, and the
-/// same gradients bit for bit.
+/// backward gives x back to within `roundings`; with run.restore off the same gradients, bit for
+/// bit.
 template <class T>
 std::string check_backward_restores_input(AnyLayer<T>& layer, const Tensor<T, Cpu>& x,
                                           double roundings, Run run = training);

@@ -16,7 +16,7 @@ struct Run {
   Statistics statistics;
   bool update_running;  ///< fold this batch into the running averages
   bool keep;            ///< what backward will need is kept
-  bool restore = true;  ///< backward has to give the elements of the input back, not only its shape
+  bool restore = true;  ///< backward has to give the input back
 
   constexpr bool operator==(const Run&) const = default;
 };

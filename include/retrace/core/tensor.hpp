@@ -80,6 +80,9 @@ class Tensor {
   Tensor(D& device, Shape shape, Use use = Use::activation)
       : device_(&device), data_(acquire(device, bytes(shape), use)), shape_(shape), use_(use) {}
 
+  /// A tensor of no elements.
+  static Tensor none(D& device) { return {device, {0, 0, 0, 0}}; }
+
   Tensor(Tensor&& other) noexcept
       : device_(std::exchange(other.device_, nullptr)),
         data_(std::exchange(other.data_, nullptr)),

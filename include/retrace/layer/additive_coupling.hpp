@@ -98,12 +98,13 @@ class AdditiveCoupling {
   void backward_stored(State& y, Gradient& dy) {
     const Shape half = kept_->x2.shape(), shape = with_channels(half, 2 * half.c);
     require_same_shape("AdditiveCoupling::backward", "y", shape, "dy", dy.shape());
+    if (!kept_->x1) y = State::none(dy.device());  // nobody reads it
     auto [dy1, dy2] = halves(dy.view());
     g_.differentiate(std::as_const(*kept_->y1).view(), dy2, dy1);
     kept_->y1.reset();
     f_.differentiate(std::as_const(kept_->x2).view(), dy1, dy2);
-    if (y.shape() != shape) y = State(dy.device(), shape);
     if (kept_->x1) {
+      if (y.shape() != shape) y = State(dy.device(), shape);
       auto [x1, x2] = halves(y.view());
       copy(x1, kept_->x1->view());
       copy(x2, kept_->x2.view());

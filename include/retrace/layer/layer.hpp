@@ -19,8 +19,8 @@ namespace retrace::inline RETRACE_ISA {
 /// takes x over in forward(x, training), owns it until backward gives it back, and lets it
 /// go when `run.keep` is false. The caller need not know which it has.
 ///
-/// With `run.restore` off the caller does not need x back: y then gets the shape of x, but what
-/// its elements are is up to the layer.
+/// With `run.restore` off the caller does not need x back: what becomes of y is then up to the
+/// layer, which may leave it without elements.
 ///
 /// A layer may also have any of these:
 ///

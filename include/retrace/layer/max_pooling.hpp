@@ -43,11 +43,11 @@ class MaxPooling {
                        "with `training` first");
     const Shape pooled = largest_->shape(), shape{pooled.n, 2 * pooled.h, 2 * pooled.w, pooled.c};
     require_same_shape(where, "y", pooled, "dy", dy.shape());
+    y = kept_.holds() ? kept_.give_back(where) : State::none(dy.device());
     Gradient dx(dy.device(), shape, Use::gradient);
     max_pool_backward(dx.view(), dy.view(), largest_->view());
     largest_.reset();
     dy = std::move(dx);
-    y = kept_.holds() ? kept_.give_back(where) : State(dy.device(), shape);
   }
 
   void abandon() {

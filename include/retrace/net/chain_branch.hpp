@@ -31,7 +31,7 @@ class ChainBranch {
     require_same_shape("ChainBranch::add_to", "target", target.shape(), "the branch's value",
                        value.shape());
     add(target, value.view(), how);
-    if (!chain_.reads_output()) value = State(target.device(), Shape{0, 0, 0, 0});
+    if (!chain_.reads_output()) value = State::none(target.device());
     output_.take_over(std::move(value), run);
   }
 

@@ -32,7 +32,7 @@ class Residual {
     run.restore = run.restore || shortcut_;
     branch_.forward(x, run);
     add(sum.view(), x.view());
-    if (!branch_.reads_output()) x = State(sum.device(), Shape{0, 0, 0, 0});
+    if (!branch_.reads_output()) x = State::none(sum.device());
     value_.take_over(std::move(x), run);
     x = std::move(sum);
   }
