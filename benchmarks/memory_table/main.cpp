@@ -1,9 +1,9 @@
 // Every network in every memory mode: what a training step holds, what the paper says it would,
 // and what it costs in time.
 //
-//   build/benchmarks/memory_table                                    the table
-//   build/benchmarks/memory_table --check --resident                 and whether it keeps the limits
-//   build/benchmarks/memory_table --markdown --svg memory.svg        as the README shows it
+//   build/benchmarks/memory_table                                the table
+//   build/benchmarks/memory_table --check --resident             and whether it keeps the limits
+//   build/benchmarks/memory_table --markdown --svg memory.svg    as the README shows it
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fstream>

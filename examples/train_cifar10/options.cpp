@@ -141,13 +141,16 @@ NetChoice choose_net(const Options& options, const RawOptions& raw) {
 }
 
 /// The highest that trains reliably at the batch size 128.
-/// Small steps keep the inverses of a layer-wise net from multiplying noise, and the wide last level
-/// of an i-RevNet from overshooting.
+/// Small steps keep the inverses of a layer-wise net from multiplying noise, and the wide last
+/// level of an i-RevNet from overshooting.
 double usual_learning_rate(Architecture architecture) {
   switch (architecture) {
-    case Architecture::layerwise: return 0.01;
-    case Architecture::irevnet: return 0.005;
-    default: return 0.1;
+    case Architecture::layerwise:
+      return 0.01;
+    case Architecture::irevnet:
+      return 0.005;
+    default:
+      return 0.1;
   }
 }
 
