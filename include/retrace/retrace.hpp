@@ -4,7 +4,6 @@
 #include "retrace/cpu/affine.hpp"
 #include "retrace/cpu/channel_sums.hpp"
 #include "retrace/cpu/conv2d.hpp"
-#include "retrace/cpu/conv2d_weights.hpp"
 #include "retrace/cpu/cpu.hpp"
 #include "retrace/cpu/dropout.hpp"
 #include "retrace/cpu/elementwise.hpp"

@@ -59,6 +59,7 @@ void check_conv(Cpu& device, Shape shape, Index outputs, Index kernel, Index str
 
 TEST_CASE("convolutions agree with their definition for all channel counts") {
   Cpu device(2);
+  device.use_winograd(GENERATE(true, false));
   for (Index in : all_channels)
     for (Index out : all_channels)
       for (Index kernel : {1, 3})
@@ -70,6 +71,7 @@ TEST_CASE("convolutions agree with their definition for all channel counts") {
 
 TEST_CASE("convolutions agree with their definition for all extents") {
   Cpu device(2);
+  device.use_winograd(GENERATE(true, false));
   for (Index h : {1, 2, 7, 8})
     for (Index w : {1, 2, 3, 8, 11, 16, 17, 24})
       for (Index kernel : {1, 3, 5})
@@ -81,6 +83,7 @@ TEST_CASE("convolutions agree with their definition for all extents") {
 
 TEST_CASE("convolutions larger than the caches they fill agree with their definition") {
   Cpu device(2);
+  device.use_winograd(GENERATE(true, false));
   check_conv<float>(device, {1, 70, 66, 16}, 6, 3, 1);  // bands of an image
   check_conv<double>(device, {1, 65, 67, 16}, 5, 3, 2);
   check_conv<double>(device, {1, 3, 2, 128}, 144, 3, 1);  // groups of output channels
@@ -88,6 +91,7 @@ TEST_CASE("convolutions larger than the caches they fill agree with their defini
 
 TEST_CASE("a convolution normalises and activates what it reads") {
   Cpu device(2);
+  device.use_winograd(GENERATE(true, false));
   for (Index in : {3, 4, 7, 16, 20})
     for (double slope : {0.0, 0.25, 1.0})
       for (Index stride : {1, 2}) {
@@ -107,6 +111,8 @@ TEST_CASE("a convolution normalises and activates what it reads") {
 
 TEST_CASE("the bits of a convolution depend neither on threads nor on the run nor on `how`") {
   Cpu one(1), two(2), three(3);
+  const bool winograd = GENERATE(true, false);
+  for (Cpu* device : {&one, &two, &three}) device->use_winograd(winograd);
   for (Index channels : {3, 16, 33}) {
     const auto result = [&](Cpu& device, Store how) {
       const auto x = normal<float>(device, {3, 9, 12, channels});
@@ -132,11 +138,36 @@ TEST_CASE("the bits of a convolution depend neither on threads nor on the run no
 
 TEST_CASE("a convolution of one image has the bits of the same image in a batch") {
   Cpu device(2);
-  const auto x = normal<float>(device, {5, 6, 7, 20}), w = normal<float>(device, {3, 3, 20, 8}, 2);
-  Tensor<float, Cpu> all(device, {5, 6, 7, 8}), one(device, {1, 6, 7, 8});
+  device.use_winograd(GENERATE(true, false));
+  const Index batch = 53;  // rows of tiles in several groups, which part images
+  const auto x = normal<float>(device, {batch, 6, 7, 20});
+  const auto w = normal<float>(device, {3, 3, 20, 8}, 2);
+  Tensor<float, Cpu> all(device, {batch, 6, 7, 8}), one(device, {1, 6, 7, 8});
   conv2d(all.view(), x.view(), w.view(), 1);
-  conv2d(one.view(), x.view().images(3, 1), w.view(), 1);
-  CHECK(same_bits(values(one), values(all.view().images(3, 1))));
+  for (Index image : {0, 3, 29, 52}) {
+    conv2d(one.view(), x.view().images(image, 1), w.view(), 1);
+    CHECK(same_bits(values(one), values(all.view().images(image, 1))));
+  }
+}
+
+TEST_CASE("Winograd's algorithm is an option, and rounds a few times as much") {
+  Cpu device(2);
+  const Index channels = 64;
+  const auto x = normal<float>(device, {1, 16, 16, channels});
+  const auto w = normal<float>(device, {3, 3, channels, channels}, 2);
+  const Reference expected = reference_conv(Reference(x.view()), Reference(w.view()), 1);
+  const auto error = [&](bool winograd) {
+    device.use_winograd(winograd);
+    Tensor<float, Cpu> y(device, x.shape());
+    conv2d(y.view(), x.view(), w.view(), 1);
+    return distance_in_roundings<float>(values(y), expected.list);
+  };
+  const double direct = error(false), transformed = error(true);
+  CHECK(transformed != direct);
+  CHECK(direct < 8);
+  CHECK(transformed < 40);
+  CAPTURE(direct, transformed);
+  CHECK(transformed < 8 * direct);
 }
 
 TEST_CASE("a convolution's scratch does not depend on the batch") {

@@ -1,5 +1,4 @@
-#include "retrace/cpu/conv2d_weights.hpp"
-
+#include "retrace/cpu/conv2d.hpp"
 #include "support/catch.hpp"
 #include "support/operations.hpp"
 #include "support/reference_conv.hpp"
@@ -40,6 +39,7 @@ Values weight_gradient(Cpu& device, Shape shape, Index outputs) {
 
 TEST_CASE("weight gradients agree with their definition for all channel counts") {
   Cpu device(2);
+  device.use_winograd(GENERATE(true, false));
   for (Index in : {1, 3, 8, 16, 20, 33, 64})
     for (Index out : {1, 3, 8, 16, 20, 33, 64})
       for (Index kernel : {1, 3})
@@ -51,8 +51,10 @@ TEST_CASE("weight gradients agree with their definition for all channel counts")
 }
 
 TEST_CASE("weight gradients agree with their definition for all extents and threads") {
+  const bool winograd = GENERATE(true, false);
   for (int threads : {1, 2, 3}) {
     Cpu device(threads);
+    device.use_winograd(winograd);
     for (Index h : {1, 2, 7})
       for (Index w : {1, 3, 8, 17})
         for (Index kernel : {1, 3, 5})
@@ -73,19 +75,20 @@ TEST_CASE("weight gradients larger than the caches they fill agree with their de
 TEST_CASE("a weight gradient normalises and activates what it reads") {
   Cpu device(2);
   for (Index in : {3, 4, 7, 16, 20})
-    for (double slope : {0.0, 0.25}) {
-      CAPTURE(in, slope);
-      const auto x = normal<double>(device, {2, 5, 7, in});
-      const auto dy = normal<double>(device, {2, 3, 4, 6}, 2);
-      const RandomNorm<double> norm(device, in);
-      const auto prologue = norm.prologue({slope});
-      Tensor<double, Cpu> dw(device, {3, 3, in, 6});
-      fill(dw.view(), 0.0);
-      conv2d_weight_gradient(dw.view(), x.view(), dy.view(), 2, &prologue);
-      const Reference expected = reference_weight_gradient(
-          dw.shape(), norm.applied(x.view(), {slope}), Reference(dy.view()), 2);
-      CHECK(distance_in_roundings<double>(values(dw), expected.list) <= 32);
-    }
+    for (double slope : {0.0, 0.25})
+      for (Index stride : {1, 2}) {
+        CAPTURE(in, slope, stride);
+        const auto x = normal<double>(device, {2, 5, 7, in});
+        const auto dy = normal<double>(device, reference_conv_shape(x.shape(), 6, stride), 2);
+        const RandomNorm<double> norm(device, in);
+        const auto prologue = norm.prologue({slope});
+        Tensor<double, Cpu> dw(device, {3, 3, in, 6});
+        fill(dw.view(), 0.0);
+        conv2d_weight_gradient(dw.view(), x.view(), dy.view(), stride, &prologue);
+        const Reference expected = reference_weight_gradient(
+            dw.shape(), norm.applied(x.view(), {slope}), Reference(dy.view()), stride);
+        CHECK(distance_in_roundings<double>(values(dw), expected.list) <= 32);
+      }
 }
 
 TEST_CASE("weight gradients repeat bit for bit, and differ little between thread counts") {

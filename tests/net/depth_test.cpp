@@ -1,5 +1,5 @@
 // Memory does not grow with depth.
-#include "retrace/cpu/conv2d_weights.hpp"
+#include "retrace/cpu/conv2d.hpp"
 #include "retrace/net/architectures.hpp"
 #include "retrace/net/blocks.hpp"
 #include "support/catch.hpp"

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "retrace/cpu/conv2d.hpp"
-#include "retrace/cpu/conv2d_weights.hpp"
+#include "retrace/cpu/conv2d.hpp"
 #include "retrace/cpu/dropout.hpp"
 #include "retrace/cpu/linear.hpp"
 #include "retrace/cpu/normalise.hpp"

@@ -12,15 +12,14 @@ namespace retrace::inline RETRACE_ISA {
 
 namespace cpu {
 
-/// One row of values a thread, far enough apart that threads do not share cache lines.
+/// One row of values a thread, unset, far enough apart that threads do not share cache lines.
 template <class R>
 class ThreadRows {
  public:
   ThreadRows(Cpu& device, Index length)
       : length_((length + 15) / 16 * 16),
-        rows_(device, {1, 1, device.threads(), length_}, Use::workspace) {
-    fill(rows_.view(), R{});
-  }
+        rows_(device, {1, 1, device.threads(), length_}, Use::workspace) {}
+  void clear() { fill(rows_.view(), R{}); }
   R* row(int thread) { return rows_.data() + thread * length_; }
 
  private:
@@ -36,6 +35,7 @@ void channel_sums(View<double, Cpu> sums, Shape shape, Work work, Tile tile) {
   Cpu& device = sums.device();
   const Index channels = shape.c;
   ThreadRows<double> partial(device, N * channels);
+  partial.clear();
   device.parallel(shape.pixels(), work, [&](Index begin, Index end, int thread) {
     double* row = partial.row(thread);
     for_each_tile(begin, end, tile_pixels<T>(channels), [&](Index first, Index last) {
@@ -85,6 +85,7 @@ void channel_moments(View<T, Cpu> x, View<double, Cpu> mean, View<double, Cpu> v
   Cpu& device = x.device();
   const Index channels = x.shape().c;
   cpu::ThreadRows<Moments> partial(device, channels);
+  partial.clear();
 
   device.parallel(
       x.shape().pixels(), cpu::pass<T>(x.shape(), 1), [&](Index begin, Index end, int thread) {

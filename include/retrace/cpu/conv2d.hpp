@@ -1,245 +1,45 @@
-// Convolutions on the host: direct, in NHWC, on pitched views, forward and both gradients.
+// Convolutions on the host, in NHWC on pitched views: forward and both gradients.
 #pragma once
 
-#include <algorithm>
-
-#include "retrace/cpu/conv_kernels.hpp"
-#include "retrace/cpu/conv_pack.hpp"
-#include "retrace/cpu/conv_quads.hpp"
+#include "retrace/cpu/direct_conv.hpp"
+#include "retrace/cpu/direct_weights.hpp"
+#include "retrace/cpu/winograd.hpp"
+#include "retrace/cpu/winograd_weights.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Pixels along one side of y = conv(x) with "same" padding: ⌈size/stride⌉.
-constexpr Index conv_extent(Index size, Index stride) { return (size + stride - 1) / stride; }
-
 namespace cpu {
 
-/// Cache one thread may fill with packed input, and all of them with packed weights.
-inline constexpr Index packed_input_bytes = 192 * 1024, packed_weight_bytes = 1024 * 1024;
-
-/// How the output pixels of a batch are shared out: bands of rows of images.
-struct Bands {
-  Index images, height, rows;
-
-  Index per_image() const { return (height + rows - 1) / rows; }
-  Index count() const { return images * per_image(); }
-  Index image(Index band) const { return band / per_image(); }
-  Index first_row(Index band) const { return band % per_image() * rows; }
-  Index row_count(Index band) const { return std::min(rows, height - first_row(band)); }
-};
-
-/// The tallest bands whose packed input of `columns` x `channels` fits the cache.
+/// Whether Winograd's is the faster way. It depends on one image alone: a convolution gives an
+/// image the same bits in any batch.
+///
+/// A tile that hangs over the image's edge costs as much as a whole one. Few products of channels
+/// do not pay for the transforms, and too many inputs make the 36 matrices too large to hold.
 template <class T>
-Bands cache_bands(Index images, Index height, Index columns, Index channels, Index kernel,
-                  Index stride) {
-  const Index row_bytes = columns * channels * static_cast<Index>(sizeof(T));
-  const Index rows = (packed_input_bytes / std::max<Index>(row_bytes, 1) - kernel) / stride + 1;
-  return {images, height, std::clamp<Index>(rows, 1, std::max<Index>(height, 1))};
+bool winograd_pays(const Cpu& device, Shape image, Index inputs, Index outputs, Index kernel,
+                   Index stride) {
+  if (!device.winograd() || kernel != 3 || stride != 1) return false;
+  if (inputs * outputs < 8 * lanes<T> || inputs > 512) return false;
+  const Index tiles = ((image.h + 3) / 4) * ((image.w + 3) / 4);
+  return 9 * image.h * image.w >= 48 * tiles;
 }
-
-/// y (set, += or −=) Σ weights·image: one convolution of a batch, whatever its meaning.
-template <class T>
-struct Convolution {
-  View<T, Cpu> y;
-  ConvImage<T> image;  ///< the first image of the batch; data may be null on a dry device
-  Index image_step;    ///< elements from one image to the next
-  ConvWeights<T> weights;
-  Index kernel, stride;
-  Store how;
-
-  static constexpr Index width = lanes<T>;
-
-  void run() const {
-    if (weights.inputs % 16 == 0 && !ends_in_quads())
-      run_blocked<16>();
-    else
-      run_blocked<4>();
-  }
-
- private:
-  /// Output channels come in blocks of two registers, then one, then two quads.
-  static constexpr Index block = 2 * width;
-  static Index block_size(Index left) { return left >= block ? block : width; }
-
-  bool ends_in_quads() const { return stride == 1 && quads_pay<T>(y.shape().c % width); }
-  Index register_outputs() const {
-    return ends_in_quads() ? y.shape().c / width * width : round_up(y.shape().c, width);
-  }
-
-  template <int CB>
-  void run_blocked() const {
-    Cpu& device = y.device();
-    const Shape out = y.shape();
-    const Index channels = round_up(weights.inputs, CB), outputs = register_outputs();
-    const Index columns = (out.w - 1) * stride + kernel;
-    const Bands bands = cache_bands<T>(out.n, out.h, columns, channels, kernel, stride);
-    const Index band_size = ((bands.rows - 1) * stride + kernel) * columns * channels;
-    const Index input_size = round_up(band_size + overrun(columns), 16);
-    const Index output_size = weights.taps * channels;  // packed weights of one output channel
-    const Index group = std::clamp(
-        packed_weight_bytes / (output_size * static_cast<Index>(sizeof(T))) / block * block, block,
-        round_up(std::max(outputs, width), block));
-
-    Tensor<T, Cpu> packed(
-        device,
-        {1, 1, std::min(group, outputs) + (ends_in_quads() ? quads * width : 0), output_size},
-        Use::workspace);
-    Tensor<T, Cpu> packed_input(device, {1, 1, device.threads(), input_size}, Use::workspace);
-    for (Index first = 0; first == 0 || first < outputs; first += group) {
-      const Index count = std::min(group, outputs - first);
-      const bool tail = first + count == outputs && ends_in_quads();
-      pack_group<CB>(packed, output_size, first, count, tail);
-      const Index real = tail ? out.c - first : std::min(count, out.c - first);
-      const Work work{static_cast<double>(weights.taps * weights.inputs * out.pixels() * real),
-                      sizeof(T) * static_cast<double>(out.pixels() * (real + weights.inputs))};
-      device.parallel(bands.count(), work, [&](Index from, Index to, int thread) {
-        T* input = packed_input.data() + thread * input_size;
-        for (Index band = from; band < to; ++band)
-          convolve_band<CB>(bands, band, input, columns, packed.data(), first, count, tail);
-      });
-    }
-  }
-
-  /// The weights of `count` outputs in registers, and behind them those of the quads.
-  template <int CB>
-  void pack_group(Tensor<T, Cpu>& packed, Index output_size, Index first, Index count,
-                  bool tail) const {
-    y.device().parallel((count + block - 1) / block, {}, [&](Index from, Index to, int) {
-      for (Index k = from * block; k < std::min(count, to * block); k += block)
-        pack_weights<CB>(packed.data() + k * output_size, weights, first + k,
-                         block_size(count - k));
-    });
-    if (tail)
-      y.device().parallel(1, {}, [&](Index, Index, int) {
-        pack_quad_weights(packed.data() + count * output_size, weights, first + count);
-      });
-  }
-
-  template <int CB>
-  void convolve_band(const Bands& bands, Index band, T* input, Index columns, const T* packed,
-                     Index first, Index count, bool tail) const {
-    const Index top = bands.first_row(band), rows = bands.row_count(band);
-    const Index in_rows = (rows - 1) * stride + kernel, padding = kernel / 2;
-    ConvImage<T> from = image;
-    from.data += bands.image(band) * image_step;
-    ImagePacker<CB, T>(from, top * stride - padding, in_rows, columns, padding).pack(input);
-    const PackedSteps steps{in_rows * columns * CB, columns * CB};
-    const Index blocks = round_up(weights.inputs, CB) / CB;
-    T* out = y.pixel((bands.image(band) * y.shape().h + top) * y.shape().w);
-    for (Index k = 0; k < count; k += block) {
-      const T* w = packed + k * weights.taps * blocks * CB;
-      if (block_size(count - k) == block)
-        convolve_rows<CB, 2>(out, first + k, rows, input, steps, blocks, w);
-      else
-        convolve_rows<CB, 1>(out, first + k, rows, input, steps, blocks, w);
-    }
-    if constexpr (CB == quad && lanes<T> == 16)
-      if (tail)
-        convolve_quads(out, first + count, rows, input, steps, blocks,
-                       packed + count * weights.taps * blocks * CB);
-  }
-
-  /// All pixels of a band for KV registers of outputs: wide tiles, then what is left over.
-  template <int CB, int KV>
-  void convolve_rows(T* out, Index first, Index rows, const T* input, const PackedSteps& steps,
-                     Index blocks, const T* w) const {
-    constexpr int wide = sum_registers / KV;
-    const Index columns = y.shape().w;
-    const auto tile = [&]<int RH, int RW>(Index row, Index column) {
-      convolve_tile<CB, KV, RH, RW>(out, first, row, column, input, steps, blocks, w);
-    };
-    Index row = 0;
-    if (stride == 1 && columns % wide != 0 && columns % (wide / 2) == 0)
-      for (; row + 2 <= rows; row += 2)
-        for (Index column = 0; column < columns; column += wide / 2)
-          tile.template operator()<2, wide / 2>(row, column);
-    for (; row < rows; ++row) {
-      Index column = 0;
-      if (stride == 1) {
-        for (; column + wide <= columns; column += wide)
-          tile.template operator()<1, wide>(row, column);
-        for (; column + wide / 2 <= columns; column += wide / 2)
-          tile.template operator()<1, wide / 2>(row, column);
-      }
-      for (; column < columns; ++column) tile.template operator()<1, 1>(row, column);
-    }
-  }
-
-  template <int CB, int KV, int RH, int RW>
-  void convolve_tile(T* out, Index first, Index row, Index column, const T* input,
-                     const PackedSteps& steps, Index blocks, const T* w) const {
-    ConvTile<T, CB, KV, RH, RW> sums;
-    sums.compute(input + row * stride * steps.row + column * stride * CB, steps, kernel, blocks, w);
-    const Index channels = y.shape().c;
-#pragma GCC unroll 32
-    for (int p = 0; p < RH * RW; ++p) {
-      T* pixel = out + ((row + p / RW) * y.shape().w + column + p % RW) * y.pitch() + first;
-#pragma GCC unroll 4
-      for (int k = 0; k < KV; ++k) {
-        const Index left = channels - first - k * width;
-        if (left >= width)
-          store_block<width>(pixel + k * width, sums.sums[p][k], how);
-        else
-          store_some(pixel + k * width, sums.sums[p][k], left);
-      }
-    }
-  }
-
-  /// All pixels of a band for the last eight outputs, in tiles of eight registers of sums.
-  void convolve_quads(T* out, Index first, Index rows, const T* input, const PackedSteps& steps,
-                      Index blocks, const T* w) const {
-    const Index columns = y.shape().w;
-    const auto tiles = [&]<int RH, int RG>() {
-      for (Index row = 0; row < rows; row += RH)
-        for (Index column = 0; column < columns; column += RG * quad)
-          convolve_quad_tile<RH, RG>(out, first, row, rows, column, input, steps, blocks, w);
-    };
-    if (columns % 16 != 0 && columns % 16 <= 8)
-      tiles.template operator()<2, 2>();
-    else
-      tiles.template operator()<1, 4>();
-  }
-
-  template <int RH, int RG>
-  void convolve_quad_tile(T* out, Index first, Index row, Index rows, Index column, const T* input,
-                          const PackedSteps& steps, Index blocks, const T* w) const {
-    QuadTile<T, RH, RG> tile;
-    tile.compute(input + row * steps.row + column * quad, steps, kernel, blocks, w);
-    const int outputs = static_cast<int>(y.shape().c - first);
-    for (int r = 0; r < std::min<Index>(RH, rows - row); ++r)
-      for (Index p = 0; p < std::min<Index>(RG * quad, y.shape().w - column); ++p) {
-        T* pixel = out + ((row + r) * y.shape().w + column + p) * y.pitch() + first;
-        for (int k = 0; k < outputs; ++k) store(pixel[k], tile.value(r, p, k), how);
-      }
-  }
-
-  /// What tiles of quads may read beyond the packed input: a row and pixels that do not exist.
-  static Index overrun(Index columns) { return 2 * columns * quad + 64; }
-
-  void store_some(T* to, Block<T, width> values, Index count) const {
-    T value[width];
-    save<width>(value, values);
-    for (Index i = 0; i < count; ++i) store(to[i], value[i], how);
-  }
-};
 
 }  // namespace cpu
 
 /// y (set, += or −=) x * w with zero "same" padding; `prologue` is applied to x as it is read.
 /// Shapes: x [N,H,W,C], w [k,k,C,K] with k odd, y [N,⌈H/stride⌉,⌈W/stride⌉,K].
-/// y must not overlap x. Bits do not depend on `how`, nor on the number of threads.
+/// y must not overlap x. Bits do not depend on `how`, nor on the number of threads or images.
 template <class T>
 void conv2d(View<T, Cpu> y, ConstView<T, Cpu> x, ConstView<T, Cpu> w, Index stride,
             const NormActivation<T, Cpu>* prologue = nullptr, Store how = Store::set) {
   const Shape in = x.shape(), kernel = w.shape();
-  cpu::Convolution<T>{y,
-                      {x.data(), in.h, in.w, in.c, x.pitch(), 1, prologue},
-                      in.h * in.w * x.pitch(),
-                      {w.data(), kernel.n * kernel.h, in.c, kernel.c, false},
-                      kernel.n,
-                      stride,
-                      how}
-      .run();
+  const cpu::ConvImage<T> image{x.data(), in.h, in.w, in.c, x.pitch(), 1, prologue};
+  const Index image_step = in.h * in.w * x.pitch();
+  const cpu::ConvWeights<T> weights{w.data(), kernel.n * kernel.h, in.c, kernel.c, false};
+  if (cpu::winograd_pays<T>(y.device(), in, in.c, kernel.c, kernel.n, stride))
+    cpu::WinogradConvolution<T>{y, image, image_step, weights, how}.run();
+  else
+    cpu::DirectConvolution<T>{y, image, image_step, weights, kernel.n, stride, how}.run();
 }
 
 /// dx (set, += or −=) the gradient of conv2d's input. dx must not overlap dy.
@@ -247,14 +47,25 @@ template <class T>
 void conv2d_input_gradient(View<T, Cpu> dx, ConstView<T, Cpu> dy, ConstView<T, Cpu> w, Index stride,
                            Store how = Store::set) {
   const Shape out = dy.shape(), kernel = w.shape();
-  cpu::Convolution<T>{dx,
-                      {dy.data(), out.h, out.w, out.c, dy.pitch(), stride},
-                      out.h * out.w * dy.pitch(),
-                      {w.data(), kernel.n * kernel.h, out.c, kernel.w, true},
-                      kernel.n,
-                      1,
-                      how}
-      .run();
+  const cpu::ConvImage<T> image{dy.data(), out.h, out.w, out.c, dy.pitch(), stride};
+  const Index image_step = out.h * out.w * dy.pitch();
+  const cpu::ConvWeights<T> weights{w.data(), kernel.n * kernel.h, out.c, kernel.w, true};
+  if (cpu::winograd_pays<T>(dx.device(), out, out.c, kernel.w, kernel.n, stride))
+    cpu::WinogradConvolution<T>{dx, image, image_step, weights, how}.run();
+  else
+    cpu::DirectConvolution<T>{dx, image, image_step, weights, kernel.n, 1, how}.run();
+}
+
+/// dw += the gradient of conv2d's weights; `prologue` is applied to x as it is read.
+template <class T>
+void conv2d_weight_gradient(View<T, Cpu> dw, ConstView<T, Cpu> x, ConstView<T, Cpu> dy,
+                            Index stride, const NormActivation<T, Cpu>* prologue = nullptr) {
+  const Shape in = x.shape();
+  const cpu::ConvImage<T> image{x.data(), in.h, in.w, in.c, x.pitch(), 1, prologue};
+  if (cpu::winograd_pays<T>(dw.device(), in, in.c, dy.shape().c, dw.shape().n, stride))
+    cpu::WinogradWeightGradient<T>{dw, image, dy}.run();
+  else
+    cpu::DirectWeightGradient<T>{dw, image, dy, stride}.run();
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -39,15 +39,18 @@ class ImagePacker {
         pixels_(std::min(image.width, (columns - padding + image.dilation - 1) / image.dilation)) {}
 
   void pack(T* out) const {
-    for (Index channel = 0; channel < image_.channels;
-         channel += CB, out += rows_ * columns_ * CB) {
-      if (image_.channels - channel < CB)
-        pack_partial_block(out, channel);
-      else if (image_.prologue)
-        pack_normalised_block(out, channel);
-      else
-        pack_block(out, channel, [](const T* from, T* to) { std::copy_n(from, CB, to); });
-    }
+    for (Index channel = 0; channel < image_.channels; channel += CB, out += rows_ * columns_ * CB)
+      pack_channels(out, channel);
+  }
+
+  /// Only the block of channels [channel, channel + CB).
+  void pack_channels(T* out, Index channel) const {
+    if (image_.channels - channel < CB)
+      pack_partial_block(out, channel);
+    else if (image_.prologue)
+      pack_normalised_block(out, channel);
+    else
+      pack_block(out, channel, [](const T* from, T* to) { std::copy_n(from, CB, to); });
   }
 
  private:

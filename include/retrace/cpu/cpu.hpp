@@ -70,6 +70,12 @@ class Cpu {
   MemoryMeter& memory() { return memory_; }
   int threads() const { return threads_; }
 
+  /// Whether convolutions may use Winograd's algorithm where it is faster: it rounds a few times
+  /// as much as a direct one (docs/performance.md). Not to be changed between a forward pass and
+  /// its backward pass.
+  bool winograd() const { return winograd_; }
+  void use_winograd(bool allowed) { winograd_ = allowed; }
+
   bool dry() const { return dry_; }
   const Work& work() const { return work_; }
 
@@ -151,7 +157,7 @@ class Cpu {
   std::multimap<std::size_t, void*> spares_;
   std::size_t spare_bytes_ = 0, allocations_ = 0;
   int threads_;
-  bool dry_ = false;
+  bool dry_ = false, winograd_ = true;
   Work work_;
 };
 

@@ -3,6 +3,7 @@
 
 #include "retrace/core/channel_norm.hpp"
 #include "retrace/cpu/channel_sums.hpp"
+#include "retrace/cpu/store_block.hpp"
 #include "retrace/math/activation.hpp"
 #include "retrace/math/normalisation.hpp"
 
@@ -103,13 +104,6 @@ B deactivated(B y, T slope) {
 template <class B, class T>
 B gated(B dy, B sign, T slope) {
   return sign > 0 ? dy : slope * dy;
-}
-
-template <int W, class T>
-void store_block(T* target, Block<T, W> value, Store how) {
-  if (how == Store::add) value = load<W>(target) + value;
-  if (how == Store::subtract) value = load<W>(target) - value;
-  save<W>(target, value);
 }
 
 /// Calls body.operator()<W>(first, last, channel) for blocks of channels of tiles of pixels.

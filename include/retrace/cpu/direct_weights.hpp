@@ -1,12 +1,10 @@
-// The weight gradient of a convolution on the host.
+// The weight gradient of a direct convolution on the host, for any kernel and stride.
 #pragma once
 
 #include "retrace/cpu/channel_sums.hpp"
-#include "retrace/cpu/conv2d.hpp"
+#include "retrace/cpu/direct_conv.hpp"
 
-namespace retrace::inline RETRACE_ISA {
-
-namespace cpu {
+namespace retrace::inline RETRACE_ISA::cpu {
 
 /// Private weight gradients larger than this are not made: threads share out channels instead.
 inline constexpr Index private_gradient_bytes = 512 * 1024;
@@ -16,7 +14,7 @@ inline constexpr Index private_gradient_bytes = 512 * 1024;
 /// Small gradients: each thread sums its images privately, and the sums are added in the order
 /// of the threads. Large ones: each thread takes some output channels through all images.
 template <class T>
-struct WeightGradient {
+struct DirectWeightGradient {
   View<T, Cpu> dw;  ///< [k,k,C,K]
   ConvImage<T> image;
   View<const T, Cpu> dy;
@@ -86,6 +84,7 @@ struct WeightGradient {
         }
       });
     } else {
+      sums.clear();
       device.parallel(groups, work, [&](Index from, Index to, int thread) {
         add_images<CB>(l, from, to, 0, outputs, sums.row(thread), input.row(thread),
                        gradient.row(thread));
@@ -182,15 +181,4 @@ struct WeightGradient {
   }
 };
 
-}  // namespace cpu
-
-/// dw += the gradient of conv2d's weights; `prologue` is applied to x as it is read.
-template <class T>
-void conv2d_weight_gradient(View<T, Cpu> dw, ConstView<T, Cpu> x, ConstView<T, Cpu> dy,
-                            Index stride, const NormActivation<T, Cpu>* prologue = nullptr) {
-  const Shape in = x.shape();
-  cpu::WeightGradient<T>{dw, {x.data(), in.h, in.w, in.c, x.pitch(), 1, prologue}, dy, stride}
-      .run();
-}
-
-}  // namespace retrace::inline RETRACE_ISA
+}  // namespace retrace::inline RETRACE_ISA::cpu

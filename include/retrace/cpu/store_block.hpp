@@ -1,0 +1,30 @@
+// Setting, adding and subtracting vectors of channels.
+#pragma once
+
+#include "retrace/core/store.hpp"
+#include "retrace/cpu/simd.hpp"
+
+namespace retrace::inline RETRACE_ISA::cpu {
+
+template <int W, class T>
+void store_block(T* target, Block<T, W> value, Store how) {
+  if (how == Store::add) value = load<W>(target) + value;
+  if (how == Store::subtract) value = load<W>(target) - value;
+  save<W>(target, value);
+}
+
+/// Only the first `count` of the W channels.
+template <int W, class T>
+void store_channels(T* target, Block<T, W> value, Index count, Store how) {
+  if (count >= W) return store_block<W>(target, value, how);
+  constexpr int quarter = 16 / static_cast<int>(sizeof(T));  // the smallest registers there are
+  T values[W];
+  save<W>(values, value);
+  Index c = 0;
+  if constexpr (quarter < W)
+    for (; c + quarter <= count; c += quarter)
+      store_block<quarter>(target + c, load<quarter>(values + c), how);
+  for (; c < count; ++c) store_block<1>(target + c, values[c], how);
+}
+
+}  // namespace retrace::inline RETRACE_ISA::cpu

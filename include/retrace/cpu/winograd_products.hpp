@@ -1,0 +1,99 @@
+// The matrix products of a Winograd convolution: tiles of sums in registers, nothing else.
+#pragma once
+
+#include "retrace/cpu/simd.hpp"
+
+namespace retrace::inline RETRACE_ISA::cpu {
+
+/// Registers that may hold the sums of a product: three quarters of the register file.
+#if defined(__AVX512F__) || defined(__aarch64__)
+inline constexpr int product_registers = 24;
+#else
+inline constexpr int product_registers = 12;
+#endif
+
+/// Rows of a product are computed in multiples of this, for one, two or three registers a row.
+inline constexpr Index product_rows = product_registers;
+
+/// Calls body.operator()<KV>(register) for the blocks of registers that `columns` fill: two at a
+/// time, and what is left over as three, or one where there is but one.
+template <class T, class Body>
+void for_each_register_block(Index columns, Body body) {
+  Index left = columns / lanes<T>, at = 0;
+  for (; left > 3 || left == 2; left -= 2, at += 2) body.template operator()<2>(at);
+  if (left == 3) body.template operator()<3>(at);
+  if (left == 1) body.template operator()<1>(at);
+}
+
+/// c[R rows][KV registers] = Σ over `depth` of a[row][i]·b[i][KV registers].
+template <class T, int R, int KV>
+[[gnu::always_inline]] inline void multiply_rows(T* c, Index c_row, const T* a, Index a_row,
+                                                 const T* b, Index depth) {
+  constexpr int width = lanes<T>;
+  Block<T, width> sums[R][KV] = {};
+#pragma GCC unroll 2
+  for (Index i = 0; i < depth; ++i, b += KV * width) {
+    Block<T, width> right[KV];
+#pragma GCC unroll 4
+    for (int k = 0; k < KV; ++k) right[k] = load<width>(b + k * width);
+#pragma GCC unroll 32
+    for (int r = 0; r < R; ++r) {
+      const T left = a[r * a_row + i];
+#pragma GCC unroll 4
+      for (int k = 0; k < KV; ++k) sums[r][k] += right[k] * left;
+    }
+  }
+#pragma GCC unroll 32
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int k = 0; k < KV; ++k) save<width>(c + r * c_row + k * width, sums[r][k]);
+}
+
+/// C = A·B for a block of KV registers of columns: `rows` rows, rounded up to product_rows.
+template <class T, int KV>
+void multiply_block(T* c, Index c_row, const T* a, Index a_row, const T* b, Index rows,
+                    Index depth) {
+  constexpr int step = product_registers / KV;
+  for (Index row = 0; row < rows; row += step)
+    multiply_rows<T, step, KV>(c + row * c_row, c_row, a + row * a_row, a_row, b, depth);
+}
+
+/// c[R rows][KV registers] += Σ over `depth` of a[i][row]·b[i][KV registers], summed from zero.
+template <class T, int R, int KV>
+[[gnu::always_inline]] inline void add_outer_rows(T* c, Index c_row, const T* a, Index a_row,
+                                                  const T* b, Index b_row, Index depth) {
+  constexpr int width = lanes<T>;
+  Block<T, width> sums[R][KV] = {};
+#pragma GCC unroll 2
+  for (Index i = 0; i < depth; ++i, a += a_row, b += b_row) {
+    Block<T, width> right[KV];
+#pragma GCC unroll 4
+    for (int k = 0; k < KV; ++k) right[k] = load<width>(b + k * width);
+#pragma GCC unroll 32
+    for (int r = 0; r < R; ++r) {
+      const T left = a[r];
+#pragma GCC unroll 4
+      for (int k = 0; k < KV; ++k) sums[r][k] += right[k] * left;
+    }
+  }
+#pragma GCC unroll 32
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 4
+    for (int k = 0; k < KV; ++k)
+      save<width>(c + r * c_row + k * width,
+                  Block<T, width>(load<width>(c + r * c_row + k * width) + sums[r][k]));
+}
+
+/// C += Aᵀ·B for a block of KV registers of columns; `rows`, of C, is a multiple of 4.
+template <class T, int KV, int R = product_registers / KV>
+void add_outer_block(T* c, Index c_row, const T* a, Index a_row, const T* b, Index b_row,
+                     Index rows, Index depth) {
+  if constexpr (R > 4)
+    if (R % 2 != 0 || rows % R != 0)
+      return add_outer_block<T, KV, R - 1>(c, c_row, a, a_row, b, b_row, rows, depth);
+  if constexpr (R % 2 == 0)
+    for (Index row = 0; row < rows; row += R)
+      add_outer_rows<T, R, KV>(c + row * c_row, c_row, a + row, a_row, b, b_row, depth);
+}
+
+}  // namespace retrace::inline RETRACE_ISA::cpu

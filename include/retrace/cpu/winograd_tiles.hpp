@@ -1,0 +1,163 @@
+// The tiles of F(4x4,3x3) on the host: how they cover a batch, and their way into and out of the
+// 36 matrices whose products replace a convolution.
+#pragma once
+
+#include <algorithm>
+#include <numeric>
+
+#include "retrace/cpu/conv_pack.hpp"
+#include "retrace/cpu/winograd_products.hpp"
+#include "retrace/math/winograd.hpp"
+
+namespace retrace::inline RETRACE_ISA::cpu {
+
+/// Pixels along a side of an output tile, and the products of a tile and channel.
+inline constexpr Index tile_side = 4, tile_products = 36;
+
+/// Bytes of the matrices of a group of tiles, where that leaves enough of them for a product.
+inline constexpr Index tile_matrix_bytes = 640 * 1024;
+
+/// How many tiles of that many channels, inputs and outputs together, make a group.
+template <class T>
+constexpr Index matrix_tiles(Index channels) {
+  const Index tile_bytes = tile_products * channels * static_cast<Index>(sizeof(T));
+  return std::max<Index>(tile_matrix_bytes / tile_bytes, 24);
+}
+
+/// Applies line(from[In], to[Out]) to the columns of a tile In x In, then to the rows.
+template <class V, int In, int Out, class Line, class Load, class Put>
+[[gnu::always_inline]] inline void transform_tile(Line line, Load load, Put put) {
+  V half[Out][In];
+#pragma GCC unroll 6
+  for (int j = 0; j < In; ++j) {
+    V from[In], to[Out];
+#pragma GCC unroll 6
+    for (int i = 0; i < In; ++i) from[i] = load(i, j);
+    line(from, to);
+#pragma GCC unroll 6
+    for (int i = 0; i < Out; ++i) half[i][j] = to[i];
+  }
+#pragma GCC unroll 6
+  for (int i = 0; i < Out; ++i) {
+    V to[Out];
+    line(half[i], to);
+#pragma GCC unroll 6
+    for (int j = 0; j < Out; ++j) put(i, j, to[j]);
+  }
+}
+
+/// How tiles cover the output pixels of a batch, and how they are shared out: groups of whole
+/// rows of tiles, which may span images. What is computed for a tile does not depend on it.
+struct TileGroups {
+  Index images, height, width;  ///< of the output
+  Index group_rows = 1;         ///< rows of tiles in a group
+
+  Index rows_per_image() const { return (height + tile_side - 1) / tile_side; }
+  Index row_tiles() const { return (width + tile_side - 1) / tile_side; }
+  Index rows() const { return images * rows_per_image(); }
+  Index count() const { return (rows() + group_rows - 1) / group_rows; }
+  Index group_tiles() const { return group_rows * row_tiles(); }
+
+  /// Groups of at most about `tiles`, in multiples of what a product takes at once, and not
+  /// so large that threads have nothing to do.
+  static TileGroups of(Shape out, Index tiles, Index threads) {
+    TileGroups groups{out.n, out.h, out.w};
+    const Index row = std::max<Index>(groups.row_tiles(), 1);
+    const Index step = product_rows / std::gcd(product_rows, row);
+    const Index share = (groups.rows() + threads - 1) / threads;
+    const Index rows = std::max<Index>(std::min(tiles / row, share), 1);
+    groups.group_rows = std::max<Index>(rows / step * step, std::min(step, share));
+    groups.group_rows = std::max<Index>(groups.group_rows, 1);
+    return groups;
+  }
+
+  /// Calls body(image, first row of tiles within it, rows of tiles, first tile within the group)
+  /// for the parts of a group that lie in one image.
+  template <class Body>
+  void for_each_part(Index group, Body body) const {
+    const Index end = std::min((group + 1) * group_rows, rows());
+    for (Index row = group * group_rows, tile = 0; row < end;) {
+      const Index first = row % rows_per_image();
+      const Index count = std::min(end - row, rows_per_image() - first);
+      body(row / rows_per_image(), first, count, tile);
+      row += count;
+      tile += count * row_tiles();
+    }
+  }
+  Index tiles_of(Index group) const {
+    return std::min(group_rows, rows() - group * group_rows) * row_tiles();
+  }
+};
+
+/// Where 36 matrices of one row per tile lie: [product][tile][channel].
+struct TileMatrices {
+  Index row;      ///< elements from one tile to the next
+  Index product;  ///< and from one matrix to the next
+
+  /// A little more than the elements, so that neither step falls on the same cache sets.
+  static TileMatrices of(Index tiles, Index channels) {
+    const Index row = channels + (channels % 128 == 0 ? 16 : 0);
+    return {row, round_up(tiles, product_rows) * row + 16};
+  }
+  Index size() const { return tile_products * product; }
+};
+
+/// Packs images and transforms their tiles into matrices: Bᵀ·d·B of the 6x6 pixels under an output
+/// tile, or A·dy·Aᵀ of the 4x4 pixels of an output gradient.
+template <class T, int Side>
+class TileGatherer {
+ public:
+  static constexpr int width = lanes<T>;
+  static constexpr Index padding = (Side - tile_side) / 2;
+
+  TileGatherer(const ConvImage<T>& image, Index image_step, const TileGroups& groups)
+      : image_(image), image_step_(image_step), groups_(groups) {}
+
+  /// Elements of the packed pixels of one register of channels.
+  static Index packed_size(const TileGroups& groups) {
+    return (groups.group_rows * tile_side + 2 * padding) * columns(groups) * width;
+  }
+  /// Channels [first, first + channels) of the tiles of a group, with zeros beyond the last.
+  void gather(Index group, Index first, Index channels, T* packed, T* matrices,
+              const TileMatrices& steps) const {
+    groups_.for_each_part(group, [&](Index image, Index first_row, Index rows, Index first_tile) {
+      ConvImage<T> from = image_;
+      from.data += image * image_step_;
+      const ImagePacker<width, T> packer(from, first_row * tile_side - padding,
+                                         rows * tile_side + 2 * padding, columns(groups_), padding);
+      for (Index c = 0; c < channels; c += width) {
+        packer.pack_channels(packed, first + c);
+        T* to = matrices + first_tile * steps.row + c;
+        for (Index row = 0; row < rows; ++row)
+          for (Index tile = 0; tile < groups_.row_tiles(); ++tile, to += steps.row)
+            transform(packed + (row * columns(groups_) + tile) * tile_side * width, to,
+                      steps.product);
+      }
+    });
+  }
+
+ private:
+  static Index columns(const TileGroups& groups) {
+    return groups.row_tiles() * tile_side + 2 * padding;
+  }
+
+  void transform(const T* from, T* to, Index step) const {
+    using V = Block<T, width>;
+    const Index row = columns(groups_) * width;
+    transform_tile<V, Side, 6>(
+        [](const V(&in)[Side], V(&out)[6]) {
+          if constexpr (Side == 6)
+            math::Winograd<T>::input(in, out);
+          else
+            math::Winograd<T>::output_gradient(in, out);
+        },
+        [&](int i, int j) { return load<width>(from + i * row + j * width); },
+        [&](int i, int j, V value) { save<width>(to + (i * 6 + j) * step, value); });
+  }
+
+  const ConvImage<T>& image_;
+  Index image_step_;
+  TileGroups groups_;
+};
+
+}  // namespace retrace::inline RETRACE_ISA::cpu
