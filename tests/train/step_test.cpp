@@ -44,6 +44,26 @@ TEST_CASE("peak_memory predicts what the meter measures, to the byte, use and la
     }
 }
 
+TEST_CASE("no memory is asked of the operating system after the first step") {
+  Cpu device(2);
+  for (Architecture architecture : all_architectures)
+    for (const Way& each : ways(architecture)) {
+      CAPTURE(name(architecture), each.name);
+      Net net = small_net(device, architecture);
+      each.choose(net);
+      Sgd<double, Cpu> optimizer(net.parameters(), {});
+      const auto train = [&] {
+        step(net, device);
+        optimizer.step(0.01);
+      };
+      train();
+      const std::size_t allocations = device.allocations();
+      train();
+      train();
+      CHECK(device.allocations() == allocations);
+    }
+}
+
 TEST_CASE("a network on a dry device needs what it needs on a real one") {
   Cpu device(2);
   Dry dry(2);

@@ -50,7 +50,10 @@ class ImagePacker {
     else if (image_.prologue)
       pack_normalised_block(out, channel);
     else
-      pack_block(out, channel, [](const T* from, T* to) { std::copy_n(from, CB, to); });
+      pack_block(out, channel, [](const T* from, T* to) {
+#pragma GCC unroll 16
+        for (int i = 0; i < CB; i += piece) save<piece>(to + i, load<piece>(from + i));
+      });
   }
 
  private:
@@ -78,8 +81,16 @@ class ImagePacker {
       shift[i] = image_.prologue ? image_.prologue->norm.shift.data()[channel + i] : T(0);
     }
     const T slope = static_cast<T>(image_.prologue ? image_.prologue->activation.slope : 1);
+    constexpr int quarter = CB < 16 / static_cast<int>(sizeof(T)) ? 1 : 16 / sizeof(T);
     pack_block(out, channel, [&](const T* from, T* to) {
-      for (Index i = 0; i < count; ++i) to[i] = activated(scale[i] * from[i] + shift[i], slope);
+      Index i = 0;
+      const auto normalise = [&]<int W>() {
+        const auto u = load<W>(scale + i) * load<W>(from + i) + load<W>(shift + i);
+        save<W>(to + i, activated(Block<T, W>(u), slope));
+        i += W;
+      };
+      while (i + quarter <= count) normalise.template operator()<quarter>();
+      while (i < count) normalise.template operator()<1>();
       std::fill(to + count, to + CB, T(0));
     });
   }
@@ -115,7 +126,7 @@ struct ConvWeights {
   Index taps, inputs, outputs;  ///< as the kernels see them
   bool transposed;
 
-  T at(Index tap, Index input, Index output) const {
+  const T& at(Index tap, Index input, Index output) const {
     return transposed ? data[((taps - 1 - tap) * outputs + output) * inputs + input]
                       : data[(tap * inputs + input) * outputs + output];
   }

@@ -2,15 +2,13 @@
 #pragma once
 
 #include <omp.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cstddef>
-#include <map>
-#include <new>
 
 #include "retrace/core/memory_meter.hpp"
 #include "retrace/core/tensor.hpp"
+#include "retrace/cpu/heap.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -20,8 +18,9 @@ struct Work {
   double bytes = 0;          ///< read and written by every operation, caches apart
 };
 
-/// Memory that is freed is kept for the next tensor of the same size, but never so much of it
-/// that the process would hold more than the meter's peak.
+/// Memory that is freed serves later tensors: a training step gets the addresses of the step
+/// before it, and no memory from the operating system. The process never holds more than a
+/// sixteenth above the meter's peak for it.
 ///
 /// A *dry* Cpu meters every tensor and counts the work of every operation, but allocates no
 /// memory and computes nothing: the same layers, run on it, tell what they would need. The
@@ -32,40 +31,20 @@ class Cpu {
 
   /// @param threads  0 takes what OpenMP would use.
   explicit Cpu(int threads = 0) : threads_(threads > 0 ? threads : omp_get_max_threads()) {}
-  ~Cpu() { trim(0); }
   Cpu(const Cpu&) = delete;
   Cpu& operator=(const Cpu&) = delete;
 
-  /// The meter counts before the device allocates, so memory().live() includes these bytes.
+  /// The meter counts before the device allocates, so memory().peak() includes these bytes.
   void* allocate(std::size_t bytes) {
     if (dry_) return nullptr;
-    if (const auto spare = spares_.find(bytes); spare != spares_.end()) {
-      void* memory = spare->second;
-      spares_.erase(spare);
-      spare_bytes_ -= bytes;
-      return memory;
-    }
-    const std::size_t live = memory_.live().total(), peak = memory_.peak().total();
-    trim(peak > live ? peak - live : 0);
-    ++allocations_;
-    try {
-      return acquire(bytes);
-    } catch (const std::bad_alloc&) {
-      trim(0);
-      return acquire(bytes);
-    }
+    const std::size_t peak = memory_.peak().total();
+    return heap_.allocate(bytes, peak + peak / 16);
   }
   void release(void* memory, std::size_t bytes) noexcept {
-    if (!memory) return;
-    try {
-      spares_.emplace(bytes, memory);
-      spare_bytes_ += bytes;
-    } catch (const std::bad_alloc&) {
-      discard(memory, bytes);
-    }
+    if (memory) heap_.release(memory, bytes);
   }
   /// How often memory was asked of the operating system rather than reused.
-  std::size_t allocations() const { return allocations_; }
+  std::size_t allocations() const { return heap_.acquisitions(); }
 
   MemoryMeter& memory() { return memory_; }
   int threads() const { return threads_; }
@@ -124,38 +103,8 @@ class Cpu {
   };
 
  protected:
-  static constexpr std::align_val_t alignment{64};  // one cache line, and any vector register
-  static constexpr std::size_t large = 1 << 20;
-
-  /// A large block comes straight from the operating system and returns to it when it is
-  /// discarded. An allocator would keep some, and the process would hold more than the meter's
-  /// peak.
-  static void* acquire(std::size_t bytes) {
-    if (bytes < large) return ::operator new(bytes, alignment);
-    void* memory = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) throw std::bad_alloc();
-    return memory;
-  }
-  static void discard(void* memory, std::size_t bytes) noexcept {
-    if (bytes < large)
-      ::operator delete(memory, alignment);
-    else
-      munmap(memory, bytes);
-  }
-
-  /// Gives spares back, the largest first, until no more than `bytes` are held.
-  void trim(std::size_t bytes) noexcept {
-    while (spare_bytes_ > bytes || (bytes == 0 && !spares_.empty())) {  // spares of no bytes too
-      const auto largest = std::prev(spares_.end());
-      discard(largest->second, largest->first);
-      spare_bytes_ -= largest->first;
-      spares_.erase(largest);
-    }
-  }
-
   MemoryMeter memory_;
-  std::multimap<std::size_t, void*> spares_;
-  std::size_t spare_bytes_ = 0, allocations_ = 0;
+  cpu::Heap heap_;
   int threads_;
   bool dry_ = false, winograd_ = true;
   Work work_;

@@ -9,6 +9,8 @@
 #include "retrace/core/error.hpp"
 #include "retrace/core/store.hpp"
 #include "retrace/cpu/cpu.hpp"
+#include "retrace/cpu/simd.hpp"
+#include "retrace/cpu/store_block.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -36,6 +38,18 @@ void for_each_pixel(View<T, Cpu> first, Row row, View<Ts, Cpu>... rest) {
                           });
 }
 
+/// Calls body.operator()<W>(first, last, channel) for blocks of channels of tiles of pixels.
+template <class T, class Body>
+void for_each_tile_block(Cpu& device, Shape shape, Work work, Body body) {
+  device.parallel(shape.pixels(), work, [&](Index begin, Index end, int) {
+    for_each_tile(begin, end, tile_pixels<T>(shape.c), [&](Index first, Index last) {
+      for_each_block<T>(shape.c, [&]<int W>(Index channel) {
+        body.template operator()<W>(first, last, channel);
+      });
+    });
+  });
+}
+
 }  // namespace cpu
 
 template <class T>
@@ -48,9 +62,12 @@ void fill(View<T, Cpu> x, std::type_identity_t<T> value) {
 template <class T>
 void copy(View<T, Cpu> to, ConstView<T, Cpu> from) {
   require_same_shape("copy", "to", to.shape(), "from", from.shape());
-  const Index channels = to.shape().c;
-  cpu::for_each_pixel(
-      to, [=](T* out, const T* in) { std::copy_n(in, channels, out); }, from);
+  cpu::for_each_tile_block<T>(to.device(), to.shape(), cpu::pass<T>(to.shape(), 2),
+                              [=]<int W>(Index first, Index last, Index channel) {
+                                for (Index p = first; p < last; ++p)
+                                  cpu::save<W>(to.pixel(p) + channel,
+                                               cpu::load<W>(from.pixel(p) + channel));
+                              });
 }
 
 /// Host values into a tensor's view, packed pixel by pixel.
@@ -77,14 +94,12 @@ void download(std::span<std::remove_const_t<T>> values, View<T, Cpu> from) {
 template <class T>
 void add(View<T, Cpu> to, ConstView<T, Cpu> from, Store how = Store::add) {
   require_same_shape("add", "to", to.shape(), "from", from.shape());
-  const Index channels = to.shape().c;
-  cpu::for_each_pixel(
-      to,
-      [=](T* out, const T* in) {
-#pragma omp simd
-        for (Index c = 0; c < channels; ++c) store(out[c], in[c], how);
-      },
-      from);
+  cpu::for_each_tile_block<T>(to.device(), to.shape(), cpu::pass<T>(to.shape(), 3),
+                              [=]<int W>(Index first, Index last, Index channel) {
+                                for (Index p = first; p < last; ++p)
+                                  cpu::store_block<W>(to.pixel(p) + channel,
+                                                      cpu::load<W>(from.pixel(p) + channel), how);
+                              });
 }
 
 /// Whether x holds neither a NaN nor an infinity.

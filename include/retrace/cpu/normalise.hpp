@@ -106,18 +106,6 @@ B gated(B dy, B sign, T slope) {
   return sign > 0 ? dy : slope * dy;
 }
 
-/// Calls body.operator()<W>(first, last, channel) for blocks of channels of tiles of pixels.
-template <class T, class Body>
-void for_each_tile_block(Cpu& device, Shape shape, Work work, Body body) {
-  device.parallel(shape.pixels(), work, [&](Index begin, Index end, int) {
-    for_each_tile(begin, end, tile_pixels<T>(shape.c), [&](Index first, Index last) {
-      for_each_block<T>(shape.c, [&]<int W>(Index channel) {
-        body.template operator()<W>(first, last, channel);
-      });
-    });
-  });
-}
-
 }  // namespace cpu
 
 /// y = act(scale·x + shift). y may be x.

@@ -99,9 +99,11 @@ struct WinogradConvolution {
   void transform_filter(T* to, Index step, Index input, Index output) const {
     using V = Block<T, width>;
     const Index exist = std::min<Index>(width, weights.outputs - output);
+    const bool contiguous = !weights.transposed && exist == width;
     transform_tile<V, 3, 6>(
         [](const V(&g)[3], V(&u)[6]) { math::Winograd<T>::filter(g, u); },
         [&](int i, int j) {
+          if (contiguous) return load<width>(&weights.at(i * 3 + j, input, output));
           T tap[width] = {};
           for (Index k = 0; k < exist; ++k) tap[k] = weights.at(i * 3 + j, input, output + k);
           return load<width>(tap);

@@ -85,15 +85,24 @@ template <class T, int R, int KV>
 }
 
 /// C += Aᵀ·B for a block of KV registers of columns; `rows`, of C, is a multiple of 4.
-template <class T, int KV, int R = product_registers / KV>
+template <class T, int KV>
 void add_outer_block(T* c, Index c_row, const T* a, Index a_row, const T* b, Index b_row,
                      Index rows, Index depth) {
-  if constexpr (R > 4)
-    if (R % 2 != 0 || rows % R != 0)
-      return add_outer_block<T, KV, R - 1>(c, c_row, a, a_row, b, b_row, rows, depth);
-  if constexpr (R % 2 == 0)
-    for (Index row = 0; row < rows; row += R)
-      add_outer_rows<T, R, KV>(c + row * c_row, c_row, a + row, a_row, b, b_row, depth);
+  constexpr int many = product_registers / KV / 2 * 2, some = KV == 1 ? 8 : 4, few = 4;
+  Index row = 0;
+  const auto take = [&]<int R>() {
+    add_outer_rows<T, R, KV>(c + row * c_row, c_row, a + row, a_row, b, b_row, depth);
+    row += R;
+  };
+  while (row < rows) {
+    const Index left = rows - row;
+    if (left >= many && left != 8)  // two times four rather than six and two
+      take.template operator()<many>();
+    else if (left >= some)
+      take.template operator()<some>();
+    else
+      take.template operator()<few>();
+  }
 }
 
 }  // namespace retrace::inline RETRACE_ISA::cpu
