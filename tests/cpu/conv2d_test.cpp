@@ -109,6 +109,50 @@ TEST_CASE("a convolution normalises and activates what it reads") {
       }
 }
 
+TEST_CASE("a convolution measures its output as a pass of its own would") {
+  Cpu device(2);
+  device.use_winograd(GENERATE(true, false));
+  for (Shape shape : {Shape{3, 5, 7, 8}, Shape{60, 2, 4, 16}, Shape{1, 40, 9, 5}}) {
+    CAPTURE(to_string(shape));
+    const Index outputs = 70;
+    const auto x = normal<double>(device, shape),
+               w = normal<double>(device, {3, 3, shape.c, outputs}, 2);
+    auto y = normal<double>(device, with_channels(shape, outputs), 3), expected = clone(y);
+    Tensor<double, Cpu> mean(device, per_channel(outputs)), variance(device, per_channel(outputs));
+    Tensor<double, Cpu> own_mean(device, mean.shape()), own_variance(device, mean.shape());
+    conv2d_moments<double>(y.view(), x.view(), w.view(), 1, nullptr, Store::add, mean.view(),
+                           variance.view());
+    conv2d<double>(expected.view(), x.view(), w.view(), 1, nullptr, Store::add);
+    channel_moments(expected.view(), own_mean.view(), own_variance.view());
+    CHECK(same_bits(values(y), values(expected)));
+    CHECK(relative_distance(values(mean), values(own_mean)) < 1e-13);
+    CHECK(relative_distance(values(variance), values(own_variance)) < 1e-13);
+  }
+}
+
+TEST_CASE("an input gradient is summed as a pass of its own would") {
+  Cpu device(2);
+  device.use_winograd(GENERATE(true, false));
+  for (Shape shape : {Shape{3, 5, 7, 8}, Shape{60, 2, 4, 20}})
+    for (Index stride : {1, 2}) {
+      CAPTURE(to_string(shape), stride);
+      const auto x = normal<double>(device, shape),
+                 w = normal<double>(device, {3, 3, shape.c, 10}, 2);
+      const auto dy = normal<double>(device, reference_conv_shape(shape, 10, stride), 3);
+      const RandomNorm<double> norm(device, shape.c);
+      const auto input = norm.prologue({0.25});
+      Tensor<double, Cpu> dx(device, shape), expected(device, shape);
+      Tensor<double, Cpu> sums(device, {1, 1, 2, shape.c}), own_sums(device, {1, 1, 2, shape.c});
+      conv2d_input_gradient_sums(dx.view(), dy.view(), w.view(), stride, sums.view(), x.view(),
+                                 input.norm, input.activation);
+      conv2d_input_gradient(expected.view(), dy.view(), w.view(), stride);
+      normalise_activate_sums(own_sums.view(), x.view(), expected.view(), input.norm,
+                              input.activation);
+      CHECK(same_bits(values(dx), values(expected)));
+      CHECK(relative_distance(values(sums), values(own_sums)) < 1e-12);
+    }
+}
+
 TEST_CASE("the bits of a convolution depend neither on threads nor on the run nor on `how`") {
   Cpu one(1), two(2), three(3);
   const bool winograd = GENERATE(true, false);

@@ -27,37 +27,70 @@ class ThreadRows {
   Tensor<R, Cpu> rows_;
 };
 
-/// sums[k·C + c] = Σ over pixels of the k-th of N values at channel c.
+/// Takes pixels [first, last) of channels [channel, channel + count) of a tensor as soon as a
+/// thread has made them, while they are in its cache.
+class PixelReader {
+ public:
+  virtual void read(Index first, Index last, Index channel, Index count, int thread) = 0;
+
+ protected:
+  ~PixelReader() = default;
+};
+
+/// Sums of N values at every channel: sums[k·C + c] = Σ over pixels of the k-th value.
 /// tile.operator()<W>(first, last, channel) gives the N sums over pixels [first, last) for W
-/// channels. The order of summation depends on the number of threads alone.
+/// channels. Tiles may come in parts of the channels, as the threads produce them; the order of
+/// summation depends on that alone.
 template <class T, int N, class Tile>
-void channel_sums(View<double, Cpu> sums, Shape shape, Work work, Tile tile) {
-  Cpu& device = sums.device();
-  const Index channels = shape.c;
-  ThreadRows<double> partial(device, N * channels);
-  partial.clear();
-  device.parallel(shape.pixels(), work, [&](Index begin, Index end, int thread) {
-    double* row = partial.row(thread);
-    for_each_tile(begin, end, tile_pixels<T>(channels), [&](Index first, Index last) {
-      for_each_block<T>(channels, [&]<int W>(Index channel) {
-        const std::array<Block<T, W>, N> block = tile.template operator()<W>(first, last, channel);
+class ChannelSums final : public PixelReader {
+ public:
+  ChannelSums(View<double, Cpu> sums, Index channels, Tile tile)
+      : sums_(sums), channels_(channels), tile_(tile), partial_(sums.device(), N * channels) {
+    partial_.clear();
+  }
+
+  void read(Index begin, Index end, Index channel, Index count, int thread) override {
+    double* row = partial_.row(thread) + channel;
+    for_each_tile(begin, end, tile_pixels<T>(count), [&](Index first, Index last) {
+      for_each_block<T>(count, [&]<int W>(Index c) {
+        const std::array<Block<T, W>, N> block =
+            tile_.template operator()<W>(first, last, channel + c);
         for (int k = 0; k < N; ++k) {
           std::array<T, W> values;
           std::memcpy(values.data(), &block[static_cast<std::size_t>(k)], sizeof values);
           for (int i = 0; i < W; ++i)
-            row[k * channels + channel + i] +=
-                static_cast<double>(values[static_cast<std::size_t>(i)]);
+            row[k * channels_ + c + i] += static_cast<double>(values[static_cast<std::size_t>(i)]);
         }
       });
     });
+  }
+
+  void finish() {
+    Cpu& device = sums_.device();
+    device.parallel(N * channels_, {}, [&](Index begin, Index end, int) {
+      for (Index i = begin; i < end; ++i) {
+        sums_.data()[i] = 0;
+        for (int thread = 0; thread < device.threads(); ++thread)
+          sums_.data()[i] += partial_.row(thread)[i];
+      }
+    });
+  }
+
+ private:
+  View<double, Cpu> sums_;
+  Index channels_;
+  Tile tile_;
+  ThreadRows<double> partial_;
+};
+
+/// The same over all pixels of a shape, in a pass of its own.
+template <class T, int N, class Tile>
+void channel_sums(View<double, Cpu> sums, Shape shape, Work work, Tile tile) {
+  ChannelSums<T, N, Tile> all(sums, shape.c, tile);
+  sums.device().parallel(shape.pixels(), work, [&](Index begin, Index end, int thread) {
+    all.read(begin, end, 0, shape.c, thread);
   });
-  device.parallel(N * channels, {}, [&](Index begin, Index end, int) {
-    for (Index i = begin; i < end; ++i) {
-      sums.data()[i] = 0;
-      for (int thread = 0; thread < device.threads(); ++thread)
-        sums.data()[i] += partial.row(thread)[i];
-    }
-  });
+  all.finish();
 }
 
 /// Mean and sum of squared distances of a set, which merges with another's (Chan et al. 1979).
@@ -73,50 +106,72 @@ struct Moments {
   }
 };
 
+/// The mean and the biased variance of every channel of x. Each tile is summed about its own mean
+/// and tiles are merged in double, since Σx² − m·μ² cancels.
+template <class T>
+class ChannelMoments final : public PixelReader {
+ public:
+  explicit ChannelMoments(View<const T, Cpu> x) : x_(x), partial_(x.device(), x.shape().c) {
+    partial_.clear();
+  }
+
+  void read(Index begin, Index end, Index channel, Index count, int thread) override {
+    Moments* row = partial_.row(thread);
+    for_each_tile(begin, end, tile_pixels<T>(count), [&](Index first, Index last) {
+      for_each_block<T>(count, [&]<int W>(Index c) { add<W>(row, first, last, channel + c); });
+    });
+  }
+
+  /// @pre at least one pixel has been read.
+  void finish(View<double, Cpu> mean, View<double, Cpu> variance) {
+    Cpu& device = x_.device();
+    device.parallel(x_.shape().c, {}, [&](Index begin, Index end, int) {
+      for (Index c = begin; c < end; ++c) {
+        Moments all;
+        for (int thread = 0; thread < device.threads(); ++thread)
+          all.merge(partial_.row(thread)[c]);
+        mean.data()[c] = all.mean;
+        variance.data()[c] = all.squares / all.count;
+      }
+    });
+  }
+
+ private:
+  template <int W>
+  void add(Moments* row, Index first, Index last, Index channel) {
+    const T count = static_cast<T>(last - first);
+    Block<T, W> sum{}, squares{};
+    for (Index p = first; p < last; ++p) sum += load<W>(x_.pixel(p) + channel);
+    const Block<T, W> centre = sum / count;
+    for (Index p = first; p < last; ++p) {
+      const Block<T, W> distance = load<W>(x_.pixel(p) + channel) - centre;
+      squares += distance * distance;
+    }
+    std::array<T, W> means, sums;
+    std::memcpy(means.data(), &centre, sizeof means);
+    std::memcpy(sums.data(), &squares, sizeof sums);
+    for (std::size_t i = 0; i < W; ++i)
+      row[channel + static_cast<Index>(i)].merge({static_cast<double>(count),
+                                                  static_cast<double>(means[i]),
+                                                  static_cast<double>(sums[i])});
+  }
+
+  View<const T, Cpu> x_;
+  ThreadRows<Moments> partial_;
+};
+
 }  // namespace cpu
 
-/// The mean and the biased variance of every channel of x over its pixels. Each tile is summed
-/// about its own mean and tiles are merged in double, since Σx² − m·μ² cancels.
+/// The mean and the biased variance of every channel of x over its pixels.
 /// @pre mean and variance hold one value per channel, and x has a pixel.
 template <class T>
 void channel_moments(View<T, Cpu> x, View<double, Cpu> mean, View<double, Cpu> variance) {
-  using cpu::Moments, cpu::Block;
-  using Element = std::remove_const_t<T>;
-  Cpu& device = x.device();
-  const Index channels = x.shape().c;
-  cpu::ThreadRows<Moments> partial(device, channels);
-  partial.clear();
-
-  device.parallel(
-      x.shape().pixels(), cpu::pass<T>(x.shape(), 1), [&](Index begin, Index end, int thread) {
-        cpu::for_each_tile(begin, end, cpu::tile_pixels<T>(channels), [&](Index first, Index last) {
-          const Element count = static_cast<Element>(last - first);
-          cpu::for_each_block<Element>(channels, [&]<int W>(Index channel) {
-            Block<Element, W> sum{}, squares{};
-            for (Index p = first; p < last; ++p) sum += cpu::load<W>(x.pixel(p) + channel);
-            const Block<Element, W> centre = sum / count;
-            for (Index p = first; p < last; ++p) {
-              const Block<Element, W> distance = cpu::load<W>(x.pixel(p) + channel) - centre;
-              squares += distance * distance;
-            }
-            std::array<Element, W> means, sums;
-            std::memcpy(means.data(), &centre, sizeof means);
-            std::memcpy(sums.data(), &squares, sizeof sums);
-            for (std::size_t i = 0; i < W; ++i)
-              partial.row(thread)[channel + static_cast<Index>(i)].merge(
-                  {static_cast<double>(count), static_cast<double>(means[i]),
-                   static_cast<double>(sums[i])});
-          });
-        });
-      });
-  device.parallel(channels, {}, [&](Index begin, Index end, int) {
-    for (Index c = begin; c < end; ++c) {
-      Moments all;
-      for (int thread = 0; thread < device.threads(); ++thread) all.merge(partial.row(thread)[c]);
-      mean.data()[c] = all.mean;
-      variance.data()[c] = all.squares / all.count;
-    }
-  });
+  cpu::ChannelMoments<std::remove_const_t<T>> moments(x);
+  x.device().parallel(x.shape().pixels(), cpu::pass<T>(x.shape(), 1),
+                      [&](Index begin, Index end, int thread) {
+                        moments.read(begin, end, 0, x.shape().c, thread);
+                      });
+  moments.finish(mean, variance);
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -24,6 +24,32 @@ bool winograd_pays(const Cpu& device, Shape image, Index inputs, Index outputs, 
   return 9 * image.h * image.w >= 48 * tiles;
 }
 
+template <class T>
+void convolve(View<T, Cpu> y, View<const T, Cpu> x, View<const T, Cpu> w, Index stride,
+              const NormActivation<T, Cpu>* prologue, Store how, PixelReader* reader = nullptr) {
+  const Shape in = x.shape(), kernel = w.shape();
+  const ConvImage<T> image{x.data(), in.h, in.w, in.c, x.pitch(), 1, prologue};
+  const Index image_step = in.h * in.w * x.pitch();
+  const ConvWeights<T> weights{w.data(), kernel.n * kernel.h, in.c, kernel.c, false};
+  if (winograd_pays<T>(y.device(), in, in.c, kernel.c, kernel.n, stride))
+    WinogradConvolution<T>{y, image, image_step, weights, how}.run(reader);
+  else
+    DirectConvolution<T>{y, image, image_step, weights, kernel.n, stride, how}.run(reader);
+}
+
+template <class T>
+void convolve_gradient(View<T, Cpu> dx, View<const T, Cpu> dy, View<const T, Cpu> w, Index stride,
+                       Store how, PixelReader* reader = nullptr) {
+  const Shape out = dy.shape(), kernel = w.shape();
+  const ConvImage<T> image{dy.data(), out.h, out.w, out.c, dy.pitch(), stride};
+  const Index image_step = out.h * out.w * dy.pitch();
+  const ConvWeights<T> weights{w.data(), kernel.n * kernel.h, out.c, kernel.w, true};
+  if (winograd_pays<T>(dx.device(), out, out.c, kernel.w, kernel.n, stride))
+    WinogradConvolution<T>{dx, image, image_step, weights, how}.run(reader);
+  else
+    DirectConvolution<T>{dx, image, image_step, weights, kernel.n, 1, how}.run(reader);
+}
+
 }  // namespace cpu
 
 /// y (set, += or −=) x * w with zero "same" padding; `prologue` is applied to x as it is read.
@@ -32,28 +58,38 @@ bool winograd_pays(const Cpu& device, Shape image, Index inputs, Index outputs, 
 template <class T>
 void conv2d(View<T, Cpu> y, ConstView<T, Cpu> x, ConstView<T, Cpu> w, Index stride,
             const NormActivation<T, Cpu>* prologue = nullptr, Store how = Store::set) {
-  const Shape in = x.shape(), kernel = w.shape();
-  const cpu::ConvImage<T> image{x.data(), in.h, in.w, in.c, x.pitch(), 1, prologue};
-  const Index image_step = in.h * in.w * x.pitch();
-  const cpu::ConvWeights<T> weights{w.data(), kernel.n * kernel.h, in.c, kernel.c, false};
-  if (cpu::winograd_pays<T>(y.device(), in, in.c, kernel.c, kernel.n, stride))
-    cpu::WinogradConvolution<T>{y, image, image_step, weights, how}.run();
-  else
-    cpu::DirectConvolution<T>{y, image, image_step, weights, kernel.n, stride, how}.run();
+  cpu::convolve<T>(y, x, w, stride, prologue, how);
+}
+
+/// conv2d and channel_moments(y) in one: y is measured while it is in the cache.
+/// @pre mean and variance hold one value per channel of y, and y has a pixel.
+template <class T>
+void conv2d_moments(View<T, Cpu> y, ConstView<T, Cpu> x, ConstView<T, Cpu> w, Index stride,
+                    const NormActivation<T, Cpu>* prologue, Store how, View<double, Cpu> mean,
+                    View<double, Cpu> variance) {
+  cpu::ChannelMoments<T> moments(y);
+  cpu::convolve<T>(y, x, w, stride, prologue, how, &moments);
+  moments.finish(mean, variance);
 }
 
 /// dx (set, += or −=) the gradient of conv2d's input. dx must not overlap dy.
 template <class T>
 void conv2d_input_gradient(View<T, Cpu> dx, ConstView<T, Cpu> dy, ConstView<T, Cpu> w, Index stride,
                            Store how = Store::set) {
-  const Shape out = dy.shape(), kernel = w.shape();
-  const cpu::ConvImage<T> image{dy.data(), out.h, out.w, out.c, dy.pitch(), stride};
-  const Index image_step = out.h * out.w * dy.pitch();
-  const cpu::ConvWeights<T> weights{w.data(), kernel.n * kernel.h, out.c, kernel.w, true};
-  if (cpu::winograd_pays<T>(dx.device(), out, out.c, kernel.w, kernel.n, stride))
-    cpu::WinogradConvolution<T>{dx, image, image_step, weights, how}.run();
-  else
-    cpu::DirectConvolution<T>{dx, image, image_step, weights, kernel.n, 1, how}.run();
+  cpu::convolve_gradient<T>(dx, dy, w, stride, how);
+}
+
+/// conv2d_input_gradient and normalise_activate_sums(sums, x, dx, …) in one: the gradient of what
+/// was normalised and activated is summed while it is in the cache.
+template <class T>
+void conv2d_input_gradient_sums(View<T, Cpu> dx, ConstView<T, Cpu> dy, ConstView<T, Cpu> w,
+                                Index stride, View<double, Cpu> sums, ConstView<T, Cpu> x,
+                                const ChannelNorm<T, Cpu>& norm, Activation activation) {
+  using Tile = cpu::NormalisedGradientTile<T>;
+  cpu::ChannelSums<T, 2, Tile> all(sums, dx.shape().c,
+                                   Tile{x, dx, norm, static_cast<T>(activation.slope)});
+  cpu::convolve_gradient<T>(dx, dy, w, stride, Store::set, &all);
+  all.finish();
 }
 
 /// dw += the gradient of conv2d's weights; `prologue` is applied to x as it is read.

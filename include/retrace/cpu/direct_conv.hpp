@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "retrace/cpu/channel_sums.hpp"
 #include "retrace/cpu/conv_kernels.hpp"
 #include "retrace/cpu/conv_pack.hpp"
 #include "retrace/cpu/conv_quads.hpp"
@@ -44,11 +45,12 @@ struct DirectConvolution {
 
   static constexpr Index width = lanes<T>;
 
-  void run() const {
+  /// `reader`, if there is one, gets the pixels of y.
+  void run(PixelReader* reader) const {
     if (weights.inputs % 16 == 0 && !ends_in_quads())
-      run_blocked<16>();
+      run_blocked<16>(reader);
     else
-      run_blocked<4>();
+      run_blocked<4>(reader);
   }
 
  private:
@@ -62,7 +64,7 @@ struct DirectConvolution {
   }
 
   template <int CB>
-  void run_blocked() const {
+  void run_blocked(PixelReader* reader) const {
     Cpu& device = y.device();
     const Shape out = y.shape();
     const Index channels = round_up(weights.inputs, CB), outputs = register_outputs();
@@ -89,8 +91,12 @@ struct DirectConvolution {
                       sizeof(T) * static_cast<double>(out.pixels() * (real + weights.inputs))};
       device.parallel(bands.count(), work, [&](Index from, Index to, int thread) {
         T* input = packed_input.data() + thread * input_size;
-        for (Index band = from; band < to; ++band)
+        for (Index band = from; band < to; ++band) {
           convolve_band<CB>(bands, band, input, columns, packed.data(), first, count, tail);
+          const Index pixel = (bands.image(band) * out.h + bands.first_row(band)) * out.w;
+          if (reader)
+            reader->read(pixel, pixel + bands.row_count(band) * out.w, first, real, thread);
+        }
       });
     }
   }

@@ -138,26 +138,40 @@ void invert_normalise_activate(View<T, Cpu> y, const ChannelNorm<T, Cpu>& norm,
       });
 }
 
+namespace cpu {
+
+/// The sums of normalise_activate_sums over a tile.
+template <class T>
+struct NormalisedGradientTile {
+  View<const T, Cpu> x, dy;
+  ChannelNorm<T, Cpu> norm;
+  T slope;
+
+  template <int W>
+  std::array<Block<T, W>, 2> operator()(Index first, Index last, Index channel) const {
+    const NormBlock<T, W> block(norm, channel);
+    std::array<Block<T, W>, 2> sum{};
+    for (Index p = first; p < last; ++p) {
+      const auto value = load<W>(x.pixel(p) + channel);
+      const auto g = gated(load<W>(dy.pixel(p) + channel), block.forward(value), slope);
+      sum[0] += g;
+      sum[1] += g * block.standardised(value);
+    }
+    return sum;
+  }
+};
+
+}  // namespace cpu
+
 /// With g = dy·act′(scale·x + shift) and z standardised: sums = (Σ g, Σ g·z) per channel, [2, C].
 template <class T>
 void normalise_activate_sums(View<double, Cpu> sums, View<T, Cpu> x, ConstView<T, Cpu> dy,
                              const ChannelNorm<std::remove_const_t<T>, Cpu>& norm,
                              Activation activation) {
   using U = std::remove_const_t<T>;
-  const U slope = static_cast<U>(activation.slope);
-  cpu::channel_sums<U, 2>(sums, x.shape(), cpu::pass<U>(x.shape(), 2),
-                          [&]<int W>(Index first, Index last, Index channel) {
-                            const cpu::NormBlock<U, W> block(norm, channel);
-                            std::array<cpu::Block<U, W>, 2> sum{};
-                            for (Index p = first; p < last; ++p) {
-                              const auto value = cpu::load<W>(x.pixel(p) + channel);
-                              const auto g = cpu::gated(cpu::load<W>(dy.pixel(p) + channel),
-                                                        block.forward(value), slope);
-                              sum[0] += g;
-                              sum[1] += g * block.standardised(value);
-                            }
-                            return sum;
-                          });
+  cpu::channel_sums<U, 2>(
+      sums, x.shape(), cpu::pass<U>(x.shape(), 2),
+      cpu::NormalisedGradientTile<U>{x, dy, norm, static_cast<U>(activation.slope)});
 }
 
 /// dx = scale·(g − mean g − z·mean(g·z)), set or added; dx may be dy. With constant statistics

@@ -24,7 +24,8 @@ struct WinogradConvolution {
 
   static constexpr Index width = lanes<T>;
 
-  void run() const {
+  /// `reader`, if there is one, gets the pixels of y.
+  void run(PixelReader* reader) const {
     Cpu& device = y.device();
     const Shape out = y.shape();
     const Layout l = layout();
@@ -38,7 +39,8 @@ struct WinogradConvolution {
                       sizeof(T) * static_cast<double>(out.pixels() * (real + weights.inputs))};
       device.parallel(l.groups.count(), work, [&](Index from, Index to, int thread) {
         for (Index group = from; group < to; ++group)
-          convolve_group(l, group, first, count, transformed.data(), scratch.row(thread));
+          convolve_group(l, group, first, count, transformed.data(), scratch.row(thread), reader,
+                         thread);
       });
     }
   }
@@ -68,7 +70,7 @@ struct WinogradConvolution {
   }
 
   void convolve_group(const Layout& l, Index group, Index first, Index count, const T* transformed,
-                      T* packed) const {
+                      T* packed, PixelReader* reader, int thread) const {
     T* in = packed + l.packed;
     T* products = in + l.in.size();
     TileGatherer<T, 6>(image, image_step, l.groups)
@@ -77,6 +79,9 @@ struct WinogradConvolution {
       const Index columns = std::min(product_columns, count - k);
       multiply(l, group, in, transformed + k * l.output_size, columns, products);
       scatter(l, group, first + k, columns, products);
+      if (reader)
+        reader->read(l.groups.first_pixel(group), l.groups.first_pixel(group + 1), first + k,
+                     std::min(columns, y.shape().c - first - k), thread);
     }
   }
 

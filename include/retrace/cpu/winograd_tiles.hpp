@@ -84,6 +84,11 @@ struct TileGroups {
       tile += count * row_tiles();
     }
   }
+  /// Of a group in the batch; the end of the one before it.
+  Index first_pixel(Index group) const {
+    const Index row = std::min(group * group_rows, rows());
+    return (row / rows_per_image() * height + row % rows_per_image() * tile_side) * width;
+  }
   Index tiles_of(Index group) const {
     return std::min(group_rows, rows() - group * group_rows) * row_tiles();
   }

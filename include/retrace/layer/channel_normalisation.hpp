@@ -1,7 +1,9 @@
 // The statistics, scale and shift of a batch normalisation: what its layers share.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "retrace/core/channel_norm.hpp"
 #include "retrace/core/run.hpp"
@@ -84,6 +86,22 @@ class ChannelNormalisation {
     return Folded(*this);
   }
 
+  /// Mean and biased variance of a batch.
+  struct Moments {
+    Tensor<double, D> mean, variance;
+    explicit Moments(const Tensor<T, D>& per_channel)
+        : mean(per_channel.device(), per_channel.shape(), Use::workspace),
+          variance(per_channel.device(), per_channel.shape(), Use::workspace) {}
+  };
+
+  /// Where who makes the next input may put its moments, so that prepare() need not measure it
+  /// again. Null where that would not: `run` takes its statistics from elsewhere.
+  Moments* expect(Shape input, Run run) {
+    expected_.reset();
+    if (run.statistics != Statistics::batch || input.pixels() < 2) return nullptr;
+    return &expected_.emplace(mean_);
+  }
+
   /// The statistics in force, for backward.
   /// @throws StateError unless the last forward normalised by its batch.
   Folded recorded(const char* where) {
@@ -123,13 +141,15 @@ class ChannelNormalisation {
                        to_string(x.shape()) + ") has no variance; use a larger batch");
     from_batch_ = true;
     if (pixels == 0) return;
-    Tensor<double, D> mean(x.device(), mean_.shape(), Use::workspace);
-    Tensor<double, D> variance(x.device(), mean_.shape(), Use::workspace);
-    channel_moments(x, mean.view(), variance.view());
+    if (!expected_) {
+      expected_.emplace(mean_);
+      channel_moments(x, expected_->mean.view(), expected_->variance.view());
+    }
+    const Moments moments = *std::exchange(expected_, std::nullopt);
     record_statistics(mean_.view(), inverse_deviation_.view(), running_mean_.view(),
-                      running_variance_.view(), View<const double, D>(mean.view()),
-                      View<const double, D>(variance.view()), static_cast<double>(pixels),
-                      options_.epsilon, options_.momentum, update_running);
+                      running_variance_.view(), moments.mean.view(), moments.variance.view(),
+                      static_cast<double>(pixels), options_.epsilon, options_.momentum,
+                      update_running);
   }
 
   void require_batch(const char* where) const {
@@ -143,6 +163,7 @@ class ChannelNormalisation {
   Tensor<T, D> mean_, inverse_deviation_, running_mean_, running_variance_;
   NormOptions options_;
   math::ScaleRule rule_;
+  std::optional<Moments> expected_;
   bool from_batch_ = false;
 };
 

@@ -37,6 +37,11 @@ class ConvWeight {
              const NormActivation<T, D>* prologue = nullptr) const {
     conv2d(y, x, weight_.value.view(), options_.stride, prologue, how);
   }
+  /// The same, and the moments of y.
+  void apply(View<T, D> y, View<const T, D> x, Store how, const NormActivation<T, D>* prologue,
+             View<double, D> mean, View<double, D> variance) const {
+    conv2d_moments(y, x, weight_.value.view(), options_.stride, prologue, how, mean, variance);
+  }
   void add_weight_gradient(View<const T, D> x, View<const T, D> dy,
                            const NormActivation<T, D>* prologue = nullptr) {
     conv2d_weight_gradient(weight_.gradient.view(), x, dy, options_.stride, prologue);
@@ -44,6 +49,12 @@ class ConvWeight {
   }
   void input_gradient(View<T, D> dx, View<const T, D> dy, Store how) const {
     conv2d_input_gradient(dx, dy, weight_.value.view(), options_.stride, how);
+  }
+  /// dx set, and (Σ g, Σ g·z) of the normalisation and activation of x that it is the gradient of.
+  void input_gradient(View<T, D> dx, View<const T, D> dy, View<double, D> sums, View<const T, D> x,
+                      const NormActivation<T, D>& input) const {
+    conv2d_input_gradient_sums(dx, dy, weight_.value.view(), options_.stride, sums, x, input.norm,
+                               input.activation);
   }
 
   Parameter<T, D>& parameter() { return weight_; }

@@ -1,6 +1,7 @@
 // Batch normalisation, activation and convolution as one layer that keeps one tensor.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "retrace/layer/channel_normalisation.hpp"
@@ -49,24 +50,27 @@ class NormActConv {
 
   Shape output_shape(Shape x) const { return weight_.output_shape(x); }
 
-  void apply(View<T, D> y, View<const T, D> x, Run run, Store how) {
+  /// If y, once stored, is the input of `reader`, it is measured for that while it is in the cache.
+  void apply(View<T, D> y, View<const T, D> x, Run run, Store how, NormActConv* reader = nullptr) {
     const auto folded = norm_.prepare("NormActConv::forward", x, run);
     const auto prologue = folded.with_activation();
-    weight_.apply(y, x, how, &prologue);
+    if (auto* moments = reader ? reader->norm_.expect(y.shape(), run) : nullptr)
+      weight_.apply(y, x, how, &prologue, moments->mean.view(), moments->variance.view());
+    else
+      weight_.apply(y, x, how, &prologue);
   }
 
   void gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) {
     const auto folded = norm_.recorded("NormActConv::backward");
     const auto prologue = folded.with_activation();
     weight_.add_weight_gradient(x, dy, &prologue);
-    if (how == Store::set) {
-      weight_.input_gradient(dx, dy, Store::set);
-      normalisation_gradient(x, dx, dx, folded.view(), how);
-    } else {
-      Gradient da(dx.device(), x.shape(), Use::gradient);
-      weight_.input_gradient(da.view(), dy, Store::set);
-      normalisation_gradient(x, da.view(), dx, folded.view(), how);
-    }
+    std::optional<Gradient> apart;  // what dx is added to must not be overwritten
+    if (how != Store::set) apart.emplace(dx.device(), x.shape(), Use::gradient);
+    const View<T, D> da = apart ? apart->view() : dx;
+    auto sums = norm_.sums(dx.device());
+    weight_.input_gradient(da, dy, sums.view(), x, prologue);
+    normalise_activate_backward(dx, x, da, sums.view(), folded.view(), norm_.activation(), how);
+    norm_.add_gradient(sums);
   }
 
   void abandon() { kept_.abandon(); }
@@ -81,14 +85,6 @@ class NormActConv {
   Parameter<T, D>& beta() { return norm_.beta(); }
 
  private:
-  void normalisation_gradient(View<const T, D> x, View<const T, D> da, View<T, D> dx,
-                              const ChannelNorm<T, D>& norm, Store how) {
-    auto sums = norm_.sums(dx.device());
-    normalise_activate_sums(sums.view(), x, da, norm, norm_.activation());
-    normalise_activate_backward(dx, x, da, sums.view(), norm, norm_.activation(), how);
-    norm_.add_gradient(sums);
-  }
-
   ChannelNormalisation<T, D> norm_;
   ConvWeight<T, D> weight_;
   Kept<State> kept_;

@@ -39,7 +39,7 @@ class StackBranch {
       const Source in = i == 0 ? source : Source(inside->view());
       State out(target.device(), stages_[i].output_shape(in.shape()),
                 run.keep ? Use::stash : Use::activation);
-      stages_[i].apply(out.view(), in, run, Store::set);
+      apply_for_next(i, out.view(), in, run);
       if (inside && run.keep) insides_.push_back(std::move(*inside));
       inside = std::move(out);
     }
@@ -77,6 +77,14 @@ class StackBranch {
   M& stage(std::size_t index) { return stages_[index]; }
 
  private:
+  /// A stage may gather what the next one needs to know of its input.
+  void apply_for_next(std::size_t i, Target out, Source in, Run run) {
+    if constexpr (requires { stages_[i].apply(out, in, run, Store::set, &stages_[i + 1]); })
+      stages_[i].apply(out, in, run, Store::set, &stages_[i + 1]);
+    else
+      stages_[i].apply(out, in, run, Store::set);
+  }
+
   std::vector<M> stages_;
   std::vector<State> insides_;
 };
