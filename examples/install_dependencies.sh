@@ -43,6 +43,7 @@ _missing_packages() {
         fi ;;
       cmake) command -v cmake >/dev/null || echo cmake ;;
       ninja) command -v ninja >/dev/null || echo ninja-build ;;
+      torch) /usr/bin/python3 -c 'import torch' 2>/dev/null || echo python3-torch ;;
       python) command -v python3 >/dev/null || echo python3 ;;
       eigen) _has_header eigen3/Eigen/Core || echo libeigen3-dev ;;
       catch2) _has_header catch2/catch.hpp || _has_header catch2/catch_all.hpp || echo catch2 ;;

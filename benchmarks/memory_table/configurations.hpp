@@ -6,10 +6,11 @@
 #include <vector>
 
 #include "retrace/retrace.hpp"
+#include "support/training.hpp"
 
 namespace memory_table {
 
-using Net = retrace::Chain<retrace::Float, retrace::Cpu>;
+using benchmark::Net;
 
 /// What Hascoet et al. report: activations and gradients in bytes per input pixel, and the whole
 /// of a training step on 32 images of 240 x 240.

@@ -6,11 +6,12 @@
 #include <iostream>
 #include <utility>
 
-#include "training.hpp"
+#include "support/training.hpp"
 
 namespace memory_table {
 
 using namespace retrace;
+using benchmark::Batch, benchmark::Training;
 
 namespace {
 

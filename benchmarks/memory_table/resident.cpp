@@ -5,32 +5,25 @@
 
 #include <array>
 #include <cerrno>
-#include <fstream>
 #include <iostream>
 #include <stdexcept>
 #include <string>
 #include <system_error>
 
 #include "measurement.hpp"
-#include "training.hpp"
+#include "support/process.hpp"
+#include "support/training.hpp"
 
 namespace memory_table {
 
 using namespace retrace;
+using benchmark::process_memory, benchmark::Training;
 
 namespace {
 
 struct Seen {
   std::size_t peak, growth;
 };
-
-/// A value of /proc/self/status in bytes: "VmRSS", or "VmHWM" for the highest that was.
-std::size_t process_memory(const std::string& field) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with(field + ':')) return std::stoull(line.substr(field.size() + 1)) * 1024;
-  throw std::runtime_error("/proc/self/status has no " + field);
-}
 
 Seen take_step(const Configuration& configuration, Shape batch, int threads) {
   const std::size_t before = process_memory("VmRSS");

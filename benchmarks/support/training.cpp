@@ -1,11 +1,27 @@
-#include "training.hpp"
+#include "support/training.hpp"
 
 #include <algorithm>
 #include <span>
+#include <stdexcept>
+#include <string>
 
-namespace memory_table {
+namespace benchmark {
 
 using namespace retrace;
+
+void select_mode(Net& net, std::string_view mode) {
+  if (mode == "stored")
+    net.set_mode(Mode::stored);
+  else if (mode == "reversible")
+    net.set_mode(Mode::reversible);
+  else if (mode == "inverted")
+    net.set_mode(Mode::inverted);
+  else if (mode == "checkpoint")
+    net.checkpoint_sqrt();
+  else
+    throw std::invalid_argument("mode is '" + std::string(mode) +
+                                "', but must be stored, checkpoint, reversible or inverted");
+}
 
 Batch::Batch(Cpu& device, Shape shape) : images(device, shape) {
   Random random(0, stream("noise"));
@@ -14,10 +30,11 @@ Batch::Batch(Cpu& device, Shape shape) : images(device, shape) {
   for (Index i = 0; i < shape.n; ++i) labels.push_back(static_cast<std::uint8_t>(i % 10));
 }
 
-Training::Training(Cpu& device, Architecture architecture, const NetOptions& options)
+Training::Training(Cpu& device, Architecture architecture, const NetOptions& options,
+                   SgdOptions sgd)
     : device_(device),
       net_(build<Float>(device, architecture, options)),
-      sgd_(net_.parameters(), SgdOptions{}) {}
+      sgd_(net_.parameters(), sgd) {}
 
 Index Training::widest_convolution() {
   Index width = 0;
@@ -28,9 +45,10 @@ Index Training::widest_convolution() {
   return width;
 }
 
-void Training::step(Batch& batch) {
-  accumulate_gradients(net_, batch.images, batch.labels);
+BatchLoss Training::step(Batch& batch) {
+  const BatchLoss loss = accumulate_gradients(net_, batch.images, batch.labels);
   sgd_.step(1e-3);
+  return loss;
 }
 
 PeakMemory Training::predict(Shape batch) { return peak_memory(net_, device_, batch); }
@@ -42,4 +60,4 @@ PeakMemory Training::measure(Shape batch) {
   return {device_.memory().peak(), device_.memory().peak_place()};
 }
 
-}  // namespace memory_table
+}  // namespace benchmark

@@ -1,13 +1,21 @@
-// A network of the comparison while it is being trained.
+// A network while it is being trained on noise: what benchmarks measure.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
-#include "configurations.hpp"
+#include "retrace/retrace.hpp"
 
-namespace memory_table {
+namespace benchmark {
+
+using Net = retrace::Chain<retrace::Float, retrace::Cpu>;
+
+/// Puts a network into the mode that train_cifar10 calls by this name: stored, checkpoint,
+/// reversible or inverted.
+/// @throws std::invalid_argument for another name.
+void select_mode(Net& net, std::string_view mode);
 
 /// Images of noise and their labels.
 struct Batch {
@@ -21,16 +29,18 @@ struct Batch {
 class Training {
  public:
   Training(retrace::Cpu& device, retrace::Architecture architecture,
-           const retrace::NetOptions& options);
+           const retrace::NetOptions& options, retrace::SgdOptions sgd = {});
 
   Net& net() { return net_; }
+  retrace::Sgd<float, retrace::Cpu>& optimizer() { return sgd_; }
   retrace::Index parameters() { return sgd_.parameters().count(); }
   /// The most channels that a convolution gives.
   retrace::Index widest_convolution();
   /// What is held between two steps.
   std::size_t bytes_at_rest() { return device_.memory().live().total(); }
 
-  void step(Batch& batch);
+  /// Forward, loss, backward, update.
+  retrace::BatchLoss step(Batch& batch);
 
   /// The peak of a step, by a dry run.
   retrace::PeakMemory predict(retrace::Shape batch);
@@ -43,4 +53,4 @@ class Training {
   retrace::Sgd<float, retrace::Cpu> sgd_;
 };
 
-}  // namespace memory_table
+}  // namespace benchmark
