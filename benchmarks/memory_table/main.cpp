@@ -10,7 +10,6 @@
 #include <iostream>
 #include <iterator>
 #include <map>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -18,6 +17,7 @@
 #include "measurement.hpp"
 #include "report.hpp"
 #include "resident.hpp"
+#include "support/files.hpp"
 
 namespace {
 
@@ -63,20 +63,8 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--svg", options.svg, "Draw a chart")->type_name("FILE");
 }
 
-/// Opens a file for writing, so that a wrong name is found before the work and not after it.
-std::ofstream create(const std::string& path) {
-  std::ofstream file;
-  file.exceptions(std::ios::failbit | std::ios::badbit);
-  try {
-    if (!path.empty() && path != "-") file.open(path);
-  } catch (const std::ios::failure&) {
-    throw std::runtime_error("cannot write " + path);
-  }
-  return file;
-}
-
 int run(const Options& options) {
-  std::ofstream json = create(options.json), svg = create(options.svg);
+  std::ofstream json = benchmark::create(options.json), svg = benchmark::create(options.svg);
   const bool json_on_stdout = options.json == "-";
   std::ostream& out = json_on_stdout ? std::cerr : std::cout;
 

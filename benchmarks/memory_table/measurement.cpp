@@ -6,12 +6,13 @@
 #include <iostream>
 #include <utility>
 
+#include "support/statistics.hpp"
 #include "support/training.hpp"
 
 namespace memory_table {
 
 using namespace retrace;
-using benchmark::Batch, benchmark::Training;
+using benchmark::Batch, benchmark::median, benchmark::Training;
 
 namespace {
 
@@ -97,12 +98,6 @@ double seconds_of_step(Training& training, Batch& batch) {
   const auto start = std::chrono::steady_clock::now();
   training.step(batch);
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 /// The median of every mode's steps. The modes take turns, so that what else the machine does

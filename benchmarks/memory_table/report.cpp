@@ -3,63 +3,29 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
-#include <iomanip>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <ostream>
-#include <sstream>
 #include <string_view>
 #include <utility>
+
+#include "support/table.hpp"
 
 namespace memory_table {
 
 using namespace retrace;
+using benchmark::fixed, benchmark::Line, benchmark::TableStyle;
 
 namespace {
 
 constexpr double mebibyte = 1 << 20;
-
-std::string fixed(double value, int digits) {
-  std::ostringstream text;
-  text << std::fixed << std::setprecision(digits) << value;
-  return text.str();
-}
+constexpr std::size_t names = 3;  // the first columns are text, the others numbers
 
 std::string megabytes(double bytes) { return fixed(bytes / 1e6, 0) + " MB"; }
 
 std::string label(const Configuration& configuration) {
   return std::string(name(configuration.architecture)) + ' ' + std::string(configuration.mode);
-}
-
-using Line = std::vector<std::string>;
-
-/// Columns of a terminal: the bytes of UTF-8 that begin a character.
-std::size_t width(std::string_view text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; }));
-}
-
-void print_lines(std::ostream& out, std::span<const Line> lines, TableStyle style) {
-  constexpr std::size_t names = 3;  // the first columns are text, the others numbers
-  std::vector<std::size_t> widths(lines[0].size());
-  for (const Line& line : lines)
-    for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], width(line[i]));
-
-  const bool markdown = style == TableStyle::markdown;
-  for (std::size_t row = 0; row < lines.size(); ++row) {
-    for (std::size_t i = 0; i < widths.size(); ++i) {
-      const std::string& text = lines[row][i];
-      const std::string padding(widths[i] - width(text), ' ');
-      out << (markdown ? (i > 0 ? " | " : "| ") : (i > 0 ? "  " : ""))
-          << (i < names ? text + padding : padding + text);
-    }
-    out << (markdown ? " |\n" : "\n");
-    if (row > 0 || !markdown) continue;
-    for (std::size_t i = 0; i < widths.size(); ++i)
-      out << '|' << std::string(widths[i] + 1, '-') << (i < names ? '-' : ':');
-    out << "|\n";
-  }
 }
 
 std::string mark(bool measured) { return measured ? "" : " (p)"; }
@@ -121,7 +87,7 @@ void print_table(std::ostream& out, std::span<const Measurement> measurements, T
                            "time"}};
   for (std::size_t i = 0; i + 1 < measurements.size(); i += 2)
     lines.push_back(line(measurements[i], measurements[i + 1]));
-  print_lines(out, lines, style);
+  benchmark::print_lines(out, lines, names, style);
   out << "\nB/px: bytes per input pixel by which the measured peak grows with the batch, at 32 x "
          "32\n"
          "and 240 x 240. Total: all that a step on "
@@ -142,7 +108,7 @@ void print_residence(std::ostream& out, std::span<const Residence> residences) {
                      megabytes(static_cast<double>(each.growth)),
                      fixed(static_cast<double>(each.growth) / static_cast<double>(each.peak), 3)});
   out << '\n';
-  print_lines(out, lines, TableStyle::aligned);
+  benchmark::print_lines(out, lines, names, TableStyle::aligned);
 }
 
 void print_json(std::ostream& out, std::span<const Measurement> measurements) {

@@ -8,10 +8,11 @@
 
 #include "measurement.hpp"
 #include "resident.hpp"
+#include "support/table.hpp"
 
 namespace memory_table {
 
-enum class TableStyle { aligned, markdown };
+using benchmark::TableStyle;
 
 /// One line a configuration.
 void print_table(std::ostream& out, std::span<const Measurement> measurements, TableStyle style);

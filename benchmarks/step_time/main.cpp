@@ -1,19 +1,113 @@
-// How long a training step takes.
+// How long a training step takes, and where the time goes.
 //
-//   build/benchmarks/step_time --serve      answers requests (see serve.hpp)
+//   build/benchmarks/step_time                                  the paper's RevNet, reversible
+//   build/benchmarks/step_time --arch resnet --mode stored --batch 32 --threads 1
+//   build/benchmarks/step_time --scaling --sweep sweep.svg      over threads, batch and depth
+//   build/benchmarks/step_time --serve                          answers requests (see serve.hpp)
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
+#include <stdexcept>
+#include <string>
 
+#include "report.hpp"
 #include "serve.hpp"
+#include "support/files.hpp"
+#include "support/names.hpp"
+
+namespace {
+
+using namespace step_time;
+
+struct Options {
+  Subject subject{.threads = 0};
+  std::string network = "revnet", json, sweep;
+  int steps = 5, depth = 6;
+  bool scaling = false, serve = false;
+};
+
+void add_options(CLI::App& app, Options& options) {
+  Subject& subject = options.subject;
+  app.add_option("--arch", options.network, "The network")
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("--mode", subject.mode,
+                 "stored, checkpoint, reversible or inverted; that of the network's design if not "
+                 "given")
+      ->type_name("MODE");
+  app.add_option("--batch", subject.batch, "Images in a step")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app.add_option("--threads", subject.threads, "0: as many as OpenMP takes")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("--channels", subject.net.channels,
+                 "Of every level, with commas; the paper's if not given")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 100'000))
+      ->type_name("C,...");
+  app.add_option("--blocks", subject.net.blocks,
+                 "Of every level, with commas; the paper's if not given")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 100'000))
+      ->type_name("B,...");
+  app.add_option("--steps", options.steps, "Steps timed; the first step of all is not")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  app.add_flag("--scaling", options.scaling, "Also on fewer threads");
+  app.add_option("--sweep", options.sweep, "Also over batch and depth; draws both")
+      ->type_name("FILE.svg");
+  app.add_option("--depth", options.depth, "Blocks in a level that --sweep goes up to")
+      ->check(CLI::Range(2, 100))
+      ->capture_default_str();
+  app.add_option("--json", options.json, "Write JSON; - is standard output, in place of the text")
+      ->type_name("FILE");
+  app.add_flag("--serve", options.serve,
+               "Answer requests from standard input, a line of JSON each");
+}
+
+/// What the options leave open is as in the paper.
+Subject chosen(const Options& options) {
+  Subject subject = options.subject;
+  subject.architecture = benchmark::architecture(options.network);
+  subject.threads = retrace::Cpu(subject.threads).threads();
+  if (subject.mode.empty()) subject.mode = benchmark::modes(subject.architecture).front();
+  benchmark::require_mode(subject.architecture, subject.mode);
+  const retrace::NetOptions given = subject.net;
+  subject.net = retrace::paper_options(subject.architecture);
+  if (!given.channels.empty()) subject.net.channels = given.channels;
+  if (!given.blocks.empty()) subject.net.blocks = given.blocks;
+  return subject;
+}
+
+void run(const Options& options) {
+  std::ofstream json = benchmark::create(options.json), chart = benchmark::create(options.sweep);
+  Results results{.subject = chosen(options)};
+  results.step = measure(results.subject, options.steps);
+  if (options.scaling) results.scaling = measure_scaling(results.subject, options.steps);
+  if (!options.sweep.empty()) {
+    results.batch = over_batch(results.subject, options.steps);
+    results.depth = over_depth(results.subject, options.depth, options.steps);
+    print_chart(chart, results);
+  }
+  if (options.json != "-") print_text(std::cout, results);
+  if (!options.json.empty()) print_json(options.json == "-" ? std::cout : json, results);
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("How long a training step takes.");
-  int threads = 0;
-  bool answer = false;
-  app.add_option("--threads", threads, "0: as many as OpenMP takes")
-      ->check(CLI::NonNegativeNumber)
-      ->capture_default_str();
-  app.add_flag("--serve", answer, "Answer requests, a line of JSON each, from standard input");
+  Options options;
+  CLI::App app("How long a training step takes, and where the time goes.");
+  add_options(app, options);
   CLI11_PARSE(app, argc, argv);
-  step_time::serve(std::cin, std::cout, threads);
+  try {
+    if (options.serve)
+      serve(std::cin, std::cout, options.subject.threads);
+    else
+      run(options);
+  } catch (const std::exception& error) {
+    std::cerr << "error: " << error.what() << '\n';
+    return 2;
+  }
 }

@@ -32,7 +32,10 @@ struct Row {
         training(device, benchmark::architecture(request.at("network").get<std::string>()),
                  options(request), {.momentum = 0.9, .weight_decay = 5e-4}),
         batch(device, {request.at("batch").get<Index>(), 32, 32, 3}) {
-    benchmark::select_mode(training.net(), request.at("mode").get<std::string>());
+    const auto mode = request.at("mode").get<std::string>();
+    benchmark::require_mode(benchmark::architecture(request.at("network").get<std::string>()),
+                            mode);
+    benchmark::select_mode(training.net(), mode);
   }
 
  private:

@@ -4,6 +4,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "retrace/net/architectures.hpp"
 
@@ -17,6 +18,35 @@ inline retrace::Architecture architecture(std::string_view text) {
     names += (names.empty() ? "" : ", ") + std::string(retrace::name(each));
   }
   throw std::invalid_argument("there is no network '" + std::string(text) + "', only " + names);
+}
+
+/// The modes that make a difference to a network, the one it was designed for first.
+inline std::vector<std::string_view> modes(retrace::Architecture architecture) {
+  using enum retrace::Architecture;
+  switch (architecture) {
+    case resnet:
+      return {"stored", "checkpoint"};
+    case hybrid:
+      return {"inverted", "reversible", "checkpoint", "stored"};
+    case resnet_inplace_abn:
+      return {"inverted", "stored"};
+    case revnet:
+    case irevnet:
+    case layerwise:
+      break;
+  }
+  return {"reversible", "checkpoint", "stored"};
+}
+
+/// @throws std::invalid_argument unless the mode is among those of the network.
+inline void require_mode(retrace::Architecture architecture, std::string_view mode) {
+  std::string names;
+  for (std::string_view each : modes(architecture)) {
+    if (each == mode) return;
+    names += (names.empty() ? "" : ", ") + std::string(each);
+  }
+  throw std::invalid_argument(std::string(retrace::name(architecture)) + " has no mode '" +
+                              std::string(mode) + "', only " + names);
 }
 
 /// "avx2": what this program is compiled for.

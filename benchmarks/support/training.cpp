@@ -51,6 +51,18 @@ BatchLoss Training::step(Batch& batch) {
   return loss;
 }
 
+Training::MultiplyAdds Training::count(Shape batch) {
+  const auto dry = [&](auto pass) {
+    const Cpu::Rehearsal rehearsal(device_);
+    Net::State x(device_, batch);
+    pass(x);
+    return device_.work().multiply_adds;
+  };
+  const std::vector<std::uint8_t> labels(static_cast<std::size_t>(batch.n), 0);
+  return {dry([&](Net::State& x) { net_.forward(x, inference); }),
+          dry([&](Net::State& x) { accumulate_gradients(net_, x, labels); })};
+}
+
 PeakMemory Training::predict(Shape batch) { return peak_memory(net_, device_, batch); }
 
 PeakMemory Training::measure(Shape batch) {

@@ -42,6 +42,12 @@ class Training {
   /// Forward, loss, backward, update.
   retrace::BatchLoss step(Batch& batch);
 
+  /// Multiply-adds of convolutions and matrix products in a forward pass, and in a whole step.
+  struct MultiplyAdds {
+    double forward, step;
+  };
+  MultiplyAdds count(retrace::Shape batch);
+
   /// The peak of a step, by a dry run.
   retrace::PeakMemory predict(retrace::Shape batch);
   /// The peak of a step, by taking one.

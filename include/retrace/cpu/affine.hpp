@@ -60,6 +60,7 @@ void scale_and_shift_backward(View<T, Cpu> dy, ConstView<T, Cpu> x, SameView<T, 
 /// Exchanges the two channel halves.
 template <class T>
 void swap_halves(View<T, Cpu> first, SameView<T, Cpu> second) {
+  const auto timed = first.device().timed(Operation::movement);
   const Index channels = first.shape().c;
   cpu::for_each_pixel(
       first, [=](T* a, T* b) { std::swap_ranges(a, a + channels, b); }, second);

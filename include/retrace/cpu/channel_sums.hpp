@@ -166,6 +166,7 @@ class ChannelMoments final : public PixelReader {
 /// @pre mean and variance hold one value per channel, and x has a pixel.
 template <class T>
 void channel_moments(View<T, Cpu> x, View<double, Cpu> mean, View<double, Cpu> variance) {
+  const auto timed = x.device().timed(Operation::normalisation);
   cpu::ChannelMoments<std::remove_const_t<T>> moments(x);
   x.device().parallel(x.shape().pixels(), cpu::pass<T>(x.shape(), 1),
                       [&](Index begin, Index end, int thread) {

@@ -27,6 +27,7 @@ bool winograd_pays(const Cpu& device, Shape image, Index inputs, Index outputs, 
 template <class T>
 void convolve(View<T, Cpu> y, View<const T, Cpu> x, View<const T, Cpu> w, Index stride,
               const NormActivation<T, Cpu>* prologue, Store how, PixelReader* reader = nullptr) {
+  const auto timed = y.device().timed(Operation::convolution);
   const Shape in = x.shape(), kernel = w.shape();
   const ConvImage<T> image{x.data(), in.h, in.w, in.c, x.pitch(), 1, prologue};
   const Index image_step = in.h * in.w * x.pitch();
@@ -40,6 +41,7 @@ void convolve(View<T, Cpu> y, View<const T, Cpu> x, View<const T, Cpu> w, Index 
 template <class T>
 void convolve_gradient(View<T, Cpu> dx, View<const T, Cpu> dy, View<const T, Cpu> w, Index stride,
                        Store how, PixelReader* reader = nullptr) {
+  const auto timed = dx.device().timed(Operation::input_gradient);
   const Shape out = dy.shape(), kernel = w.shape();
   const ConvImage<T> image{dy.data(), out.h, out.w, out.c, dy.pitch(), stride};
   const Index image_step = out.h * out.w * dy.pitch();
@@ -96,6 +98,7 @@ void conv2d_input_gradient_sums(View<T, Cpu> dx, ConstView<T, Cpu> dy, ConstView
 template <class T>
 void conv2d_weight_gradient(View<T, Cpu> dw, ConstView<T, Cpu> x, ConstView<T, Cpu> dy,
                             Index stride, const NormActivation<T, Cpu>* prologue = nullptr) {
+  const auto timed = dw.device().timed(Operation::weight_gradient);
   const Shape in = x.shape();
   const cpu::ConvImage<T> image{x.data(), in.h, in.w, in.c, x.pitch(), 1, prologue};
   if (cpu::winograd_pays<T>(dw.device(), in, in.c, dy.shape().c, dw.shape().n, stride))

@@ -9,6 +9,7 @@
 #include "retrace/core/memory_meter.hpp"
 #include "retrace/core/tensor.hpp"
 #include "retrace/cpu/heap.hpp"
+#include "retrace/cpu/profile.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -54,6 +55,11 @@ class Cpu {
   /// its backward pass.
   bool winograd() const { return winograd_; }
   void use_winograd(bool allowed) { winograd_ = allowed; }
+
+  /// Adds up the seconds of every operation from now on; null ends that.
+  void set_profile(Profile* profile) { profile_ = profile; }
+  /// Declared at the top of an operation, times it for the profile.
+  Profile::Timed timed(Operation operation) const { return {profile_, operation}; }
 
   bool dry() const { return dry_; }
   const Work& work() const { return work_; }
@@ -108,6 +114,7 @@ class Cpu {
   int threads_;
   bool dry_ = false, winograd_ = true;
   Work work_;
+  Profile* profile_ = nullptr;
 };
 
 /// A device that is dry all its life: networks larger than the machine can be built on it.

@@ -54,6 +54,7 @@ void for_each_tile_block(Cpu& device, Shape shape, Work work, Body body) {
 
 template <class T>
 void fill(View<T, Cpu> x, std::type_identity_t<T> value) {
+  const auto timed = x.device().timed(Operation::movement);
   const Index channels = x.shape().c;
   cpu::for_each_pixel(x, [=](T* row) { std::fill_n(row, channels, value); });
 }
@@ -61,6 +62,7 @@ void fill(View<T, Cpu> x, std::type_identity_t<T> value) {
 /// @throws ShapeError unless the shapes agree.
 template <class T>
 void copy(View<T, Cpu> to, ConstView<T, Cpu> from) {
+  const auto timed = to.device().timed(Operation::movement);
   require_same_shape("copy", "to", to.shape(), "from", from.shape());
   cpu::for_each_tile_block<T>(to.device(), to.shape(), cpu::pass<T>(to.shape(), 2),
                               [=]<int W>(Index first, Index last, Index channel) {
@@ -93,6 +95,7 @@ void download(std::span<std::remove_const_t<T>> values, View<T, Cpu> from) {
 /// @throws ShapeError unless the shapes agree.
 template <class T>
 void add(View<T, Cpu> to, ConstView<T, Cpu> from, Store how = Store::add) {
+  const auto timed = to.device().timed(Operation::movement);
   require_same_shape("add", "to", to.shape(), "from", from.shape());
   cpu::for_each_tile_block<T>(to.device(), to.shape(), cpu::pass<T>(to.shape(), 3),
                               [=]<int W>(Index first, Index last, Index channel) {

@@ -112,6 +112,7 @@ B gated(B dy, B sign, T slope) {
 template <class T>
 void normalise_activate(View<T, Cpu> y, ConstView<T, Cpu> x, const ChannelNorm<T, Cpu>& norm,
                         Activation activation) {
+  const auto timed = y.device().timed(Operation::normalisation);
   const T slope = static_cast<T>(activation.slope);
   cpu::for_each_tile_block<T>(
       y.device(), y.shape(), cpu::pass<T>(y.shape(), 2),
@@ -127,6 +128,7 @@ void normalise_activate(View<T, Cpu> y, ConstView<T, Cpu> x, const ChannelNorm<T
 template <class T>
 void invert_normalise_activate(View<T, Cpu> y, const ChannelNorm<T, Cpu>& norm,
                                Activation activation) {
+  const auto timed = y.device().timed(Operation::normalisation);
   const T slope = static_cast<T>(activation.slope);
   cpu::for_each_tile_block<T>(
       y.device(), y.shape(), cpu::pass<T>(y.shape(), 2),
@@ -168,6 +170,7 @@ template <class T>
 void normalise_activate_sums(View<double, Cpu> sums, View<T, Cpu> x, ConstView<T, Cpu> dy,
                              const ChannelNorm<std::remove_const_t<T>, Cpu>& norm,
                              Activation activation) {
+  const auto timed = sums.device().timed(Operation::normalisation);
   using U = std::remove_const_t<T>;
   cpu::channel_sums<U, 2>(
       sums, x.shape(), cpu::pass<U>(x.shape(), 2),
@@ -180,6 +183,7 @@ template <class T>
 void normalise_activate_backward(View<T, Cpu> dx, ConstView<T, Cpu> x, ConstView<T, Cpu> dy,
                                  View<const double, Cpu> sums, const ChannelNorm<T, Cpu>& norm,
                                  Activation activation, Store how) {
+  const auto timed = dx.device().timed(Operation::normalisation);
   const T slope = static_cast<T>(activation.slope);
   const Index channels = x.shape().c;
   const double count = static_cast<double>(x.shape().pixels());
@@ -209,6 +213,7 @@ void normalise_activate_backward(View<T, Cpu> dx, ConstView<T, Cpu> x, ConstView
 template <class T>
 void invert_normalise_activate_sums(View<double, Cpu> sums, View<T, Cpu> y, SameView<T, Cpu> dy,
                                     const ChannelNorm<T, Cpu>& norm, Activation activation) {
+  const auto timed = sums.device().timed(Operation::normalisation);
   const T slope = static_cast<T>(activation.slope);
   cpu::channel_sums<T, 2>(sums, y.shape(), cpu::pass<T>(y.shape(), 4),
                           [&]<int W>(Index first, Index last, Index channel) {
@@ -231,6 +236,7 @@ void invert_normalise_activate_sums(View<double, Cpu> sums, View<T, Cpu> y, Same
 /// y = act(x), in place.
 template <class T>
 void activate(View<T, Cpu> x, Activation activation) {
+  const auto timed = x.device().timed(Operation::normalisation);
   const T slope = static_cast<T>(activation.slope);
   const Index channels = x.shape().c;
   cpu::for_each_pixel(x, [=](T* row) {
@@ -242,6 +248,7 @@ void activate(View<T, Cpu> x, Activation activation) {
 /// y becomes act⁻¹(y).
 template <class T>
 void deactivate(View<T, Cpu> y, Activation activation) {
+  const auto timed = y.device().timed(Operation::normalisation);
   const T slope = static_cast<T>(activation.slope);
   const Index channels = y.shape().c;
   cpu::for_each_pixel(y, [=](T* row) {
@@ -253,6 +260,7 @@ void deactivate(View<T, Cpu> y, Activation activation) {
 /// dy becomes dy·act′, told by the sign of u or y.
 template <class T>
 void activate_backward(View<T, Cpu> dy, ConstView<T, Cpu> sign, Activation activation) {
+  const auto timed = dy.device().timed(Operation::normalisation);
   const T slope = static_cast<T>(activation.slope);
   const Index channels = dy.shape().c;
   cpu::for_each_pixel(

@@ -31,6 +31,7 @@ void permute_slabs(View<T, Cpu> x, Index slabs, Move move) {
 /// Space to depth within slabs of two rows; x is [N,H,W,C], packed.
 template <class T>
 void channel_pool(View<T, Cpu> x) {
+  const auto timed = x.device().timed(Operation::pooling);
   const Index run = 2 * x.shape().c, row = x.shape().w * x.shape().c;
   cpu::permute_slabs(x, x.shape().n * x.shape().h / 2, [=](const T* from, T* to) {
     for (Index at = 0; at < row; at += run, to += 2 * run) {
@@ -43,6 +44,7 @@ void channel_pool(View<T, Cpu> x) {
 /// Depth to space; x is [N,H,W,C] as it is to become, packed.
 template <class T>
 void channel_unpool(View<T, Cpu> x) {
+  const auto timed = x.device().timed(Operation::pooling);
   const Index run = 2 * x.shape().c, row = x.shape().w * x.shape().c;
   cpu::permute_slabs(x, x.shape().n * x.shape().h / 2, [=](const T* from, T* to) {
     for (Index at = 0; at < row; at += run, from += 2 * run) {
@@ -87,12 +89,14 @@ void permute_images(View<T, Cpu> x, Move move) {
 /// Space to batch within each image; x is [N,H,W,C], packed.
 template <class T>
 void batch_pool(View<T, Cpu> x) {
+  const auto timed = x.device().timed(Operation::pooling);
   cpu::permute_images(x, [](Index whole, Index part) { return std::pair(whole, part); });
 }
 
 /// Batch to space; x is [N,H,W,C] as it is to become, packed.
 template <class T>
 void batch_unpool(View<T, Cpu> x) {
+  const auto timed = x.device().timed(Operation::pooling);
   cpu::permute_images(x, [](Index whole, Index part) { return std::pair(part, whole); });
 }
 
@@ -116,6 +120,7 @@ void for_each_window(Cpu& device, Shape pooled, Window window) {
 /// have it.
 template <class T>
 void max_pool(View<T, Cpu> y, View<std::uint8_t, Cpu> largest, ConstView<T, Cpu> x) {
+  const auto timed = y.device().timed(Operation::pooling);
   const Index channels = y.shape().c;
   cpu::for_each_window<T>(y.device(), y.shape(), [=](Index pixel, std::array<Index, 4> window) {
     T* best = y.pixel(pixel);
@@ -138,6 +143,7 @@ void max_pool(View<T, Cpu> y, View<std::uint8_t, Cpu> largest, ConstView<T, Cpu>
 template <class T>
 void max_pool_backward(View<T, Cpu> dx, ConstView<T, Cpu> dy,
                        View<const std::uint8_t, Cpu> largest) {
+  const auto timed = dx.device().timed(Operation::pooling);
   const Index channels = dy.shape().c;
   cpu::for_each_window<T>(dx.device(), dy.shape(), [=](Index pixel, std::array<Index, 4> window) {
     for (std::uint8_t i = 0; i < 4; ++i) {
@@ -153,6 +159,7 @@ void max_pool_backward(View<T, Cpu> dx, ConstView<T, Cpu> dy,
 /// y[n,c] = the mean over the pixels of the x.n/y.n images that belong to image n.
 template <class T>
 void global_average(View<T, Cpu> y, ConstView<T, Cpu> x) {
+  const auto timed = y.device().timed(Operation::pooling);
   const Index images = y.shape().n, channels = y.shape().c;
   if (images == 0) return;
   const Index pixels = x.shape().pixels() / images;
@@ -174,6 +181,7 @@ void global_average(View<T, Cpu> y, ConstView<T, Cpu> x) {
 
 template <class T>
 void global_average_backward(View<T, Cpu> dx, ConstView<T, Cpu> dy) {
+  const auto timed = dx.device().timed(Operation::pooling);
   const Index images = dy.shape().n, channels = dy.shape().c;
   if (images == 0) return;
   const Index pixels = dx.shape().pixels() / images;

@@ -10,6 +10,7 @@ namespace retrace::inline RETRACE_ISA {
 template <class T>
 void sgd_update(View<T, Cpu> value, ConstView<T, Cpu> gradient, SameView<T, Cpu> velocity,
                 double rate, double momentum, double decay) {
+  const auto timed = value.device().timed(Operation::update);
   const T lr = static_cast<T>(rate), mu = static_cast<T>(momentum), wd = static_cast<T>(decay);
   T* w = value.data();
   T* v = velocity.data();

@@ -1,0 +1,160 @@
+#include "report.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "support/names.hpp"
+#include "support/svg.hpp"
+#include "support/table.hpp"
+
+namespace step_time {
+
+using namespace retrace;
+using benchmark::fixed, benchmark::Line;
+
+namespace {
+
+std::string percent(double share) { return fixed(100 * share, 1) + " %"; }
+
+std::string title(const Subject& subject) {
+  return std::string(name(subject.architecture)) + ' ' + subject.mode + ", batch " +
+         std::to_string(subject.batch) + " of 32 x 32, " + std::to_string(subject.threads) +
+         (subject.threads == 1 ? " thread, " : " threads, ") +
+         std::string(benchmark::instruction_set());
+}
+
+void print_operations(std::ostream& out, const Measurement& step) {
+  std::vector<Line> lines{{"operation", "ms a step", "share"}};
+  const auto add = [&](std::string_view what, double seconds) {
+    lines.push_back({std::string(what), fixed(1e3 * seconds / step.profiled_steps, 1),
+                     percent(seconds / step.profiled_seconds)});
+  };
+  for (Operation operation : all_operations) add(name(operation), step.profile.seconds(operation));
+  add("everything else", step.profiled_seconds - step.profile.total());
+  out << '\n';
+  print_lines(out, lines, 1, benchmark::TableStyle::aligned);
+}
+
+void print_curve(std::ostream& out, const Curve& curve, const std::string& what) {
+  std::vector<Line> lines{{what, "ms a step", "line"}};
+  for (std::size_t i = 0; i < curve.at.size(); ++i)
+    lines.push_back({fixed(curve.at[i], 0), fixed(1e3 * curve.seconds[i], 1),
+                     fixed(1e3 * curve.line().at(curve.at[i]), 1)});
+  out << '\n';
+  print_lines(out, lines, 0, benchmark::TableStyle::aligned);
+  out << "largest deviation from the line: " << percent(curve.largest_deviation()) << '\n';
+}
+
+using Json = nlohmann::ordered_json;
+
+Json json(const Curve& curve) {
+  return {{"at", curve.at},
+          {"step_seconds", curve.seconds},
+          {"line", {{"start", curve.line().start}, {"slope", curve.line().slope}}},
+          {"largest_deviation", curve.largest_deviation()}};
+}
+
+/// One panel: the points of a curve and the line through them.
+void draw(benchmark::Svg& svg, const Curve& curve, double left, const std::string& across) {
+  constexpr double top = 70, width = 380, height = 260, bottom = top + height;
+  const double most = curve.at.back();
+  const double largest = *std::max_element(curve.seconds.begin(), curve.seconds.end());
+  const double step = std::pow(10, std::floor(std::log10(largest)));  // of the grid
+  const double end = std::ceil(largest / step) * step;
+  const auto x = [&](double at) { return left + at / most * width; };
+  const auto y = [&](double seconds) { return bottom - seconds / end * height; };
+  for (double tick = 0; tick <= end * 1.001; tick += step) {
+    svg.line(left, y(tick), left + width, y(tick), benchmark::grid_colour);
+    svg.text(left - 8, y(tick) + 4, "end", fixed(1e3 * tick, 0), benchmark::muted);
+  }
+  const Curve::Line line = curve.line();
+  svg.line(x(0), y(std::max(line.at(0), 0.0)), x(most), y(line.at(most)), "#8b949e", 1.5);
+  for (std::size_t i = 0; i < curve.at.size(); ++i) {
+    svg.dot(x(curve.at[i]), y(curve.seconds[i]), "#2f6fc0");
+    svg.text(x(curve.at[i]), bottom + 18, "middle", fixed(curve.at[i], 0), benchmark::muted);
+  }
+  svg.text(left + width / 2, bottom + 40, "middle", across, benchmark::muted);
+}
+
+}  // namespace
+
+void print_text(std::ostream& out, const Results& results) {
+  const Measurement& step = results.step;
+  const double images = static_cast<double>(results.subject.batch);
+  const auto [least, most] = std::minmax_element(step.seconds.begin(), step.seconds.end());
+  out << title(results.subject) << '\n'
+      << "parameters           " << fixed(static_cast<double>(step.parameters) / 1e6, 2) << " M\n"
+      << "images/s             " << fixed(images / step.step_seconds(), 1) << " ("
+      << fixed(images / *most, 1) << " to " << fixed(images / *least, 1) << ")\n"
+      << "a step               " << fixed(1e3 * step.step_seconds(), 1) << " ms, at most "
+      << format_bytes(static_cast<double>(step.peak_bytes)) << '\n'
+      << "multiply-adds        " << fixed(step.multiply_adds.step / 1e9, 2) << " G, "
+      << fixed(step.multiply_adds.step / step.multiply_adds.forward, 2) << " forward passes\n"
+      << "peak of the machine  " << fixed(step.peak.before, 0) << " GFLOP/s before, "
+      << fixed(step.peak.after, 0) << " after\n"
+      << "share of the peak    " << percent(step.share_of_peak()) << ", counting "
+      << fixed(step.whole_passes(), 0) << " forward passes "
+      << percent(step.share_of_peak_in_whole_passes()) << '\n';
+  print_operations(out, step);
+  if (results.scaling) {
+    std::vector<Line> lines{{"threads", "ms a step", "times as fast"}};
+    const std::vector<double>& seconds = results.scaling->seconds;
+    for (std::size_t i = 0; i < seconds.size(); ++i)
+      lines.push_back(
+          {std::to_string(i + 1), fixed(1e3 * seconds[i], 1), fixed(seconds[0] / seconds[i], 2)});
+    out << '\n';
+    print_lines(out, lines, 0, benchmark::TableStyle::aligned);
+  }
+  if (results.batch) print_curve(out, *results.batch, "images");
+  if (results.depth) print_curve(out, *results.depth, "blocks a level");
+}
+
+void print_json(std::ostream& out, const Results& results) {
+  const Subject& subject = results.subject;
+  const Measurement& step = results.step;
+  Json object;
+  object["network"] = name(subject.architecture);
+  object["channels"] = subject.net.channels;
+  object["blocks"] = subject.net.blocks;
+  object["mode"] = subject.mode;
+  object["batch"] = subject.batch;
+  object["threads"] = subject.threads;
+  object["instruction_set"] = benchmark::instruction_set();
+  object["parameters"] = step.parameters;
+  object["images_per_second"] = static_cast<double>(subject.batch) / step.step_seconds();
+  object["step_seconds"] = step.step_seconds();
+  object["all_step_seconds"] = step.seconds;
+  object["peak_bytes"] = step.peak_bytes;
+  object["multiply_adds"] = {{"forward", step.multiply_adds.forward},
+                             {"step", step.multiply_adds.step},
+                             {"whole_passes", step.whole_passes()}};
+  object["peak_gflops"] = {{"before", step.peak.before}, {"after", step.peak.after}};
+  object["share_of_peak"] = step.share_of_peak();
+  object["share_of_peak_in_whole_passes"] = step.share_of_peak_in_whole_passes();
+  Json& operations = object["share_of_time"];
+  for (Operation operation : all_operations)
+    operations[std::string(name(operation))] =
+        step.profile.seconds(operation) / step.profiled_seconds;
+  operations["everything else"] = 1 - step.profile.total() / step.profiled_seconds;
+  if (results.scaling) object["seconds_by_threads"] = results.scaling->seconds;
+  if (results.batch) object["over_batch"] = json(*results.batch);
+  if (results.depth) object["over_depth"] = json(*results.depth);
+  out << object.dump(2) << '\n';
+}
+
+void print_chart(std::ostream& out, const Results& results) {
+  benchmark::Svg svg(out, 960, 390);
+  svg.text(20, 28, "start", "Milliseconds of a training step",
+           "font-size=\"17\" font-weight=\"bold\"");
+  svg.text(20, 51, "start", title(results.subject), benchmark::muted);
+  draw(svg, *results.batch, 70, "images in the batch");
+  const std::string across =
+      "blocks in every level, batch " + std::to_string(results.subject.batch / 4);
+  draw(svg, *results.depth, 540, across);
+}
+
+}  // namespace step_time
