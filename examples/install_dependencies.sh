@@ -48,6 +48,7 @@ _missing_packages() {
       eigen) _has_header eigen3/Eigen/Core || echo libeigen3-dev ;;
       catch2) _has_header catch2/catch.hpp || _has_header catch2/catch_all.hpp || echo catch2 ;;
       cli11) _has_header CLI/CLI.hpp || echo libcli11-dev ;;
+      onednn) _has_header oneapi/dnnl/dnnl.hpp || echo libdnnl-dev ocl-icd-opencl-dev ;;
       json) _has_header nlohmann/json.hpp || echo nlohmann-json3-dev ;;
       *) echo "install_dependencies: unknown name '$need'" >&2; return 1 ;;
     esac

@@ -44,7 +44,10 @@ esac
 install_dependencies compiler cmake ninja python eigen catch2 cli11 json
 
 options=(-D CMAKE_BUILD_TYPE=Release -D RETRACE_BENCHMARKS=ON -D RETRACE_EXAMPLES=ON)
-if [[ -n $sanitize ]]; then
+if [[ -z $sanitize ]]; then
+  install_dependencies onednn
+  options+=(-D RETRACE_ONEDNN=ON)
+else
   options=(-D CMAKE_BUILD_TYPE=Debug -D RETRACE_BENCHMARKS=OFF -D RETRACE_EXAMPLES=OFF)
 fi
 if [[ $sanitize == thread ]]; then

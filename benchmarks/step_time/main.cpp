@@ -14,6 +14,7 @@
 #include "serve.hpp"
 #include "support/files.hpp"
 #include "support/names.hpp"
+#include "support/onednn.hpp"
 
 namespace {
 
@@ -23,7 +24,7 @@ struct Options {
   Subject subject{.threads = 0};
   std::string network = "revnet", json, sweep;
   int steps = 5, depth = 6;
-  bool scaling = false, serve = false;
+  bool scaling = false, onednn = false, serve = false;
 };
 
 void add_options(CLI::App& app, Options& options) {
@@ -51,6 +52,7 @@ void add_options(CLI::App& app, Options& options) {
       ->delimiter(',')
       ->check(CLI::Range(1, 100'000))
       ->type_name("B,...");
+  app.add_flag("--onednn", options.onednn, "Convolutions by oneDNN where it is faster");
   app.add_option("--steps", options.steps, "Steps timed; the first step of all is not")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
@@ -83,6 +85,10 @@ Subject chosen(const Options& options) {
 void run(const Options& options) {
   std::ofstream json = benchmark::create(options.json), chart = benchmark::create(options.sweep);
   Results results{.subject = chosen(options)};
+  const auto backend = options.onednn ? benchmark::onednn_backend() : nullptr;
+  if (options.onednn && !backend)
+    throw std::invalid_argument("this build has no oneDNN: configure it with -D RETRACE_ONEDNN=ON");
+  results.subject.convolutions = backend.get();
   results.step = measure(results.subject, options.steps);
   if (options.scaling) results.scaling = measure_scaling(results.subject, options.steps);
   if (!options.sweep.empty()) {

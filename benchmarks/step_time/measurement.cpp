@@ -35,6 +35,7 @@ struct Bench {
                  {.momentum = 0.9, .weight_decay = 5e-4}),
         batch(device, {subject.batch, 32, 32, 3}) {
     benchmark::select_mode(training.net(), subject.mode);
+    device.set_convolutions(subject.convolutions);
   }
   double timed_step() {
     const auto start = Clock::now();

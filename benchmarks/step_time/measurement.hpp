@@ -16,6 +16,7 @@ struct Subject {
   std::string mode;
   retrace::Index batch = 128;
   int threads = 1;
+  retrace::ConvolutionBackend* convolutions = nullptr;  ///< null: the library's own
 };
 
 /// GFLOP/s between registers, measured before and after the steps.

@@ -24,7 +24,8 @@ std::string title(const Subject& subject) {
   return std::string(name(subject.architecture)) + ' ' + subject.mode + ", batch " +
          std::to_string(subject.batch) + " of 32 x 32, " + std::to_string(subject.threads) +
          (subject.threads == 1 ? " thread, " : " threads, ") +
-         std::string(benchmark::instruction_set());
+         std::string(benchmark::instruction_set()) +
+         (subject.convolutions ? ", oneDNN where it is faster" : "");
 }
 
 void print_operations(std::ostream& out, const Measurement& step) {
@@ -124,6 +125,7 @@ void print_json(std::ostream& out, const Results& results) {
   object["batch"] = subject.batch;
   object["threads"] = subject.threads;
   object["instruction_set"] = benchmark::instruction_set();
+  object["onednn"] = subject.convolutions != nullptr;
   object["parameters"] = step.parameters;
   object["images_per_second"] = static_cast<double>(subject.batch) / step.step_seconds();
   object["step_seconds"] = step.step_seconds();

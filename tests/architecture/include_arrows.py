@@ -3,7 +3,7 @@
 
 usage: include_arrows.py ROOT | --self-test
 
-    core <- math <- {cpu, cuda}      core, math <- layer <- net <- train      {core, math, cuda} <- kernels
+    core <- math <- {cpu, cuda}      cpu <- onednn      core, math <- layer <- net <- train      {core, math, cuda} <- kernels
 """
 import os
 import re
@@ -18,6 +18,7 @@ ARROWS = {
     "math": {"core"},
     "cpu": {"core", "math"},
     "cuda": {"core", "math"},
+    "onednn": {"core", "math", "cpu"},
     "layer": {"core", "math"},
     "net": {"core", "math", "layer"},
     "train": {"core", "math", "layer", "net"},
@@ -113,6 +114,7 @@ def self_test():
         "include/retrace/core/shape.hpp": "#pragma once\n#if 1\n#endif\n",
         "include/retrace/math/relu.hpp": '#include "retrace/core/shape.hpp"\n',
         "include/retrace/cpu/gemm.hpp": '#include <Eigen/Core>\n#include "retrace/math/relu.hpp"\n',
+        "include/retrace/onednn/conv.hpp": '#if 1\n#include "retrace/cpu/gemm.hpp"\n#endif\n',
         "include/retrace/layer/relu.hpp": '#include <vector>\n#include "retrace/math/relu.hpp"\n',
         "include/retrace/net/chain.hpp": '#include "retrace/layer/relu.hpp"\n',
         "include/retrace/train/sgd.hpp": '#include "retrace/net/chain.hpp"\n',
@@ -129,6 +131,8 @@ def self_test():
         "include/retrace/layer/d.hpp": '#include "retrace/net/chain.hpp"\n',
         "include/retrace/layer/e.hpp": '#include "retrace/retrace.hpp"\n',
         "include/retrace/layer/f.hpp": "  #  ifdef __CUDACC__\n#endif\n",
+        "include/retrace/cpu/b.hpp": '#include "retrace/onednn/conv.hpp"\n',
+        "include/retrace/onednn/a.hpp": '#include "retrace/layer/relu.hpp"\n',
         "include/retrace/net/a.hpp": "#if 1\n#endif\n",
         "include/retrace/net/b.hpp": '#include "retrace/train/sgd.hpp"\n',
         "include/retrace/net/c.hpp": '#include "retrace/layer/missing.hpp"\n',

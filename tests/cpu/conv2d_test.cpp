@@ -1,6 +1,7 @@
 #include "retrace/cpu/conv2d.hpp"
 
 #include "support/catch.hpp"
+#include "support/conv_device.hpp"
 #include "support/operations.hpp"
 #include "support/reference_conv.hpp"
 
@@ -58,7 +59,7 @@ void check_conv(Cpu& device, Shape shape, Index outputs, Index kernel, Index str
 }  // namespace
 
 TEST_CASE("convolutions agree with their definition for all channel counts") {
-  Cpu device(2);
+  ConvDevice device(2);
   device.use_winograd(GENERATE(true, false));
   for (Index in : all_channels)
     for (Index out : all_channels)
@@ -70,7 +71,7 @@ TEST_CASE("convolutions agree with their definition for all channel counts") {
 }
 
 TEST_CASE("convolutions agree with their definition for all extents") {
-  Cpu device(2);
+  ConvDevice device(2);
   device.use_winograd(GENERATE(true, false));
   for (Index h : {1, 2, 7, 8})
     for (Index w : {1, 2, 3, 8, 11, 16, 17, 24})
@@ -82,7 +83,7 @@ TEST_CASE("convolutions agree with their definition for all extents") {
 }
 
 TEST_CASE("convolutions larger than the caches they fill agree with their definition") {
-  Cpu device(2);
+  ConvDevice device(2);
   device.use_winograd(GENERATE(true, false));
   check_conv<float>(device, {1, 70, 66, 16}, 6, 3, 1);  // bands of an image
   check_conv<double>(device, {1, 65, 67, 16}, 5, 3, 2);
@@ -90,7 +91,7 @@ TEST_CASE("convolutions larger than the caches they fill agree with their defini
 }
 
 TEST_CASE("a convolution normalises and activates what it reads") {
-  Cpu device(2);
+  ConvDevice device(2);
   device.use_winograd(GENERATE(true, false));
   for (Index in : {3, 4, 7, 16, 20})
     for (double slope : {0.0, 0.25, 1.0})
@@ -154,7 +155,7 @@ TEST_CASE("an input gradient is summed as a pass of its own would") {
 }
 
 TEST_CASE("the bits of a convolution depend neither on threads nor on the run nor on `how`") {
-  Cpu one(1), two(2), three(3);
+  ConvDevice one(1), two(2), three(3);
   const bool winograd = GENERATE(true, false);
   for (Cpu* device : {&one, &two, &three}) device->use_winograd(winograd);
   for (Index channels : {3, 16, 33}) {
@@ -181,7 +182,7 @@ TEST_CASE("the bits of a convolution depend neither on threads nor on the run no
 }
 
 TEST_CASE("a convolution of one image has the bits of the same image in a batch") {
-  Cpu device(2);
+  ConvDevice device(2);
   device.use_winograd(GENERATE(true, false));
   const Index batch = 53;  // rows of tiles in several groups, which part images
   const auto x = normal<float>(device, {batch, 6, 7, 20});
@@ -195,7 +196,7 @@ TEST_CASE("a convolution of one image has the bits of the same image in a batch"
 }
 
 TEST_CASE("Winograd's algorithm is an option, and rounds a few times as much") {
-  Cpu device(2);
+  ConvDevice device(2);
   const Index channels = 64;
   const auto x = normal<float>(device, {1, 16, 16, channels});
   const auto w = normal<float>(device, {3, 3, channels, channels}, 2);
@@ -215,7 +216,7 @@ TEST_CASE("Winograd's algorithm is an option, and rounds a few times as much") {
 }
 
 TEST_CASE("a convolution's scratch does not depend on the batch") {
-  Cpu device(2);
+  ConvDevice device(2);
   std::size_t scratch[2];
   for (Index i : {0, 1}) {
     const Index images = i == 0 ? 2 : 64;
@@ -240,7 +241,7 @@ TEST_CASE("a dry convolution counts its multiply-adds") {
 }
 
 TEST_CASE("a convolution takes no image at all") {
-  Cpu device(2);
+  ConvDevice device(2);
   Tensor<float, Cpu> x(device, {0, 9, 7, 5}), y(device, {0, 9, 7, 11});
   const auto w = normal<float>(device, {3, 3, 5, 11});
   auto dw = clone(w);

@@ -1,5 +1,6 @@
 #include "retrace/cpu/conv2d.hpp"
 #include "support/catch.hpp"
+#include "support/conv_device.hpp"
 #include "support/operations.hpp"
 #include "support/reference_conv.hpp"
 
@@ -38,7 +39,7 @@ Values weight_gradient(Cpu& device, Shape shape, Index outputs) {
 }  // namespace
 
 TEST_CASE("weight gradients agree with their definition for all channel counts") {
-  Cpu device(2);
+  ConvDevice device(2);
   device.use_winograd(GENERATE(true, false));
   for (Index in : {1, 3, 8, 16, 20, 33, 64})
     for (Index out : {1, 3, 8, 16, 20, 33, 64})
@@ -53,7 +54,7 @@ TEST_CASE("weight gradients agree with their definition for all channel counts")
 TEST_CASE("weight gradients agree with their definition for all extents and threads") {
   const bool winograd = GENERATE(true, false);
   for (int threads : {1, 2, 3}) {
-    Cpu device(threads);
+    ConvDevice device(threads);
     device.use_winograd(winograd);
     for (Index h : {1, 2, 7})
       for (Index w : {1, 3, 8, 17})
@@ -66,14 +67,14 @@ TEST_CASE("weight gradients agree with their definition for all extents and thre
 }
 
 TEST_CASE("weight gradients larger than the caches they fill agree with their definition") {
-  Cpu device(2);
+  ConvDevice device(2);
   check_weight_gradient<float>(device, {2, 70, 66, 16}, 6, 3, 1);    // bands of an image
   check_weight_gradient<double>(device, {3, 3, 2, 128}, 144, 3, 1);  // shared out by channel
   check_weight_gradient<float>(device, {300, 2, 2, 6}, 5, 3, 1);     // groups of images
 }
 
 TEST_CASE("a weight gradient normalises and activates what it reads") {
-  Cpu device(2);
+  ConvDevice device(2);
   for (Index in : {3, 4, 7, 16, 20})
     for (double slope : {0.0, 0.25})
       for (Index stride : {1, 2}) {
@@ -92,7 +93,7 @@ TEST_CASE("a weight gradient normalises and activates what it reads") {
 }
 
 TEST_CASE("weight gradients repeat bit for bit, and differ little between thread counts") {
-  Cpu one(1), two(2), same(2);
+  ConvDevice one(1), two(2), same(2);
   for (Index outputs : {5, 40}) {  // shared out by images, and by channels
     const Values expected = weight_gradient(two, {9, 7, 6, 10}, outputs);
     CHECK(same_bits(weight_gradient(two, {9, 7, 6, 10}, outputs), expected));
@@ -102,7 +103,7 @@ TEST_CASE("weight gradients repeat bit for bit, and differ little between thread
 }
 
 TEST_CASE("a long sum of float keeps its digits") {
-  Cpu device(2);
+  ConvDevice device(2);
   // A mean far from 0 makes every product of one sign, where one float chain loses most.
   auto x = normal<float>(device, {64, 16, 16, 4}), dy = normal<float>(device, {64, 16, 16, 4}, 2);
   for (Index i = 0; i < x.shape().size(); ++i) x.data()[i] += 3, dy.data()[i] += 3;

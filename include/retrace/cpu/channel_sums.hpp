@@ -37,6 +37,14 @@ class PixelReader {
   ~PixelReader() = default;
 };
 
+/// All pixels of a tensor, in a pass of its own that reads it `times` times.
+template <class T>
+void read_all(PixelReader& reader, Cpu& device, Shape shape, double times = 1) {
+  device.parallel(shape.pixels(), pass<T>(shape, times), [&](Index begin, Index end, int thread) {
+    reader.read(begin, end, 0, shape.c, thread);
+  });
+}
+
 /// Sums of N values at every channel: sums[k·C + c] = Σ over pixels of the k-th value.
 /// tile.operator()<W>(first, last, channel) gives the N sums over pixels [first, last) for W
 /// channels. Tiles may come in parts of the channels, as the threads produce them; the order of
@@ -83,13 +91,11 @@ class ChannelSums final : public PixelReader {
   ThreadRows<double> partial_;
 };
 
-/// The same over all pixels of a shape, in a pass of its own.
+/// The same in a pass of its own, which reads `times` tensors of a shape.
 template <class T, int N, class Tile>
-void channel_sums(View<double, Cpu> sums, Shape shape, Work work, Tile tile) {
+void channel_sums(View<double, Cpu> sums, Shape shape, double times, Tile tile) {
   ChannelSums<T, N, Tile> all(sums, shape.c, tile);
-  sums.device().parallel(shape.pixels(), work, [&](Index begin, Index end, int thread) {
-    all.read(begin, end, 0, shape.c, thread);
-  });
+  read_all<T>(all, sums.device(), shape, times);
   all.finish();
 }
 
@@ -168,10 +174,7 @@ template <class T>
 void channel_moments(View<T, Cpu> x, View<double, Cpu> mean, View<double, Cpu> variance) {
   const auto timed = x.device().timed(Operation::normalisation);
   cpu::ChannelMoments<std::remove_const_t<T>> moments(x);
-  x.device().parallel(x.shape().pixels(), cpu::pass<T>(x.shape(), 1),
-                      [&](Index begin, Index end, int thread) {
-                        moments.read(begin, end, 0, x.shape().c, thread);
-                      });
+  cpu::read_all<T>(moments, x.device(), x.shape());
   moments.finish(mean, variance);
 }
 

@@ -1,6 +1,7 @@
 // Convolutions on the host, in NHWC on pitched views: forward and both gradients.
 #pragma once
 
+#include "retrace/cpu/conv_backend.hpp"
 #include "retrace/cpu/direct_conv.hpp"
 #include "retrace/cpu/direct_weights.hpp"
 #include "retrace/cpu/winograd.hpp"
@@ -28,6 +29,12 @@ template <class T>
 void convolve(View<T, Cpu> y, View<const T, Cpu> x, View<const T, Cpu> w, Index stride,
               const NormActivation<T, Cpu>* prologue, Store how, PixelReader* reader = nullptr) {
   const auto timed = y.device().timed(Operation::convolution);
+  if (done_elsewhere<T>(y.device(), [&](auto& backend) {
+        return backend.convolve(y, x, w, stride, prologue, how);
+      })) {
+    if (reader) read_all<T>(*reader, y.device(), y.shape());
+    return;
+  }
   const Shape in = x.shape(), kernel = w.shape();
   const ConvImage<T> image{x.data(), in.h, in.w, in.c, x.pitch(), 1, prologue};
   const Index image_step = in.h * in.w * x.pitch();
@@ -42,6 +49,12 @@ template <class T>
 void convolve_gradient(View<T, Cpu> dx, View<const T, Cpu> dy, View<const T, Cpu> w, Index stride,
                        Store how, PixelReader* reader = nullptr) {
   const auto timed = dx.device().timed(Operation::input_gradient);
+  if (done_elsewhere<T>(dx.device(), [&](auto& backend) {
+        return backend.input_gradient(dx, dy, w, stride, how);
+      })) {
+    if (reader) read_all<T>(*reader, dx.device(), dx.shape());
+    return;
+  }
   const Shape out = dy.shape(), kernel = w.shape();
   const ConvImage<T> image{dy.data(), out.h, out.w, out.c, dy.pitch(), stride};
   const Index image_step = out.h * out.w * dy.pitch();
@@ -99,6 +112,10 @@ template <class T>
 void conv2d_weight_gradient(View<T, Cpu> dw, ConstView<T, Cpu> x, ConstView<T, Cpu> dy,
                             Index stride, const NormActivation<T, Cpu>* prologue = nullptr) {
   const auto timed = dw.device().timed(Operation::weight_gradient);
+  if (cpu::done_elsewhere<T>(dw.device(), [&](auto& backend) {
+        return backend.weight_gradient(dw, x, dy, stride, prologue);
+      }))
+    return;
   const Shape in = x.shape();
   const cpu::ConvImage<T> image{x.data(), in.h, in.w, in.c, x.pitch(), 1, prologue};
   if (cpu::winograd_pays<T>(dw.device(), in, in.c, dy.shape().c, dw.shape().n, stride))

@@ -13,6 +13,8 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+class ConvolutionBackend;
+
 /// What a dry device counted instead of computing.
 struct Work {
   double multiply_adds = 0;  ///< of convolutions and matrix products
@@ -60,6 +62,11 @@ class Cpu {
   void set_profile(Profile* profile) { profile_ = profile; }
   /// Declared at the top of an operation, times it for the profile.
   Profile::Timed timed(Operation operation) const { return {profile_, operation}; }
+
+  /// Lets another library compute convolutions (cpu/conv_backend.hpp); null ends that. The backend
+  /// must outlive its use. Not to be changed between a forward pass and its backward pass.
+  void set_convolutions(ConvolutionBackend* backend) { convolutions_ = backend; }
+  ConvolutionBackend* convolutions() const { return convolutions_; }
 
   bool dry() const { return dry_; }
   const Work& work() const { return work_; }
@@ -115,6 +122,7 @@ class Cpu {
   bool dry_ = false, winograd_ = true;
   Work work_;
   Profile* profile_ = nullptr;
+  ConvolutionBackend* convolutions_ = nullptr;
 };
 
 /// A device that is dry all its life: networks larger than the machine can be built on it.

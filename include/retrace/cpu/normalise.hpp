@@ -173,7 +173,7 @@ void normalise_activate_sums(View<double, Cpu> sums, View<T, Cpu> x, ConstView<T
   const auto timed = sums.device().timed(Operation::normalisation);
   using U = std::remove_const_t<T>;
   cpu::channel_sums<U, 2>(
-      sums, x.shape(), cpu::pass<U>(x.shape(), 2),
+      sums, x.shape(), 2,
       cpu::NormalisedGradientTile<U>{x, dy, norm, static_cast<U>(activation.slope)});
 }
 
@@ -215,22 +215,20 @@ void invert_normalise_activate_sums(View<double, Cpu> sums, View<T, Cpu> y, Same
                                     const ChannelNorm<T, Cpu>& norm, Activation activation) {
   const auto timed = sums.device().timed(Operation::normalisation);
   const T slope = static_cast<T>(activation.slope);
-  cpu::channel_sums<T, 2>(sums, y.shape(), cpu::pass<T>(y.shape(), 4),
-                          [&]<int W>(Index first, Index last, Index channel) {
-                            const cpu::NormBlock<T, W> block(norm, channel);
-                            std::array<cpu::Block<T, W>, 2> sum{};
-                            for (Index p = first; p < last; ++p) {
-                              const auto value = cpu::load<W>(y.pixel(p) + channel);
-                              const auto x = block.inverse(cpu::deactivated(value, slope));
-                              const auto g =
-                                  cpu::gated(cpu::load<W>(dy.pixel(p) + channel), value, slope);
-                              cpu::save<W>(y.pixel(p) + channel, x);
-                              cpu::save<W>(dy.pixel(p) + channel, g);
-                              sum[0] += g;
-                              sum[1] += g * block.standardised(x);
-                            }
-                            return sum;
-                          });
+  cpu::channel_sums<T, 2>(sums, y.shape(), 4, [&]<int W>(Index first, Index last, Index channel) {
+    const cpu::NormBlock<T, W> block(norm, channel);
+    std::array<cpu::Block<T, W>, 2> sum{};
+    for (Index p = first; p < last; ++p) {
+      const auto value = cpu::load<W>(y.pixel(p) + channel);
+      const auto x = block.inverse(cpu::deactivated(value, slope));
+      const auto g = cpu::gated(cpu::load<W>(dy.pixel(p) + channel), value, slope);
+      cpu::save<W>(y.pixel(p) + channel, x);
+      cpu::save<W>(dy.pixel(p) + channel, g);
+      sum[0] += g;
+      sum[1] += g * block.standardised(x);
+    }
+    return sum;
+  });
 }
 
 /// y = act(x), in place.
