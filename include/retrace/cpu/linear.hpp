@@ -19,7 +19,7 @@ template <class T>
 void add_pixel_sums(View<T, Cpu> sums, ConstView<T, Cpu> x) {
   const Index channels = x.shape().c;
   Tensor<double, Cpu> totals(x.device(), per_channel(channels), Use::workspace);
-  cpu::channel_sums<T, 1>(totals.view(), x.shape(), cpu::pass<T>(x.shape(), 1),
+  cpu::channel_sums<T, 1>(totals.view(), x.shape(), 1,
                           [&]<int W>(Index first, Index last, Index channel) {
                             std::array<cpu::Block<T, W>, 1> sum{};
                             for (Index p = first; p < last; ++p)
