@@ -28,10 +28,14 @@ TEST_CASE("GlobalAverage averages over the pixels of an image and of its sub-ima
   CHECK(values(x) == Values{4, 25});
 }
 
-TEST_CASE("GlobalAverage keeps its input") {
+TEST_CASE("GlobalAverage keeps its input where that has to be restored") {
   Cpu device;
   AnyLayer<double> layer = GlobalAverage<double, Cpu>();
-  CHECK(kept_bytes(layer, normal<double>(device, {2, 4, 6, 5})) == 240 * sizeof(double));
+  const auto x = normal<double>(device, {2, 4, 6, 5});
+  CHECK(kept_bytes(layer, x) == 240 * sizeof(double));
+  Run careless = training;
+  careless.restore = false;
+  CHECK(kept_bytes(layer, x, careless) == 0);
 }
 
 TEST_CASE("GlobalAverage refuses what does not fit") {

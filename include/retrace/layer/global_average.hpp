@@ -1,6 +1,7 @@
 // The mean over the pixels of an image.
 #pragma once
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -15,7 +16,7 @@ namespace retrace::inline RETRACE_ISA {
 /// Shapes    x [N·sub_images,H,W,C], y [N,1,1,C].
 /// Inverse   none.
 /// Backward  dx = dy/(sub_images·H·W), the same for all pixels of an image.
-/// Stores    x, until backward.
+/// Stores    the shape of x; and x, where it has to be restored.
 template <class T, Device D>
 class GlobalAverage {
  public:
@@ -36,27 +37,34 @@ class GlobalAverage {
                        " but its images have to be a multiple of " + std::to_string(sub_images_));
     State y(x.device(), averaged(x.shape()));
     global_average(y.view(), x.view());
+    shape_ = run.keep ? std::optional(x.shape()) : std::nullopt;
+    run.keep = run.keep && run.restore;
     kept_.take_over(std::move(x), run);
     x = std::move(y);
   }
 
   void backward(State& y, Gradient& dy) {
     constexpr const char* where = "GlobalAverage::backward";
-    const Shape shape = kept_.peek(where).shape();
-    require_same_shape(where, "y", averaged(shape), "dy", dy.shape());
-    y = kept_.give_back(where);
-    Gradient dx(dy.device(), shape, Use::gradient);
+    if (!shape_) kept_.peek(where);  // says so
+    require_same_shape(where, "y", averaged(*shape_), "dy", dy.shape());
+    y = kept_.holds() ? kept_.give_back(where) : State::none(dy.device());
+    Gradient dx(dy.device(), *shape_, Use::gradient);
     global_average_backward(dx.view(), dy.view());
+    shape_.reset();
     dy = std::move(dx);
   }
 
-  void abandon() { kept_.abandon(); }
+  void abandon() {
+    shape_.reset();
+    kept_.abandon();
+  }
   static constexpr bool reads_output() { return false; }
 
  private:
   Shape averaged(Shape x) const { return {x.n / sub_images_, 1, 1, x.c}; }
 
   Index sub_images_;
+  std::optional<Shape> shape_;
   Kept<State> kept_;
 };
 
