@@ -20,11 +20,16 @@ JsonLog::JsonLog(const std::filesystem::path& path) : path_(path), file_(path) {
 void JsonLog::write(const StepReport& report, const Options& options, const Data& data) {
   nlohmann::ordered_json json{{"arch", retrace::name(options.net.architecture)},
                               {"mode", name(options.net.mode)},
+                              {"stream", retrace::name(options.net.options.stream)},
                               {"data", data.train.name},
                               {"step", report.step},
-                              {"epoch", report.epoch},
-                              {"loss", report.batch.loss},
-                              {"train_accuracy", accuracy(report.batch)}};
+                              {"epoch", report.epoch}};
+  if (report.discarded.empty()) {
+    json["loss"] = report.batch.loss;
+    json["train_accuracy"] = accuracy(report.batch);
+  } else {
+    json["discarded"] = report.discarded;
+  }
   if (report.test) {
     json["test_loss"] = report.test->loss;
     json["test_accuracy"] = accuracy(*report.test);

@@ -14,7 +14,10 @@ void set_mode(Net& net, MemoryMode mode) {
 }  // namespace
 
 std::string to_string(const NetChoice& choice) {
-  return std::string(retrace::name(choice.architecture)) + ", mode " + name(choice.mode);
+  const retrace::Stream stream = choice.options.stream;
+  return std::string(retrace::name(choice.architecture)) + ", mode " + name(choice.mode) +
+         (stream == retrace::Stream::floating ? ""
+                                              : ", stream " + std::string(retrace::name(stream)));
 }
 
 Net build_net(retrace::Cpu& device, const NetChoice& choice) {

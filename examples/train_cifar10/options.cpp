@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "numbers.hpp"
@@ -19,6 +20,7 @@ constexpr Index compare_eval_images = 1000;
 struct RawOptions {
   std::string architecture = "revnet", mode, memory_limit;
   std::vector<Index> channels, blocks;
+  std::string stream = "float", on_overflow = "lower";
   std::optional<double> slope, scale_floor, learning_rate;
   std::optional<std::size_t> epochs;
   std::optional<Index> eval_images;
@@ -47,6 +49,23 @@ void add_network_options(CLI::App& app, RawOptions& raw) {
                  "how memory is spent: stored, checkpoint, checkpoint:K, reversible or inverted "
                  "(default: what the architecture was designed for)")
       ->type_name("MODE");
+}
+
+void add_stream_options(CLI::App& app, Options& options, RawOptions& raw) {
+  app.add_option("--stream", raw.stream,
+                 "what reversible blocks hold their state in: float (default), fixed32 or fixed16, "
+                 "which are retraced exactly")
+      ->type_name("NAME");
+  app.add_option("--fraction-bits", options.net.options.fraction_bits,
+                 "of a fixed stream, for all levels or for each (default: chosen from the first "
+                 "batch)")
+      ->type_name("N,N")
+      ->delimiter(',')
+      ->check(whole_number(0));
+  app.add_option("--on-overflow", raw.on_overflow,
+                 "of a fixed stream: lower (default) discards the step and takes a fraction bit "
+                 "less, refuse stops")
+      ->type_name("NAME");
 }
 
 void add_training_options(CLI::App& app, Options& options, RawOptions& raw) {
@@ -113,19 +132,33 @@ std::string one_line(std::string text) {
   return text;
 }
 
-Architecture parse_architecture(const std::string& text) {
+/// The one of `all` whose name is `text`.
+template <class List, class Name>
+auto named(const std::string& option, const std::string& text, const List& all, Name name_of) {
   std::vector<std::string> names;
-  for (Architecture architecture : retrace::all_architectures) {
-    if (text == retrace::name(architecture)) return architecture;
-    names.emplace_back(retrace::name(architecture));
+  for (const auto& each : all) {
+    if (text == name_of(each)) return each;
+    names.emplace_back(name_of(each));
   }
-  throw std::invalid_argument("--arch is '" + text + "', but must be " + one_of(names));
+  throw std::invalid_argument(option + " is '" + text + "', but must be " + one_of(names));
+}
+
+void choose_stream(retrace::NetOptions& net, const RawOptions& raw) {
+  using enum retrace::OnOverflow;
+  net.stream = named("--stream", raw.stream, retrace::all_streams,
+                     [](retrace::Stream stream) { return retrace::name(stream); });
+  net.fixed.on_overflow =
+      named("--on-overflow", raw.on_overflow, std::array{lower, refuse},
+            [](retrace::OnOverflow policy) { return policy == lower ? "lower" : "refuse"; });
 }
 
 NetChoice choose_net(const Options& options, const RawOptions& raw) {
   NetChoice net;
-  net.architecture = parse_architecture(raw.architecture);
+  net.architecture = named("--arch", raw.architecture, retrace::all_architectures,
+                           [](Architecture each) { return retrace::name(each); });
   net.options = retrace::paper_options(net.architecture);
+  choose_stream(net.options, raw);
+  net.options.fraction_bits = options.net.options.fraction_bits;
   if (!raw.channels.empty()) net.options.channels = raw.channels;
   if (!raw.blocks.empty()) net.options.blocks = raw.blocks;
   if (net.options.channels.size() != net.options.blocks.size())
@@ -178,6 +211,7 @@ Options parse_options(int count, const char* const* arguments) {
   Options options;
   RawOptions raw;
   add_network_options(app, raw);
+  add_stream_options(app, options, raw);
   add_training_options(app, options, raw);
   add_run_options(app, options, raw);
   try {

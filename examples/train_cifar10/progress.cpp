@@ -28,7 +28,10 @@ Progress::~Progress() {
 }
 
 void Progress::operator()(const StepReport& report) {
-  smooth(report);
+  if (report.discarded.empty())
+    smooth(report);
+  else
+    note("step " + std::to_string(report.step) + " is discarded: " + report.discarded);
   const Clock::time_point now = Clock::now();
   if (now - shown_ >= (terminal_ ? between_bars : between_lines) || report.test) {
     shown_ = now;
@@ -40,9 +43,15 @@ void Progress::operator()(const StepReport& report) {
   }
 }
 
+void Progress::note(const std::string& text) {
+  if (bar_is_open_) std::cout << "\r\x1b[K";
+  bar_is_open_ = false;
+  std::cout << text << std::endl;
+}
+
 /// Averages over about twenty steps; over all of them as long as there are fewer.
 void Progress::smooth(const StepReport& report) {
-  const double share = 1.0 / static_cast<double>(std::min<std::size_t>(report.step, 20));
+  const double share = 1.0 / static_cast<double>(std::min<std::size_t>(++steps_, 20));
   loss_ += share * (report.batch.loss - loss_);
   accuracy_ += share * (accuracy(report.batch) - accuracy_);
   seconds_ += share * (report.seconds - seconds_);

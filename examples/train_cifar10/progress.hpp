@@ -16,6 +16,9 @@ class Progress {
 
   void operator()(const StepReport& report);
 
+  /// Writes a line of its own between the others.
+  void note(const std::string& text);
+
  private:
   using Clock = std::chrono::steady_clock;
 
@@ -26,5 +29,6 @@ class Progress {
   std::string data_;
   bool terminal_, bar_is_open_ = false;
   Clock::time_point shown_{};
-  double loss_ = 0, accuracy_ = 0, seconds_ = 0;  ///< averages over the last steps
+  std::size_t steps_ = 0;                         ///< that were not discarded
+  double loss_ = 0, accuracy_ = 0, seconds_ = 0;  ///< averages over the last of them
 };

@@ -79,16 +79,24 @@ StepReport Trainer::take_step(std::size_t step, Indices indices) {
                     .steps = total_steps(),
                     .epoch = step / steps_per_epoch() + 1,
                     .learning_rate = schedule_(step)};
+  run_step(report, indices);
+  report.seconds = seconds_since(start);
+  report.live = device_.memory().live();
+  report.peak = device_.memory().peak();
+  return report;
+}
+
+/// Updates the network, unless the report says why not.
+void Trainer::run_step(StepReport& report, Indices indices) try {
   {
     auto [x, labels] = training_batch(report.epoch, indices);
     report.batch = retrace::accumulate_gradients(net_, x, labels);
   }
   require_finite(report, indices);
   optimizer_.step(report.learning_rate);
-  report.seconds = seconds_since(start);
-  report.live = device_.memory().live();
-  report.peak = device_.memory().peak();
-  return report;
+} catch (const retrace::StreamOverflow& overflow) {
+  if (!overflow.lowered) throw;
+  report.discarded = overflow.what();
 }
 
 void Trainer::require_finite(const StepReport& report, Indices indices) {
@@ -118,10 +126,17 @@ BatchLoss Trainer::evaluate() {
     const Indices part =
         left.first(std::min(left.size(), static_cast<std::size_t>(options_.batch)));
     left = left.subspan(part.size());
-    auto [x, labels] = retrace::load_batch<float>(device_, data_.test, part, data_.normalisation);
-    sum = combined(sum, retrace::evaluate(net_, x, labels));
+    sum = combined(sum, evaluate(part));
   }
   return sum;
+}
+
+BatchLoss Trainer::evaluate(Indices indices) try {
+  auto [x, labels] = retrace::load_batch<float>(device_, data_.test, indices, data_.normalisation);
+  return retrace::evaluate(net_, x, labels);
+} catch (const retrace::StreamOverflow& overflow) {
+  if (!overflow.lowered) throw;
+  return evaluate(indices);
 }
 
 Batch Trainer::training_batch(std::size_t epoch, Indices indices) {

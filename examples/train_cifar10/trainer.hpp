@@ -6,6 +6,7 @@
 #include <optional>
 #include <span>
 #include <stdexcept>
+#include <string>
 
 #include "data.hpp"
 #include "options.hpp"
@@ -15,6 +16,7 @@ struct StepReport {
   std::size_t step = 0, steps = 0;  ///< steps taken, and to take in all
   std::size_t epoch = 0;            ///< counted from 1
   retrace::BatchLoss batch;
+  std::string discarded;                   ///< why the network was not updated, if it was not
   std::optional<retrace::BatchLoss> test;  ///< where the network was evaluated
   double learning_rate = 0;
   double seconds = 0;  ///< that the step took
@@ -57,8 +59,10 @@ class Trainer {
   std::size_t steps_per_epoch() const;
   std::size_t total_steps() const;
   StepReport take_step(std::size_t step, Indices indices);
+  void run_step(StepReport& report, Indices indices);
   void require_finite(const StepReport& report, Indices indices);
   retrace::BatchLoss evaluate();
+  retrace::BatchLoss evaluate(Indices indices);
 
   Batch training_batch(std::size_t epoch, Indices indices);
 

@@ -7,6 +7,7 @@
 #include "retrace/cpu/cpu.hpp"
 #include "retrace/cpu/dropout.hpp"
 #include "retrace/cpu/elementwise.hpp"
+#include "retrace/cpu/fixed_point.hpp"
 #include "retrace/cpu/linear.hpp"
 #include "retrace/cpu/normalise.hpp"
 #include "retrace/cpu/pool.hpp"

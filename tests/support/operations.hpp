@@ -4,6 +4,7 @@
 #include "retrace/cpu/conv2d.hpp"
 #include "retrace/cpu/conv2d.hpp"
 #include "retrace/cpu/dropout.hpp"
+#include "retrace/cpu/fixed_point.hpp"
 #include "retrace/cpu/linear.hpp"
 #include "retrace/cpu/normalise.hpp"
 #include "retrace/cpu/pool.hpp"

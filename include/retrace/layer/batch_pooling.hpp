@@ -13,11 +13,11 @@ namespace retrace::inline RETRACE_ISA {
 /// Inverse   the same permutation backwards, bit for bit.
 /// Backward  dx is dy permuted as the inverse.
 /// Stores    nothing: elements move within one image.
-template <class T, Device D>
+template <class T, Device D, class G = T>
 class BatchPooling {
  public:
   using State = Tensor<T, D>;
-  using Gradient = State;
+  using Gradient = Tensor<G, D>;
 
   /// @throws ShapeError if H or W is odd.
   void forward(State& x, Run) {
@@ -33,7 +33,8 @@ class BatchPooling {
   }
 
  private:
-  static void undo(const char* where, State& y) {
+  template <class E>
+  static void undo(const char* where, Tensor<E, D>& y) {
     const Shape s = y.shape();
     if (s.n % 4 != 0)
       throw ShapeError(std::string(where) + ": " + to_string(s) +

@@ -12,11 +12,11 @@ namespace retrace::inline RETRACE_ISA {
 /// Inverse   the same permutation backwards, bit for bit.
 /// Backward  dx is dy permuted as the inverse.
 /// Stores    nothing: elements move within two rows of pixels.
-template <class T, Device D>
+template <class T, Device D, class G = T>
 class ChannelPooling {
  public:
   using State = Tensor<T, D>;
-  using Gradient = State;
+  using Gradient = Tensor<G, D>;
 
   /// @throws ShapeError if H or W is odd.
   void forward(State& x, Run) {
@@ -32,7 +32,8 @@ class ChannelPooling {
   }
 
  private:
-  static void undo(const char* where, State& y) {
+  template <class E>
+  static void undo(const char* where, Tensor<E, D>& y) {
     const Shape s = y.shape();
     if (s.c % 4 != 0)
       throw ShapeError(std::string(where) + ": " + to_string(s) +

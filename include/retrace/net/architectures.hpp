@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "retrace/net/blocks.hpp"
+#include "retrace/net/fixed_stream.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -33,6 +34,10 @@ struct NetOptions {
   double slope = 0;          ///< of the rectifiers: ReLU, or leaky where they are inverted
   double scale_floor = 0.1;  ///< ε_i of invertible normalisations
   std::uint64_t seed = 0;    ///< of the first weights
+
+  Stream stream = Stream::floating;     ///< what reversible blocks hold their state in
+  FixedStreamOptions fixed = {};        ///< of a fixed-point stream
+  std::vector<int> fraction_bits = {};  ///< of it, level by level, in place of fixed.fraction_bits
 };
 
 /// The options that give the parameter counts of the paper's Table 1: 3.14, 3.06, 42.8, 7.40 and
@@ -87,14 +92,28 @@ class NetBuilder {
     return *this;
   }
 
+  /// Levels [first, end) as one part whose state is in fixed point; `make` is a member of Blocks
+  /// that makes a coupling of so many channels.
+  template <class MakeBlock>
+  void add_fixed_levels(Index first, Index end, MakeBlock make) {
+    if (options_.stream == Stream::fixed16)
+      add_stream<std::int16_t>(first, end, make);
+    else
+      add_stream<std::int32_t>(first, end, make);
+  }
+
+  void add_invertible_pooling(Index level) {
+    add_invertible_pooling<typename P::State>(net_, level);
+  }
   /// Channels are multiplied by 4 where the next level has as many more, and the batch is
   /// where it has the same.
-  void add_invertible_pooling(Index level) {
+  template <class E, class AnyChain>
+  void add_invertible_pooling(AnyChain& chain, Index level) {
     const Index from = channels(level - 1), to = channels(level);
     if (to == 4 * from) {
-      net_.add(label(level) + ".pool", ChannelPooling<typename P::State, D>());
+      chain.add(label(level) + ".pool", ChannelPooling<E, D, typename P::Gradient>());
     } else if (to == from) {
-      net_.add(label(level) + ".pool", BatchPooling<typename P::State, D>());
+      chain.add(label(level) + ".pool", BatchPooling<E, D, typename P::Gradient>());
       sub_images_ *= 4;
     } else {
       throw std::invalid_argument(
@@ -118,13 +137,48 @@ class NetBuilder {
 
   Blocks<P, D>& blocks() { return blocks_; }
   Chain<P, D>& net() { return net_; }
+  bool floating() const { return options_.stream == Stream::floating; }
 
  private:
+  template <class E, class MakeBlock>
+  void add_stream(Index first, Index end, MakeBlock make) {
+    const bool whole = end - first == levels();
+    FixedStream<E, typename P::Branch, D> stream(stream_options(whole ? 1 : levels(), first));
+    for (Index level = first; level < end; ++level) {
+      if (level > first) add_invertible_pooling<E>(stream.chain(), level);
+      for (Index i = 0; i < options_.blocks[static_cast<std::size_t>(level)]; ++i)
+        stream.chain().add((whole ? label(level) + '.' : "") + "block" + std::to_string(i),
+                           stream.rounded((blocks_.*make)(channels(level))));
+    }
+    net_.add(whole ? "levels" : label(first), std::move(stream));
+  }
+
+  /// Of one of `parts` streams.
+  FixedStreamOptions stream_options(Index parts, Index part) const {
+    const std::vector<int>& bits = options_.fraction_bits;
+    FixedStreamOptions options = options_.fixed;
+    if (bits.empty()) return options;
+    if (bits.size() != 1 && static_cast<Index>(bits.size()) != parts)
+      throw std::invalid_argument("there are " + std::to_string(bits.size()) +
+                                  " numbers of fraction bits for a network with " +
+                                  std::to_string(parts) + " streams in fixed point");
+    options.fraction_bits = bits.size() == 1 ? bits[0] : bits[static_cast<std::size_t>(part)];
+    return options;
+  }
+
   Blocks<P, D> blocks_;
   const NetOptions& options_;
   Chain<P, D> net_;
   Index sub_images_ = 1;
 };
+
+inline void require_floating(const NetOptions& options, Architecture architecture) {
+  if (options.stream != Stream::floating)
+    throw std::invalid_argument("a stream in " + std::string(name(options.stream)) +
+                                " needs a network of couplings alone, as revnet, irevnet and "
+                                "hybrid are, but " +
+                                std::string(name(architecture)) + " is not");
+}
 
 /// Max pooling, then one block that changes the channels: a door that cannot be inverted.
 template <class P, Device D, class MakeBranch>
@@ -139,11 +193,26 @@ Chain<P, D> residual_net(D& device, const NetOptions& options, MakeBranch branch
   return builder.finish(false);
 }
 
+/// Couplings with invertible poolings between the levels.
+template <class P, Device D, class MakeBlock>
+Chain<P, D> pooled_couplings(D& device, const NetOptions& options, MakeBlock make) {
+  NetBuilder<P, D> builder(device, options);
+  if (builder.floating())
+    builder.add_levels([&](Index level) { builder.add_invertible_pooling(level); },
+                       [&](Index level, Index, const std::string& name) {
+                         builder.net().add(name, (builder.blocks().*make)(builder.channels(level)));
+                       });
+  else
+    builder.add_fixed_levels(0, builder.levels(), make);
+  return builder.finish(false);
+}
+
 }  // namespace detail
 
 /// Residual blocks of two normalised 3x3 convolutions, max pooling between the levels.
 template <class P, class Given, Device D = typename Given::Self>
 Chain<P, D> resnet(Given& device, const NetOptions& options = paper_options(Architecture::resnet)) {
+  detail::require_floating(options, Architecture::resnet);
   return detail::residual_net<P, D>(device, options, &Blocks<P, D>::pre_activation_chain);
 }
 
@@ -152,44 +221,46 @@ Chain<P, D> resnet(Given& device, const NetOptions& options = paper_options(Arch
 template <class P, class Given, Device D = typename Given::Self>
 Chain<P, D> resnet_inplace_abn(
     Given& device, const NetOptions& options = paper_options(Architecture::resnet_inplace_abn)) {
+  detail::require_floating(options, Architecture::resnet_inplace_abn);
   return detail::residual_net<P, D>(device, options, &Blocks<P, D>::inplace_chain);
 }
 
 /// Reversible blocks on halves of the channels; a max pooling and a 3x3 convolution between the
-/// levels (Gomez et al. 2017).
+/// levels (Gomez et al. 2017). Each level may be a stream in fixed point.
 template <class P, class Given, Device D = typename Given::Self>
 Chain<P, D> revnet(Given& device, const NetOptions& options = paper_options(Architecture::revnet)) {
   detail::NetBuilder<P, D> builder(device, options);
-  builder.add_levels(
-      [&](Index level) {
-        builder.add_max_pooling(level);
-        builder.net().add(
-            builder.label(level) + ".transition",
-            builder.blocks().norm_act_conv(builder.channels(level - 1), builder.channels(level)));
-      },
-      [&](Index level, Index, const std::string& name) {
-        builder.net().add(name, builder.blocks().coupling(builder.channels(level)));
-      });
+  const auto door = [&](Index level) {
+    builder.add_max_pooling(level);
+    builder.net().add(
+        builder.label(level) + ".transition",
+        builder.blocks().norm_act_conv(builder.channels(level - 1), builder.channels(level)));
+  };
+  if (builder.floating())
+    builder.add_levels(door, [&](Index level, Index, const std::string& name) {
+      builder.net().add(name, builder.blocks().coupling(builder.channels(level)));
+    });
+  else
+    for (Index level = 0; level < builder.levels(); ++level) {
+      if (level > 0) door(level);
+      builder.add_fixed_levels(level, level + 1, &Blocks<P, D>::coupling);
+    }
   return builder.finish(false);
 }
 
 /// Reversible blocks with invertible poolings between them, so that nothing between stem and head
-/// is stored (after Jacobsen et al. 2018).
+/// is stored (after Jacobsen et al. 2018). All levels may be one stream in fixed point.
 template <class P, class Given, Device D = typename Given::Self>
 Chain<P, D> irevnet(Given& device,
                     const NetOptions& options = paper_options(Architecture::irevnet)) {
-  detail::NetBuilder<P, D> builder(device, options);
-  builder.add_levels([&](Index level) { builder.add_invertible_pooling(level); },
-                     [&](Index level, Index, const std::string& name) {
-                       builder.net().add(name, builder.blocks().coupling(builder.channels(level)));
-                     });
-  return builder.finish(false);
+  return detail::pooled_couplings<P, D>(device, options, &Blocks<P, D>::coupling);
 }
 
 /// Invertible convolutions, normalisations and activations one after another.
 template <class P, class Given, Device D = typename Given::Self>
 Chain<P, D> layerwise(Given& device,
                       const NetOptions& options = paper_options(Architecture::layerwise)) {
+  detail::require_floating(options, Architecture::layerwise);
   detail::NetBuilder<P, D> builder(device, options);
   builder.add_levels([&](Index level) { builder.add_invertible_pooling(level); },
                      [&](Index level, Index, const std::string& name) {
@@ -201,16 +272,12 @@ Chain<P, D> layerwise(Given& device,
   return builder.finish(true);
 }
 
-/// Reversible blocks whose branches are invertible layer by layer (Hascoet et al., §3.4).
+/// Reversible blocks whose branches are invertible layer by layer (Hascoet et al., §3.4). All
+/// levels may be one stream in fixed point.
 template <class P, class Given, Device D = typename Given::Self>
 Chain<P, D> hybrid(Given& device, const NetOptions& options = paper_options(Architecture::hybrid)) {
-  detail::NetBuilder<P, D> builder(device, options);
-  builder.add_levels([&](Index level) { builder.add_invertible_pooling(level); },
-                     [&](Index level, Index, const std::string& name) {
-                       builder.net().add(
-                           name, builder.blocks().inverted_coupling(builder.channels(level)));
-                     });
-  Chain<P, D> net = builder.finish(false);
+  Chain<P, D> net =
+      detail::pooled_couplings<P, D>(device, options, &Blocks<P, D>::inverted_coupling);
   net.set_mode(Mode::inverted);
   return net;
 }

@@ -1,0 +1,72 @@
+// A floating-point branch between the halves of a state that is stored in fewer bits.
+#pragma once
+
+#include <string>
+#include <utility>
+
+#include "retrace/layer/layer.hpp"
+#include "retrace/layer/stream_format.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// target ±= round(H(source)), with the state in elements E and H, parameters and gradients in
+/// the floating point of H.
+///
+/// With E in fixed point the sum is of integers, so what is added is taken back bit for bit, as
+/// long as H gives the same bits when it is evaluated again, as every branch here does: a coupling
+/// of such branches reconstructs its input exactly at any depth (MacKay et al. 2018, §4.1, use
+/// fixed point for the same end). With E = bfloat16 the sum is rounded, and it is not exact.
+///
+/// Backward  passes straight through the rounding: dsource += (∂H/∂source)ᵀ dtarget. These are
+///           the gradients of H at the rounded source, the same as with stored activations; the
+///           staircase itself has none.
+/// Stores    what H keeps. While H is evaluated: its source and its value in floating point.
+template <Branch H, class E, Device D>
+class RoundedBranch {
+ public:
+  using State = Tensor<E, D>;
+  using Gradient = typename H::Gradient;
+  using T = typename Gradient::Element;
+
+  /// @param format  is shared by all branches of a stream.
+  RoundedBranch(H branch, SharedStreamFormat format)
+      : branch_(std::move(branch)), format_(std::move(format)) {}
+
+  /// @throws StreamOverflow, std::domain_error as StreamFormat::settle.
+  void add_to(View<E, D> target, View<const E, D> source, Run run, Store how) {
+    Tensor<T, D> value(target.device(), target.shape(), Use::activation);
+    branch_.add_to(value.view(), widened(source).view(), run, Store::set);
+    const auto counts = store_rounded(target, std::as_const(value).view(), format_->step(), how);
+    // Taking back undoes whatever adding did, so it has nothing to report.
+    if (how != Store::subtract) format_->settle(target.device().memory().place(), counts);
+  }
+
+  void differentiate(View<const E, D> source, View<const T, D> dtarget, View<T, D> dsource) {
+    branch_.differentiate(widened(source).view(), dtarget, dsource);
+  }
+
+  Shape output_shape(Shape x) const { return branch_.output_shape(x); }
+
+  void set_mode(Mode mode) {
+    if constexpr (requires { branch_.set_mode(mode); }) branch_.set_mode(mode);
+  }
+  void abandon() { branch_.abandon(); }
+  template <class List>
+  void collect(const std::string& prefix, List& list) {
+    branch_.collect(prefix, list);
+  }
+
+  H& branch() { return branch_; }
+
+ private:
+  Tensor<T, D> widened(View<const E, D> source) const {
+    Tensor<T, D> x(source.device(), source.shape(), Use::activation);
+    widen(x.view(), source, format_->step());
+    return x;
+  }
+
+  H branch_;
+  SharedStreamFormat format_;
+};
+
+}  // namespace retrace::inline RETRACE_ISA

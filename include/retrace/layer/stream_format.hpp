@@ -1,0 +1,59 @@
+// How the numbers of a fixed-point state are scaled, and what becomes of those that do not fit.
+#pragma once
+
+#include <cmath>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+#include "retrace/core/isa.hpp"
+#include "retrace/math/fixed_point.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// A value or a sum left the range of a fixed-point state.
+struct StreamOverflow : std::runtime_error {
+  StreamOverflow(const std::string& message, bool has_lowered)
+      : std::runtime_error(message), lowered(has_lowered) {}
+
+  bool lowered;  ///< the stream has fewer fraction bits now, so that the next pass may succeed
+};
+
+enum class OnOverflow {
+  refuse,  ///< throws StreamOverflow
+  lower,   ///< throws StreamOverflow, and takes one fraction bit less from then on
+  count,   ///< goes on with another network: values saturate, sums wrap and stay invertible
+};
+
+/// The scale of a state q = round(x·2^b), which all layers of an exact stream share.
+struct StreamFormat {
+  int fraction_bits = 0;  ///< b; unused by floating-point elements
+  OnOverflow on_overflow = OnOverflow::refuse;
+  Index overflows = 0;  ///< counted so far
+
+  double step() const { return std::ldexp(1.0, -fraction_bits); }
+
+  /// Counts what did not fit, of a pass that adds.
+  /// @throws StreamOverflow naming the layer at work, if overflows are refused.
+  /// @throws std::domain_error for a NaN or an infinity.
+  void settle(const std::string& place, const math::RoundingCounts<Index>& counts) {
+    const std::string where = place.empty() ? "" : place + ": ";
+    if (counts.nonfinite > 0)
+      throw std::domain_error(where + std::to_string(counts.nonfinite) +
+                              " values that enter a fixed-point stream are NaN or infinite");
+    overflows += counts.overflows;
+    if (counts.overflows == 0 || on_overflow == OnOverflow::count) return;
+    const std::string bits = std::to_string(fraction_bits) + " fraction bits";
+    const bool lowered = on_overflow == OnOverflow::lower && fraction_bits > 0;
+    if (lowered) --fraction_bits;
+    throw StreamOverflow(
+        where + std::to_string(counts.overflows) +
+            " values left the range of a fixed-point stream of " + bits +
+            (lowered ? "; it has one less from now on" : ": take fewer, or a wider element"),
+        lowered);
+  }
+};
+
+using SharedStreamFormat = std::shared_ptr<StreamFormat>;
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,93 @@
+// Numbers in fixed point, q = round(x·2^b), on one element: sums that are undone bit for bit.
+#pragma once
+
+#include <cmath>
+#include <concepts>
+#include <cstdint>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+
+#include "retrace/core/shape.hpp"
+#include "retrace/core/store.hpp"
+
+namespace retrace::inline RETRACE_ISA::math {
+
+/// Integers that a state can be held in: 16 or 32 bits.
+template <class E>
+concept FixedPoint = std::same_as<E, std::int16_t> || std::same_as<E, std::int32_t>;
+
+/// What rounding into fixed point met. A narrow Count keeps a loop over few elements in vectors.
+template <class Count>
+struct RoundingCounts {
+  Count overflows = 0;  ///< values or sums outside the range of the integers
+  Count nonfinite = 0;  ///< NaNs and infinities
+};
+
+/// The most fraction bits that leave a bit before the point: 14 or 30.
+template <FixedPoint E>
+inline constexpr int most_fraction_bits = std::numeric_limits<E>::digits - 1;
+
+/// @throws std::invalid_argument unless 0 <= bits <= most_fraction_bits<E>.
+template <FixedPoint E>
+void require_fraction_bits(int bits) {
+  if (bits < 0 || bits > most_fraction_bits<E>)
+    throw std::invalid_argument("fixed point of " + std::to_string(8 * sizeof(E)) +
+                                " bits has 0 to " + std::to_string(most_fraction_bits<E>) +
+                                " fraction bits, not " + std::to_string(bits));
+}
+
+/// The most fraction bits with which 2^head_room·largest still fits.
+/// @throws std::invalid_argument if even none are too many, or `largest` is no number.
+template <FixedPoint E>
+int fraction_bits_for(double largest, int head_room) {
+  const double room = std::numeric_limits<E>::max() / (std::ldexp(1.0, head_room) * largest);
+  if (!(room >= 1))
+    throw std::invalid_argument("values up to " + std::to_string(largest) + " with " +
+                                std::to_string(head_room) + " bits of head-room do not fit " +
+                                std::to_string(8 * sizeof(E)) + " bits");
+  const double bits = std::floor(std::log2(room));
+  return bits < most_fraction_bits<E> ? static_cast<int>(bits) : most_fraction_bits<E>;
+}
+
+/// x·scale rounded to the nearest integer, ties to even, and saturated. A NaN becomes the lowest.
+template <FixedPoint E, class T, class Count>
+E saturated(T x, T scale, RoundingCounts<Count>& counts) {
+  // The largest number of T that E holds: one of float's steps below 2^31 for 32 bits.
+  constexpr T lowest = static_cast<T>(std::numeric_limits<E>::min());
+  constexpr T excess = sizeof(E) == 4 && std::numeric_limits<T>::digits < 32 ? T(128) : T(1);
+  constexpr T highest = -lowest - excess;
+  const T exact = std::nearbyint(x * scale);
+  counts.nonfinite += !(std::abs(x) <= std::numeric_limits<T>::max());
+  counts.overflows += exact < lowest || exact > highest;
+  return static_cast<E>(exact > highest ? highest : exact >= lowest ? exact : lowest);
+}
+
+/// q + r or q − r modulo 2^n, which the other one undoes; a sum that leaves the range is counted.
+template <FixedPoint E, class Count>
+constexpr E wrapping_sum(E q, E r, Store how, RoundingCounts<Count>& counts) {
+  using U = std::make_unsigned_t<E>;
+  const U a = static_cast<U>(q), b = static_cast<U>(r);
+  const U sum = static_cast<U>(how == Store::subtract ? a - b : a + b);
+  // Overflow flips the sign against both terms (for a difference: against a and −b).
+  const U flipped =
+      static_cast<U>(how == Store::subtract ? (a ^ b) & (a ^ sum) : (a ^ sum) & (b ^ sum));
+  counts.overflows += static_cast<Count>(flipped >> (8 * sizeof(E) - 1));
+  return static_cast<E>(sum);
+}
+
+/// q =, += or −= round(x·scale).
+template <FixedPoint E, class T, class Count>
+void store_rounded(E& q, T x, T scale, Store how, RoundingCounts<Count>& counts) {
+  const E r = saturated<E>(x, scale, counts);
+  q = how == Store::set ? r : wrapping_sum(q, r, how, counts);
+}
+
+/// x = q/scale, for a scale that is a power of two: exact as far as T has the digits.
+template <class T, FixedPoint E>
+constexpr T widened(E q, T step) {
+  return static_cast<T>(q) * step;
+}
+
+}  // namespace retrace::inline RETRACE_ISA::math

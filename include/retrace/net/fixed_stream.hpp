@@ -1,0 +1,184 @@
+// A part of a network whose state is held in fixed point, so that it is reconstructed exactly.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "retrace/layer/additive_coupling.hpp"
+#include "retrace/layer/kept.hpp"
+#include "retrace/layer/rounded_branch.hpp"
+#include "retrace/net/chain.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// What the state between the blocks of a network is held in.
+enum class Stream { floating, fixed32, fixed16 };
+
+inline constexpr std::array<Stream, 3> all_streams{Stream::floating, Stream::fixed32,
+                                                   Stream::fixed16};
+
+/// "fixed16", as on a command line.
+constexpr std::string_view name(Stream stream) {
+  constexpr std::array<std::string_view, 3> names{"float", "fixed32", "fixed16"};
+  return names[static_cast<std::size_t>(stream)];
+}
+
+struct FixedStreamOptions {
+  std::optional<int> fraction_bits;  ///< b; chosen from the first batch if left out
+  std::optional<int> head_room;      ///< bits left free above it then; 2 of 16, 6 of 32 if left out
+  OnOverflow on_overflow = OnOverflow::refuse;
+};
+
+/// x is rounded to q = round(x·2^b), q runs through a chain of layers that can take back exactly
+/// what they do (couplings of RoundedBranch, channel and batch pooling), and y is what comes out.
+///
+/// Shapes    those of the chain.
+/// Inverse   none of this layer, as y in floating point may hold fewer digits than q; chain() has
+///           one, bit for bit.
+/// Backward  of the chain, from the q that forward ended with: every q on the way is the one of
+///           forward, bit for bit, in any mode of the chain, for any number of threads. The
+///           gradient passes straight through the roundings. x comes back rounded.
+/// Stores    q behind the chain: 2 or 4 bytes an element.
+template <math::FixedPoint E, class T, Device D>
+class FixedStream {
+ public:
+  using State = Tensor<T, D>;
+  using Gradient = State;
+  using Inner = Chain<Precision<E, T, T>, D>;
+
+  /// @throws std::invalid_argument if the fraction bits are out of range.
+  explicit FixedStream(const FixedStreamOptions& options = {})
+      : format_(std::make_shared<StreamFormat>()),
+        head_room_(options.head_room.value_or(sizeof(E) == 2 ? 2 : 6)) {
+    if (head_room_ < 0)
+      throw std::invalid_argument("FixedStream: head-room must not be negative, got " +
+                                  std::to_string(head_room_));
+    format_->on_overflow = options.on_overflow;
+    if (options.fraction_bits) set_fraction_bits(*options.fraction_bits);
+  }
+
+  /// A coupling of the stream around the branches of a floating-point one.
+  template <class H>
+  AdditiveCoupling<RoundedBranch<H, E, D>> rounded(AdditiveCoupling<H> coupling) const {
+    return {RoundedBranch<H, E, D>(std::move(coupling.f()), format_),
+            RoundedBranch<H, E, D>(std::move(coupling.g()), format_)};
+  }
+
+  /// The layers in fixed point. They are added here, and share format().
+  Inner& chain() { return chain_; }
+  const SharedStreamFormat& format() const { return format_; }
+
+  void set_fraction_bits(int bits) {
+    math::require_fraction_bits<E>(bits);
+    format_->fraction_bits = bits;
+    chosen_ = true;
+  }
+
+  /// @throws std::domain_error if x holds a NaN or an infinity.
+  /// @throws StreamOverflow if a value leaves the range and overflows are refused.
+  void forward(State& x, Run run) {
+    if (!chosen_ && x.shape().n > 0) choose_fraction_bits(x, run);
+    run_ = run;
+    Fixed q = rounded(std::as_const(x).view());
+    x = State::none(q.device());
+    chain_.forward(q, run);
+    x = widened(q);
+    if (!chain_.reads_output()) q = Fixed::none(x.device());
+    output_.take_over(std::move(q), run);
+  }
+
+  void backward(State& y, Gradient& dy) {
+    Fixed q = output_.give_back("FixedStream::backward");
+    y = State::none(dy.device());
+    chain_.backward(q, dy);
+    if (run_.restore) y = widened(q);
+  }
+
+  void set_mode(Mode mode) { chain_.set_mode(mode); }
+  static constexpr bool reads_output() { return false; }
+  void abandon() {
+    output_.abandon();
+    chain_.abandon();
+  }
+  void collect(const std::string& prefix, typename Inner::Parameters& list) {
+    chain_.collect(prefix, list);
+  }
+
+ private:
+  using Fixed = Tensor<E, D>;
+
+  Fixed rounded(View<const T, D> x) {
+    Fixed q(x.device(), x.shape());
+    format_->settle(x.device().memory().place(),
+                    store_rounded(q.view(), x, format_->step(), Store::set));
+    return q;
+  }
+  State widened(const Fixed& q) const {
+    State x(q.device(), q.shape());
+    widen(x.view(), q.view(), format_->step());
+    return x;
+  }
+
+  /// Runs some images through the chain with ever fewer bits until nothing overflows, and leaves
+  /// head-room above the largest value seen.
+  void choose_fraction_bits(const State& x, Run run) {
+    constexpr Index images = 16;
+    const auto some = x.view().images(0, std::min(x.shape().n, images));
+    const Trial trial(*this);
+    double largest = 0;
+    for (int bits = math::most_fraction_bits<E>; bits >= 0; bits -= 2) {
+      format_->fraction_bits = bits;
+      format_->overflows = 0;
+      largest = largest_state(some, run);
+      if (format_->overflows == 0) break;
+    }
+    // A rehearsal has seen no values; and what fits nowhere is left to the pass that follows.
+    if (x.device().dry()) return;
+    chosen_ = true;
+    if (format_->overflows == 0)
+      format_->fraction_bits = math::fraction_bits_for<E>(largest, head_room_);
+  }
+
+  double largest_state(View<const T, D> x, Run run) {
+    Fixed q = rounded(x);
+    double largest = largest_magnitude(q.view());
+    chain_.observe([&](const typename Inner::Visit& visit) {
+      largest = std::max(largest, largest_magnitude(visit.x.view()));
+    });
+    chain_.forward(q, {run.statistics, false, false, false});
+    return largest * format_->step();
+  }
+
+  /// Overflows are counted apart, and nothing observes the chain afterwards, whatever happens.
+  class Trial {
+   public:
+    explicit Trial(FixedStream& stream)
+        : stream_(stream),
+          on_overflow_(std::exchange(stream.format_->on_overflow, OnOverflow::count)) {}
+    ~Trial() {
+      stream_.format_->on_overflow = on_overflow_;
+      stream_.format_->overflows = 0;
+      stream_.chain_.observe({});
+    }
+
+   private:
+    FixedStream& stream_;
+    OnOverflow on_overflow_;
+  };
+
+  Inner chain_;
+  SharedStreamFormat format_;
+  int head_room_;
+  bool chosen_ = false;
+  Run run_ = training;
+  Kept<Fixed> output_;
+};
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,62 @@
+// Small networks whose state is in fixed point, and what a pass through them gives, in bytes.
+#pragma once
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "retrace/layer/channel_pooling.hpp"
+#include "retrace/layer/norm_act_conv.hpp"
+#include "retrace/layer/stack_branch.hpp"
+#include "retrace/net/fixed_stream.hpp"
+#include "support/operations.hpp"
+#include "support/tensors.hpp"
+
+namespace retrace::test {
+
+template <class E>
+using FixedChain = Chain<Precision<E, float, float>, Cpu>;
+template <class E>
+using SmallStream = FixedStream<E, float, Cpu>;
+
+/// Couplings whose branches are single normalised convolutions of half the channels.
+inline AdditiveCoupling<StackBranch<NormActConv<float, Cpu>>> small_coupling(Cpu& device,
+                                                                             Index half,
+                                                                             Random& random) {
+  StackBranch f(NormActConv<float, Cpu>(device, half, half, random));
+  return {std::move(f), StackBranch(NormActConv<float, Cpu>(device, half, half, random))};
+}
+
+/// Blocks on `channels`, a channel pooling, and the same number of blocks behind it.
+template <class E>
+SmallStream<E> small_stream(Cpu& device, int blocks, FixedStreamOptions options = {},
+                            Index channels = 4) {
+  Random random(1);
+  SmallStream<E> stream(options);
+  for (int i = 0; i < blocks; ++i)
+    stream.chain().add("block", stream.rounded(small_coupling(device, channels / 2, random)));
+  stream.chain().add("pool", ChannelPooling<E, Cpu, float>());
+  for (int i = 0; i < blocks; ++i)
+    stream.chain().add("block", stream.rounded(small_coupling(device, 2 * channels, random)));
+  return stream;
+}
+
+using Memory = std::vector<unsigned char>;
+
+template <class T>
+Memory memory_of(const Tensor<T, Cpu>& x) {
+  Memory bytes(static_cast<std::size_t>(x.shape().size()) * sizeof(T));
+  if (!bytes.empty()) std::memcpy(bytes.data(), x.data(), bytes.size());
+  return bytes;
+}
+
+template <class Net>
+std::vector<Memory> gradient_memory(Net& net) {
+  std::vector<Memory> list;
+  ParameterList<float, Cpu> parameters;
+  net.collect("", parameters);
+  for (auto& named : parameters.parameters) list.push_back(memory_of(named.parameter->gradient));
+  return list;
+}
+
+}  // namespace retrace::test
