@@ -5,6 +5,7 @@
 #include <string>
 #include <utility>
 
+#include "retrace/layer/input_watch.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/parameter.hpp"
 
@@ -72,6 +73,10 @@ class AdditiveCoupling {
     set_branch_mode(g_);
   }
   bool reads_output() const { return mode_ != Mode::stored; }
+  void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
+    watch_inside(f_, joined(prefix, "f"), watch);
+    watch_inside(g_, joined(prefix, "g"), watch);
+  }
 
   void abandon() {
     kept_.reset();

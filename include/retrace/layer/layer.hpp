@@ -27,6 +27,7 @@ namespace retrace::inline RETRACE_ISA {
 ///   abandon()              drops what a pass has kept
 ///   collect(prefix, list)  names its parameters and buffers
 ///   set_mode(mode)         what to keep and what to recompute
+///   watch(name, watch)     lets the layers inside it be watched, input_watch.hpp
 ///   reads_output()         whether backward reads y; taken as true if absent. Where it says no,
 ///                          y may be empty, of any shape
 template <class L>

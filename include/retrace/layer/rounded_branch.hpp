@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "retrace/layer/input_watch.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/stream_format.hpp"
 
@@ -49,6 +50,9 @@ class RoundedBranch {
 
   void set_mode(Mode mode) {
     if constexpr (requires { branch_.set_mode(mode); }) branch_.set_mode(mode);
+  }
+  void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
+    watch_inside(branch_, prefix, watch);
   }
   void abandon() { branch_.abandon(); }
   template <class List>

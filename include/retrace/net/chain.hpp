@@ -131,6 +131,17 @@ class Chain {
   std::size_t size() const { return links_.size(); }
   const std::string& name(std::size_t index) const { return links_.at(index)->name; }
 
+  /// Lets every layer be watched that computes its input again, those within branches too, and the
+  /// watch decide which become anchors, in place of any other watch.
+  void watch(InputWatch<Gradient>* watch) { this->watch("", watch); }
+  void end_watch(const InputWatch<Gradient>* watch) {
+    if (watch_ == watch) this->watch("", nullptr);
+  }
+  void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
+    watch_ = watch;
+    for (auto& link : links_) link->watch(prefix, watch);
+  }
+
   /// Calls the observer after every layer of every pass from now on; an empty one ends that.
   void observe(Observer observer) { observer_ = std::move(observer); }
 
@@ -175,6 +186,7 @@ class Chain {
   std::size_t interval_ = 0;
   Run run_ = training;
   Observer observer_;
+  InputWatch<Gradient>* watch_ = nullptr;
 };
 
 }  // namespace retrace::inline RETRACE_ISA

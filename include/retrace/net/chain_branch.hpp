@@ -45,6 +45,9 @@ class ChainBranch {
   void set_mode(Mode mode) {
     chain_.set_mode(mode == Mode::inverted ? Mode::reversible : Mode::stored);
   }
+  void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
+    chain_.watch(prefix, watch);
+  }
   void abandon() {
     output_.abandon();
     chain_.abandon();

@@ -103,6 +103,9 @@ class FixedStream {
 
   void set_mode(Mode mode) { chain_.set_mode(mode); }
   static constexpr bool reads_output() { return false; }
+  void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
+    chain_.watch(prefix, watch);
+  }
   void abandon() {
     output_.abandon();
     chain_.abandon();

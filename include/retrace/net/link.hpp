@@ -1,10 +1,12 @@
 // A layer of any type as a chain holds it.
 #pragma once
 
+#include <concepts>
 #include <string>
 #include <utility>
 
 #include "retrace/core/error.hpp"
+#include "retrace/layer/input_watch.hpp"
 #include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
 
@@ -19,6 +21,7 @@ struct Link {
   virtual void inverse(State& y, Run run) = 0;
   virtual void backward(State& y, Gradient& dy) = 0;
   virtual void set_mode(Mode mode) = 0;
+  virtual void watch(const std::string& chain, InputWatch<Gradient>* watch) = 0;
   virtual bool reads_output() const = 0;
   virtual void abandon() = 0;
   virtual void collect(const std::string& prefix, Parameters& list) = 0;
@@ -28,6 +31,9 @@ struct Link {
 
 /// Answers for what the layer leaves out. An invertible layer that knows no modes is `stored` by
 /// keeping a copy of its input, which then replaces the reconstructed one.
+///
+/// A watch may make the layer an *anchor*, until a mode is set: it keeps its input too, and
+/// computes its output from it again before it goes back, so that noise from above ends here.
 template <Layer L, class Parameters>
 class LinkTo final : public Link<typename L::State, typename L::Gradient, Parameters> {
  public:
@@ -39,7 +45,11 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
 
   void forward(State& x, Run run) override {
     input_.abandon();
-    if (stores_input_ && run.keep) input_.take_over(clone(x), run);
+    run_ = run;
+    if (run.keep) {
+      if (stores_input_ || anchored_) input_.take_over(clone(x), run);
+      if (watched()) tell_given(x);
+    }
     layer_.forward(x, run);
   }
   void inverse(State& y, Run run) override {
@@ -49,15 +59,27 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
       throw StateError("Chain::inverse: layer '" + this->name + "' has no inverse");
   }
   void backward(State& y, Gradient& dy) override {
+    if (anchored_ && input_.holds()) compute_output_again(y);
     layer_.backward(y, dy);
-    if (input_.holds()) y = input_.give_back("Chain::backward");
+    if (input_.holds())
+      y = input_.give_back("Chain::backward");
+    else if (watched() && run_.keep)
+      tell_restored(y);
   }
 
   void set_mode(Mode mode) override {
+    anchored_ = false;
     if constexpr (requires { layer_.set_mode(mode); })
       layer_.set_mode(mode);
     else if constexpr (Invertible<L>)
       stores_input_ = mode == Mode::stored;
+  }
+  void watch(const std::string& chain, InputWatch<Gradient>* watch) override {
+    watch_ = watch;
+    const std::string path = chain.empty() ? this->name : chain + '.' + this->name;
+    watched_layer_ = {chain, path};
+    if (watch) watch->attached(watched_layer_, reconstructs());
+    watch_inside(layer_, path, watch);
   }
   bool reads_output() const override {
     if constexpr (requires { layer_.reads_output(); })
@@ -67,6 +89,7 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
   }
   void abandon() override {
     input_.abandon();
+    if (watch_) watch_->abandoned();
     if constexpr (requires { layer_.abandon(); }) layer_.abandon();
   }
   void collect([[maybe_unused]] const std::string& prefix,
@@ -75,9 +98,31 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
   }
 
  private:
+  /// Backward gives the input back by arithmetic in this State.
+  bool reconstructs() const {
+    return std::same_as<State, Gradient> && Invertible<L> && reads_output() && !stores_input_;
+  }
+  bool watched() const { return watch_ && reconstructs() && !anchored_; }
+  void tell_given(const State& x) {
+    if constexpr (std::same_as<State, Gradient>) watch_->given(watched_layer_, x);
+  }
+  void tell_restored(const State& x) {
+    if constexpr (std::same_as<State, Gradient>) anchored_ = watch_->restored(watched_layer_, x);
+  }
+
+  void compute_output_again(State& y) {
+    const State& x = input_.peek("Chain::backward");
+    y = State::none(x.device());
+    y = clone(x);
+    layer_.forward(y, replay(run_));
+  }
+
   L layer_;
   Kept<State> input_;
-  bool stores_input_ = false;
+  bool stores_input_ = false, anchored_ = false;
+  Run run_ = training;
+  InputWatch<Gradient>* watch_ = nullptr;
+  WatchedLayer watched_layer_;
 };
 
 }  // namespace retrace::inline RETRACE_ISA

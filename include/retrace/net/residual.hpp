@@ -50,6 +50,9 @@ class Residual {
 
   void set_mode(Mode mode) { branch_.set_mode(mode); }
   static constexpr bool reads_output() { return false; }
+  void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
+    branch_.watch(prefix, watch);
+  }
   void abandon() {
     value_.abandon();
     branch_.abandon();

@@ -1,0 +1,50 @@
+// Signal and noise of reconstructions on the host: of all elements, and of a sample.
+#pragma once
+
+#include "retrace/cpu/channel_sums.hpp"
+#include "retrace/math/signal_noise.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// Of x beside `truth`, summed in double. Nothing on a dry device.
+/// @throws ShapeError unless the shapes agree.
+template <class T>
+math::SignalNoise signal_noise(View<T, Cpu> truth, ConstView<T, Cpu> x) {
+  require_same_shape("signal_noise", "truth", truth.shape(), "x", x.shape());
+  Cpu& device = x.device();
+  const Index channels = x.shape().c;
+  cpu::ThreadRows<math::SignalNoise> partial(device, 1);
+  device.parallel(x.shape().pixels(), cpu::pass<T>(x.shape(), 2),
+                  [&](Index first, Index last, int thread) {
+                    math::SignalNoise& sums = *partial.row(thread);
+                    for (Index pixel = first; pixel < last; ++pixel)
+                      for (Index c = 0; c < channels; ++c)
+                        sums.add(static_cast<double>(truth.pixel(pixel)[c]),
+                                 static_cast<double>(x.pixel(pixel)[c]));
+                  });
+  math::SignalNoise total;
+  if (device.dry()) return total;
+  for (int thread = 0; thread < device.threads(); ++thread) total += *partial.row(thread);
+  return total;
+}
+
+/// sample[k] = x at the k-th scattered place; both packed.
+template <class T>
+void take_sample(View<T, Cpu> sample, ConstView<T, Cpu> x) {
+  if (x.device().dry()) return;
+  for (Index k = 0; k < sample.shape().size(); ++k)
+    sample.data()[k] = x.data()[math::scattered_place(k, x.shape().size())];
+}
+
+/// Of x beside the sample that was taken where it is restored. Nothing on a dry device.
+template <class T>
+math::SignalNoise sample_noise(View<const T, Cpu> sample, ConstView<T, Cpu> x) {
+  math::SignalNoise sums;
+  if (x.device().dry()) return sums;
+  for (Index k = 0; k < sample.shape().size(); ++k)
+    sums.add(static_cast<double>(sample.data()[k]),
+             static_cast<double>(x.data()[math::scattered_place(k, x.shape().size())]));
+  return sums;
+}
+
+}  // namespace retrace::inline RETRACE_ISA

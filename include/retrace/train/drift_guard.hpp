@@ -1,0 +1,134 @@
+// Measures in every step how well inputs are reconstructed, and steps in before that does harm.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <map>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "retrace/layer/input_watch.hpp"
+#include "retrace/net/chain.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// A reconstructed input is so far from what it was that its gradients must not be used.
+struct DriftError : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+enum class DriftPolicy {
+  anchor,  ///< the step is void, and the layer keeps its input from the next one on
+  refuse,  ///< throws DriftError in the backward pass
+};
+
+struct DriftOptions {
+  DriftPolicy policy = DriftPolicy::anchor;
+  double warn_below = 40, discard_below = 20;  ///< decibels
+  Index sample = 256;  ///< values of each input that are kept and compared, at most 4 KiB of them
+};
+
+/// A reconstructed input with less signal to noise than is good.
+struct Drift {
+  std::string layer;
+  double decibels;
+  bool anchored;  ///< the layer keeps its input from the next pass on
+};
+
+/// What the backward passes since the last verdict have shown.
+struct DriftVerdict {
+  bool discard = false;  ///< an input was below discard_below: gradients are wrong
+  double lowest = std::numeric_limits<double>::infinity();  ///< decibels, over all watched inputs
+  std::string layer;                                        ///< that has it
+};
+
+/// Keeps scattered values of the input of every layer that reconstructs it, in forward, and
+/// compares them in backward. The first layer of a chain, on the way back, whose input is not what
+/// it was becomes an anchor: memory rises by that input, which peak_memory() predicts from then
+/// on, and the gradients below it are right again.
+template <class P, Device D>
+class DriftGuard final : public InputWatch<typename Chain<P, D>::Gradient> {
+ public:
+  using State = typename Chain<P, D>::Gradient;
+  using Listener = std::function<void(const Drift&)>;
+
+  /// @param listener  hears of a layer when it is first below warn_below, and of every anchor.
+  /// @throws std::invalid_argument for thresholds or a sample that make no sense.
+  explicit DriftGuard(Chain<P, D>& net, const DriftOptions& options = {}, Listener listener = {})
+      : net_(net), options_(options), listener_(std::move(listener)) {
+    if (!(options.discard_below <= options.warn_below))
+      throw std::invalid_argument("DriftGuard: a step cannot be discarded below " +
+                                  std::to_string(options.discard_below) +
+                                  " dB and warned of below " + std::to_string(options.warn_below));
+    const Index most = 4096 / static_cast<Index>(sizeof(typename State::Element));
+    if (options.sample < 1 || options.sample > most)
+      throw std::invalid_argument("DriftGuard: the sample must have 1 to " + std::to_string(most) +
+                                  " values, got " + std::to_string(options.sample));
+    net_.watch(this);
+  }
+  ~DriftGuard() override { net_.end_watch(this); }
+  DriftGuard(const DriftGuard&) = delete;
+  DriftGuard& operator=(const DriftGuard&) = delete;
+
+  /// Ask after every step: it starts anew.
+  DriftVerdict verdict() {
+    bad_chains_.clear();
+    return std::exchange(verdict_, {});
+  }
+  /// The layers that keep their input because their reconstruction was not good enough.
+  const std::vector<std::string>& anchors() const { return anchors_; }
+
+  void attached(const WatchedLayer&, bool) override {}
+  void given(const WatchedLayer& layer, const State& x) override {
+    Tensor<typename State::Element, D> sample(
+        x.device(), per_channel(std::min(options_.sample, x.shape().size())), Use::stash);
+    take_sample(sample.view(), x.view());
+    samples_.insert_or_assign(layer.name, std::move(sample));
+  }
+  bool restored(const WatchedLayer& layer, const State& x) override {
+    const auto found = samples_.extract(layer.name);
+    if (found.empty() || x.device().dry()) return false;
+    return judge(layer, sample_noise(std::as_const(found.mapped()).view(), x.view()).decibels());
+  }
+  void abandoned() override {
+    samples_.clear();
+    bad_chains_.clear();
+    verdict_ = {};
+  }
+
+ private:
+  bool judge(const WatchedLayer& layer, double decibels) {
+    if (decibels < verdict_.lowest) {
+      verdict_.lowest = decibels;
+      verdict_.layer = layer.name;
+    }
+    const bool bad = decibels < options_.discard_below;
+    verdict_.discard = verdict_.discard || bad;
+    if (bad && options_.policy == DriftPolicy::refuse)
+      throw DriftError(layer.name + ": its reconstructed input has a signal-to-noise ratio of " +
+                       std::to_string(decibels) + " dB, less than " +
+                       std::to_string(options_.discard_below) +
+                       ": the gradients are wrong. Anchor the layer, or store more");
+    // Below the first bad input of a chain all are, until it is an anchor.
+    const bool anchor = bad && bad_chains_.insert(layer.chain).second;
+    if (anchor) anchors_.push_back(layer.name);
+    const bool warned = decibels < options_.warn_below && !warned_.insert(layer.name).second;
+    if (listener_ && (anchor || (decibels < options_.warn_below && !warned)))
+      listener_({layer.name, decibels, anchor});
+    return anchor;
+  }
+
+  Chain<P, D>& net_;
+  DriftOptions options_;
+  Listener listener_;
+  std::map<std::string, Tensor<typename State::Element, D>> samples_;
+  std::set<std::string> bad_chains_, warned_;
+  std::vector<std::string> anchors_;
+  DriftVerdict verdict_;
+};
+
+}  // namespace retrace::inline RETRACE_ISA
