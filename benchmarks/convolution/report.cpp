@@ -65,7 +65,8 @@ void print_table(std::ostream& out, std::span<const Measurement> measurements,
     lines.push_back(line);
   }
   print_lines(out, lines, 2, style);
-  out << "\nGFLOP/s forward / input gradient / weight gradient, " << benchmark::instruction_set();
+  out << "\nGFLOP/s forward / input gradient / weight gradient, "
+      << retrace::cpu_features().compiled_for;
   if (const std::string version = benchmark::onednn_version(); !version.empty())
     out << ", oneDNN " << version;
   out << "; two operations a multiply-add of a direct\nconvolution, whatever is computed. Peak: ";
@@ -79,7 +80,7 @@ void print_json(std::ostream& out, std::span<const Measurement> measurements,
                 const MeasureOptions& options) {
   using Json = nlohmann::ordered_json;
   Json object;
-  object["instruction_set"] = benchmark::instruction_set();
+  object["instruction_set"] = retrace::cpu_features().compiled_for;
   object["onednn"] = benchmark::onednn_version();
   object["batch"] = options.batch;
   object["rows"] = Json::array();

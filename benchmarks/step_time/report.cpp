@@ -23,8 +23,7 @@ std::string percent(double share) { return fixed(100 * share, 1) + " %"; }
 std::string title(const Subject& subject) {
   return std::string(name(subject.architecture)) + ' ' + subject.mode + ", batch " +
          std::to_string(subject.batch) + " of 32 x 32, " + std::to_string(subject.threads) +
-         (subject.threads == 1 ? " thread, " : " threads, ") +
-         std::string(benchmark::instruction_set()) +
+         (subject.threads == 1 ? " thread, " : " threads, ") + to_string(retrace::cpu_features()) +
          (subject.convolutions ? ", oneDNN where it is faster" : "");
 }
 
@@ -124,7 +123,7 @@ void print_json(std::ostream& out, const Results& results) {
   object["mode"] = subject.mode;
   object["batch"] = subject.batch;
   object["threads"] = subject.threads;
-  object["instruction_set"] = benchmark::instruction_set();
+  object["instruction_set"] = retrace::cpu_features().compiled_for;
   object["onednn"] = subject.convolutions != nullptr;
   object["parameters"] = step.parameters;
   object["images_per_second"] = static_cast<double>(subject.batch) / step.step_seconds();

@@ -55,7 +55,7 @@ class Server {
   Json answer(const Json& request) {
     const auto what = request.at("do").get<std::string>();
     if (what == "describe")
-      return {{"instruction_set", benchmark::instruction_set()},
+      return {{"instruction_set", retrace::cpu_features().compiled_for},
               {"vector_bytes", vector_bytes},
               {"threads", Cpu(threads_).threads()}};
     if (what == "prepare") return prepare(request);

@@ -49,14 +49,4 @@ inline void require_mode(retrace::Architecture architecture, std::string_view mo
                               std::string(mode) + "', only " + names);
 }
 
-/// "avx2": what this program is compiled for.
-inline std::string_view instruction_set() {
-  constexpr auto text = [](auto name) { return std::string_view(name); };
-#define RETRACE_TEXT(name) #name
-#define RETRACE_TEXT_OF(name) RETRACE_TEXT(name)
-  return text(RETRACE_TEXT_OF(RETRACE_ISA));
-#undef RETRACE_TEXT
-#undef RETRACE_TEXT_OF
-}
-
 }  // namespace benchmark

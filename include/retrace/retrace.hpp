@@ -5,6 +5,7 @@
 #include "retrace/cpu/channel_sums.hpp"
 #include "retrace/cpu/conv2d.hpp"
 #include "retrace/cpu/cpu.hpp"
+#include "retrace/cpu/cpu_features.hpp"
 #include "retrace/cpu/dropout.hpp"
 #include "retrace/cpu/elementwise.hpp"
 #include "retrace/cpu/fixed_point.hpp"

@@ -55,6 +55,7 @@ template <class T>
 double largest_magnitude(View<T, Cpu> x) {
   const Index channels = x.shape().c;
   cpu::ThreadRows<double> largest(x.device(), 1);
+  largest.clear();
   x.device().parallel(x.shape().pixels(), cpu::pass<T>(x.shape(), 1),
                       [&](Index first, Index last, int thread) {
                         double& most = *largest.row(thread);
