@@ -60,14 +60,17 @@ class ImagePacker {
   static constexpr int piece = CB < lanes<T> ? CB : lanes<T>;  // of a block, in one register
 
   void pack_normalised_block(T* out, Index channel) const {
-    const T* scale = image_.prologue->norm.scale.data() + channel;
-    const T* shift = image_.prologue->norm.shift.data() + channel;
+    Block<T, piece> scale[CB / piece], shift[CB / piece];
+    for (int i = 0; i < CB / piece; ++i) {
+      scale[i] = load<piece>(image_.prologue->norm.scale.data() + channel + i * piece);
+      shift[i] = load<piece>(image_.prologue->norm.shift.data() + channel + i * piece);
+    }
     const T slope = static_cast<T>(image_.prologue->activation.slope);
     pack_block(out, channel, [=](const T* from, T* to) {
 #pragma GCC unroll 16
-      for (int i = 0; i < CB; i += piece) {
-        const auto u = load<piece>(scale + i) * load<piece>(from + i) + load<piece>(shift + i);
-        save<piece>(to + i, activated(Block<T, piece>(u), slope));
+      for (int i = 0; i < CB / piece; ++i) {
+        const Block<T, piece> u = scale[i] * load<piece>(from + i * piece) + shift[i];
+        save<piece>(to + i * piece, activated(u, slope));
       }
     });
   }

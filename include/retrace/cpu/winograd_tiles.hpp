@@ -15,7 +15,7 @@ namespace retrace::inline RETRACE_ISA::cpu {
 inline constexpr Index tile_side = 4, tile_products = 36;
 
 /// Bytes of the matrices of a group of tiles, where that leaves enough of them for a product.
-inline constexpr Index tile_matrix_bytes = 640 * 1024;
+inline constexpr Index tile_matrix_bytes = 480 * 1024;
 
 /// How many tiles of that many channels, inputs and outputs together, make a group.
 template <class T>
