@@ -15,7 +15,18 @@ constexpr auto inverted = [](Net& net) { net.set_mode(Mode::inverted); };
 constexpr auto checkpoint_all = [](Net& net) { net.checkpoint_every(1); };
 constexpr auto checkpoint_sqrt = [](Net& net) { net.checkpoint_sqrt(); };
 
+/// Reversible, with the state in fixed point.
+Configuration in_fixed_point(Architecture architecture, Stream stream) {
+  return {architecture, name(stream), reversible, {}, {}, stream};
+}
+
 }  // namespace
+
+NetOptions Configuration::net_options() const {
+  NetOptions options = paper_options(architecture);
+  options.stream = stream;
+  return options;
+}
 
 std::vector<Configuration> configurations(Architecture architecture) {
   using enum Architecture;
@@ -27,11 +38,15 @@ std::vector<Configuration> configurations(Architecture architecture) {
     case revnet:
       return {{architecture, "stored", stored},
               {architecture, "checkpoint", checkpoint_sqrt},
-              {architecture, "reversible", reversible, PaperFigures{640, 1.19e9}, 600}};
+              {architecture, "reversible", reversible, PaperFigures{640, 1.19e9}, 600},
+              in_fixed_point(architecture, Stream::fixed32),
+              in_fixed_point(architecture, Stream::fixed16)};
     case irevnet:
       return {{architecture, "stored", stored},
               {architecture, "checkpoint", checkpoint_sqrt},
-              {architecture, "reversible", reversible, PaperFigures{640, 1.35e9}, 480}};
+              {architecture, "reversible", reversible, PaperFigures{640, 1.35e9}, 480},
+              in_fixed_point(architecture, Stream::fixed32),
+              in_fixed_point(architecture, Stream::fixed16)};
     case layerwise:
       return {{architecture, "stored", stored},
               {architecture, "checkpoint", checkpoint_sqrt},
@@ -40,7 +55,8 @@ std::vector<Configuration> configurations(Architecture architecture) {
       return {{architecture, "stored", stored},
               {architecture, "checkpoint", checkpoint_sqrt},
               {architecture, "reversible", reversible},
-              {architecture, "inverted", inverted, PaperFigures{352, 648e6}, 400}};
+              {architecture, "inverted", inverted, PaperFigures{352, 648e6}, 400},
+              in_fixed_point(architecture, Stream::fixed16)};
     case resnet_inplace_abn:
       return {{architecture, "stored", stored}, {architecture, "inverted", inverted, {}, 1100}};
   }

@@ -21,10 +21,15 @@ struct PaperFigures {
 
 struct Configuration {
   retrace::Architecture architecture;
-  std::string_view mode;  ///< as train_cifar10 names it; "checkpoint" is that of √L layers
+  std::string_view mode;  ///< as train_cifar10 names it, or a stream that is reversible in
+                          ///< fixed point; "checkpoint" is that of √L layers
   void (*select)(Net&);   ///< puts a network into that mode
   std::optional<PaperFigures> paper;
   std::optional<double> limit;  ///< of the bytes per input pixel
+  retrace::Stream stream = retrace::Stream::floating;
+
+  /// The paper's, with the state in this stream.
+  retrace::NetOptions net_options() const;
 };
 
 /// The first one is always `stored`, which the others are compared with.

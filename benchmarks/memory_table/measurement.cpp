@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cmath>
 #include <iostream>
+#include <map>
+#include <memory>
 #include <utility>
 
 #include "support/statistics.hpp"
@@ -100,13 +102,37 @@ double seconds_of_step(Training& training, Batch& batch) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+/// A network with a device of its own, whose meter counts nothing else.
+struct Subject {
+  Subject(const Configuration& configuration, int threads)
+      : device(threads), training(device, configuration.architecture, configuration.net_options()) {
+    configuration.select(training.net());
+  }
+
+  Cpu device;
+  Training training;
+};
+
+/// One network for all the modes of a stream.
+using Subjects = std::map<Stream, std::unique_ptr<Subject>>;
+
+Subjects make_subjects(const std::vector<Configuration>& modes, int threads) {
+  Subjects subjects;
+  for (const Configuration& mode : modes)
+    if (auto& subject = subjects[mode.stream]; !subject)
+      subject = std::make_unique<Subject>(mode, threads);
+  return subjects;
+}
+
 /// The median of every mode's steps. The modes take turns, so that what else the machine does
 /// falls on all of them; the first turn warms up.
-std::vector<double> median_seconds(Training& training, Batch& batch,
+std::vector<double> median_seconds(Subjects& subjects, Shape shape,
                                    const std::vector<Configuration>& modes, int steps) {
   std::vector<std::vector<double>> seconds(modes.size());
   for (int turn = 0; turn <= steps; ++turn)
     for (std::size_t i = 0; i < modes.size(); ++i) {
+      Training& training = subjects.at(modes[i].stream)->training;
+      Batch batch(training.device(), shape);
       modes[i].select(training.net());
       const double time = seconds_of_step(training, batch);
       if (turn > 0) seconds[i].push_back(time);
@@ -119,20 +145,18 @@ std::vector<double> median_seconds(Training& training, Batch& batch,
 }  // namespace
 
 std::vector<Measurement> measure(Architecture architecture, const MeasureOptions& options) {
-  Cpu device(options.threads);
-  Training training(device, architecture, paper_options(architecture));
   const std::vector<Configuration> modes = configurations(architecture);
+  Subjects subjects = make_subjects(modes, options.threads);
 
   std::vector<double> seconds;
   if (options.steps > 0) {
     std::cerr << name(architecture) << ": time of " << options.steps << " steps a mode\n";
-    Batch batch(device, images(options.batch, small_extent));
-    seconds = median_seconds(training, batch, modes, options.steps);
+    seconds = median_seconds(subjects, images(options.batch, small_extent), modes, options.steps);
   }
 
-  Gauge gauge(training, options);
   std::vector<Measurement> results;
   for (std::size_t i = 0; i < modes.size(); ++i) {
+    Gauge gauge(subjects.at(modes[i].stream)->training, options);
     results.push_back(gauge(modes[i], small_extent));
     if (!seconds.empty()) {
       results.back().step_seconds = seconds[i];
@@ -148,12 +172,13 @@ std::vector<DepthCurve> bytes_by_depth(int most_blocks, const MeasureOptions& op
   for (const Configuration& mode : configurations(Architecture::revnet))
     curves.push_back({mode.mode, {}});
   for (int blocks = 1; blocks <= most_blocks; ++blocks) {
-    Dry device(options.threads);
     NetOptions net = paper_options(Architecture::revnet);
     std::fill(net.blocks.begin(), net.blocks.end(), Index{blocks});
-    Training training(device, Architecture::revnet, net);
     std::size_t curve = 0;
     for (const Configuration& mode : configurations(Architecture::revnet)) {
+      Dry device(options.threads);
+      net.stream = mode.stream;
+      Training training(device, Architecture::revnet, net);
       mode.select(training.net());
       const Shape batch = images(options.batch, small_extent);
       curves[curve++].bytes_per_pixel.push_back(

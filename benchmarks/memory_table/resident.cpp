@@ -28,7 +28,7 @@ struct Seen {
 Seen take_step(const Configuration& configuration, Shape batch, int threads) {
   const std::size_t before = process_memory("VmRSS");
   Cpu device(threads);
-  Training training(device, configuration.architecture, paper_options(configuration.architecture));
+  Training training(device, configuration.architecture, configuration.net_options());
   configuration.select(training.net());
   const std::size_t peak = training.measure(batch).bytes.total();
   return {peak, process_memory("VmHWM") - before};
@@ -63,7 +63,7 @@ auto in_child(Body body) {
 /// The fewest images of which a step needs 200 MB beyond what is held between steps.
 Shape smallest_batch_that_counts(const Configuration& configuration, int threads) {
   Dry device(threads);
-  Training training(device, configuration.architecture, paper_options(configuration.architecture));
+  Training training(device, configuration.architecture, configuration.net_options());
   configuration.select(training.net());
   Shape batch{1, large_extent, large_extent, 3};
   while (training.predict(batch).bytes.total() < training.bytes_at_rest() + 200'000'000) ++batch.n;

@@ -33,6 +33,7 @@ class Training {
 
   Net& net() { return net_; }
   retrace::Sgd<float, retrace::Cpu>& optimizer() { return sgd_; }
+  retrace::Cpu& device() { return device_; }
   retrace::Index parameters() { return sgd_.parameters().count(); }
   /// The most channels that a convolution gives.
   retrace::Index widest_convolution();

@@ -34,6 +34,14 @@ void JsonLog::write(const StepReport& report, const Options& options, const Data
     json["test_loss"] = report.test->loss;
     json["test_accuracy"] = accuracy(*report.test);
   }
+  if (report.lowest_ratio) {
+    json["lowest_snr_db"] = *report.lowest_ratio;  // null where nothing is wrong at all
+    json["lowest_snr_layer"] = report.worst_layer;
+  }
+  for (const retrace::Drift& drift : report.drifts)
+    json["drift"].push_back(
+        {{"layer", drift.layer}, {"db", drift.decibels}, {"anchored", drift.anchored}});
+  if (report.predicted_peak) json["predicted_peak_bytes"] = *report.predicted_peak;
   json["learning_rate"] = report.learning_rate;
   json["images_per_second"] = static_cast<double>(report.batch.images) / report.seconds;
   json["peak_bytes"] = by_use(report.peak);

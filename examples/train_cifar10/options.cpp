@@ -3,12 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <functional>
 #include <vector>
 
 #include "numbers.hpp"
 #include "text.hpp"
 
 using retrace::Architecture, retrace::Index;
+using namespace std::string_literals;
 
 namespace {
 
@@ -20,7 +22,8 @@ constexpr Index compare_eval_images = 1000;
 struct RawOptions {
   std::string architecture = "revnet", mode, memory_limit;
   std::vector<Index> channels, blocks;
-  std::string stream = "float", on_overflow = "lower";
+  std::string stream = "float", on_overflow = "lower", drift_guard = "anchor";
+  retrace::DriftOptions drift;
   std::optional<double> slope, scale_floor, learning_rate;
   std::optional<std::size_t> epochs;
   std::optional<Index> eval_images;
@@ -66,6 +69,22 @@ void add_stream_options(CLI::App& app, Options& options, RawOptions& raw) {
                  "of a fixed stream: lower (default) discards the step and takes a fraction bit "
                  "less, refuse stops")
       ->type_name("NAME");
+}
+
+void add_drift_options(CLI::App& app, RawOptions& raw) {
+  app.add_option("--drift-guard", raw.drift_guard,
+                 "where reconstructed inputs drift from what they were: anchor (default) discards "
+                 "the step and keeps the layer's input from then on, refuse stops, off does not "
+                 "look")
+      ->type_name("NAME");
+  app.add_option("--drift-warn", raw.drift.warn_below,
+                 "signal-to-noise ratio below which a layer is warned of (default 40)")
+      ->type_name("DB")
+      ->check(number_from_0());
+  app.add_option("--drift-discard", raw.drift.discard_below,
+                 "signal-to-noise ratio below which a step is not used (default 20)")
+      ->type_name("DB")
+      ->check(number_from_0());
 }
 
 void add_training_options(CLI::App& app, Options& options, RawOptions& raw) {
@@ -147,9 +166,24 @@ void choose_stream(retrace::NetOptions& net, const RawOptions& raw) {
   using enum retrace::OnOverflow;
   net.stream = named("--stream", raw.stream, retrace::all_streams,
                      [](retrace::Stream stream) { return retrace::name(stream); });
+  if (net.stream == retrace::Stream::floating && !net.fraction_bits.empty())
+    throw std::invalid_argument("--fraction-bits are of --stream fixed32 or fixed16");
   net.fixed.on_overflow =
       named("--on-overflow", raw.on_overflow, std::array{lower, refuse},
             [](retrace::OnOverflow policy) { return policy == lower ? "lower" : "refuse"; });
+}
+
+std::optional<retrace::DriftOptions> choose_guard(const RawOptions& raw) {
+  const std::string policy = named("--drift-guard", raw.drift_guard,
+                                   std::array{"anchor"s, "refuse"s, "off"s}, std::identity());
+  if (raw.drift.discard_below > raw.drift.warn_below)
+    throw std::invalid_argument("--drift-discard must not be above --drift-warn, but is " +
+                                fixed(raw.drift.discard_below, 1) + " above " +
+                                fixed(raw.drift.warn_below, 1));
+  if (policy == "off") return {};
+  retrace::DriftOptions options = raw.drift;
+  options.policy = policy == "anchor" ? retrace::DriftPolicy::anchor : retrace::DriftPolicy::refuse;
+  return options;
 }
 
 NetChoice choose_net(const Options& options, const RawOptions& raw) {
@@ -157,8 +191,8 @@ NetChoice choose_net(const Options& options, const RawOptions& raw) {
   net.architecture = named("--arch", raw.architecture, retrace::all_architectures,
                            [](Architecture each) { return retrace::name(each); });
   net.options = retrace::paper_options(net.architecture);
-  choose_stream(net.options, raw);
   net.options.fraction_bits = options.net.options.fraction_bits;
+  choose_stream(net.options, raw);
   if (!raw.channels.empty()) net.options.channels = raw.channels;
   if (!raw.blocks.empty()) net.options.blocks = raw.blocks;
   if (net.options.channels.size() != net.options.blocks.size())
@@ -189,6 +223,7 @@ double usual_learning_rate(Architecture architecture) {
 
 void resolve(Options& options, const RawOptions& raw) {
   options.net = choose_net(options, raw);
+  options.drift = choose_guard(raw);
   options.learning_rate = raw.learning_rate.value_or(usual_learning_rate(options.net.architecture));
   options.epochs = raw.epochs.value_or(options.epochs);
   options.eval_images = raw.eval_images.value_or(options.compare ? compare_eval_images : 0);
@@ -212,6 +247,7 @@ Options parse_options(int count, const char* const* arguments) {
   RawOptions raw;
   add_network_options(app, raw);
   add_stream_options(app, options, raw);
+  add_drift_options(app, raw);
   add_training_options(app, options, raw);
   add_run_options(app, options, raw);
   try {

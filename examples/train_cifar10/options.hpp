@@ -20,7 +20,8 @@ struct Options {
   double momentum = 0.9;
   double weight_decay = 5e-4;
   std::uint64_t seed = 0;
-  retrace::Index eval_images = 0;  ///< 0: all
+  std::optional<retrace::DriftOptions> drift = retrace::DriftOptions{};  ///< none: no guard
+  retrace::Index eval_images = 0;                                        ///< 0: all
 
   int threads = 0;  ///< 0: as many as OpenMP would use
   std::size_t memory_limit = retrace::MemoryMeter::unlimited;

@@ -17,6 +17,14 @@ std::string bar(double share) {
   return '[' + std::string(filled, '#') + std::string(width - filled, '.') + "] ";
 }
 
+std::string warning(const retrace::Drift& drift, const StepReport& report) {
+  if (!drift.anchored)
+    return "step " + std::to_string(report.step) + "  drift: " + to_string(drift);
+  return "anchor: " + drift.layer + " keeps its input from now on" +
+         (report.predicted_peak ? "; a step will hold " + megabytes(*report.predicted_peak)
+                                : std::string());
+}
+
 }  // namespace
 
 Progress::Progress(std::string data)
@@ -32,6 +40,8 @@ void Progress::operator()(const StepReport& report) {
     smooth(report);
   else
     note("step " + std::to_string(report.step) + " is discarded: " + report.discarded);
+  for (const retrace::Drift& drift : report.drifts) note(warning(drift, report));
+  if (steps_ == 0 && !report.test) return;  // nothing is known yet
   const Clock::time_point now = Clock::now();
   if (now - shown_ >= (terminal_ ? between_bars : between_lines) || report.test) {
     shown_ = now;

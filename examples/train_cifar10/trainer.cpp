@@ -5,6 +5,9 @@
 #include <cmath>
 #include <numeric>
 #include <string>
+#include <utility>
+
+#include "text.hpp"
 
 using retrace::BatchLoss, retrace::Index;
 
@@ -29,6 +32,11 @@ double accuracy(const BatchLoss& loss) {
   return static_cast<double>(loss.correct) / static_cast<double>(loss.images);
 }
 
+std::string to_string(const retrace::Drift& drift) {
+  return "the input of " + drift.layer + " was reconstructed with " + fixed(drift.decibels, 1) +
+         " dB of signal to noise";
+}
+
 Trainer::Trainer(retrace::Cpu& device, const Options& options, const Data& data)
     : device_(device),
       options_(options),
@@ -41,6 +49,9 @@ Trainer::Trainer(retrace::Cpu& device, const Options& options, const Data& data)
                                 ", but there are only " + std::to_string(data.train.size()) +
                                 " training images");
   schedule_.steps = total_steps();
+  if (options.drift)
+    guard_.emplace(net_, *options.drift,
+                   [this](const retrace::Drift& drift) { drifts_.push_back(drift); });
 }
 
 std::size_t Trainer::steps_per_epoch() const {
@@ -92,27 +103,48 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
     auto [x, labels] = training_batch(report.epoch, indices);
     report.batch = retrace::accumulate_gradients(net_, x, labels);
   }
-  require_finite(report, indices);
+  require_finite_loss(report, indices);
+  if (!use_gradients(report)) return;
+  require_finite_gradients(report);
   optimizer_.step(report.learning_rate);
 } catch (const retrace::StreamOverflow& overflow) {
   if (!overflow.lowered) throw;
   report.discarded = overflow.what();
 }
 
-void Trainer::require_finite(const StepReport& report, Indices indices) {
-  const std::string at = " at step " + std::to_string(report.step);
-  if (!std::isfinite(report.batch.loss)) {
-    auto [x, labels] = training_batch(report.epoch, indices);
-    const std::string layer = retrace::first_nonfinite_layer(net_, x);
-    throw Divergence(std::string("the loss is ") +
-                     (std::isnan(report.batch.loss) ? "NaN" : "infinite") + at +
-                     (layer.empty() ? ", though no layer's output is"
-                                    : ": the first layer whose output is not finite is " + layer));
-  }
+/// Asks the guard. Where gradients are wrong they are emptied.
+bool Trainer::use_gradients(StepReport& report) {
+  if (!guard_) return true;
+  const retrace::DriftVerdict verdict = guard_->verdict();
+  report.drifts = std::exchange(drifts_, {});
+  if (!verdict.layer.empty()) report.lowest_ratio = verdict.lowest;
+  report.worst_layer = verdict.layer;
+  if (!verdict.discard) return true;
+  optimizer_.parameters().zero_gradients();
+  const auto anchor = std::find_if(report.drifts.begin(), report.drifts.end(),
+                                   [](const retrace::Drift& drift) { return drift.anchored; });
+  report.discarded = to_string(*anchor);
+  report.predicted_peak =
+      retrace::peak_memory(net_, device_, batch_shape(options_.batch)).bytes.total();
+  return false;
+}
+
+void Trainer::require_finite_loss(const StepReport& report, Indices indices) {
+  if (std::isfinite(report.batch.loss)) return;
+  auto [x, labels] = training_batch(report.epoch, indices);
+  const std::string layer = retrace::first_nonfinite_layer(net_, x);
+  throw Divergence(std::string("the loss is ") +
+                   (std::isnan(report.batch.loss) ? "NaN" : "infinite") + " at step " +
+                   std::to_string(report.step) +
+                   (layer.empty() ? ", though no layer's output is"
+                                  : ": the first layer whose output is not finite is " + layer));
+}
+
+void Trainer::require_finite_gradients(const StepReport& report) {
   const std::string parameter = retrace::first_nonfinite_gradient(optimizer_.parameters());
   if (!parameter.empty())
-    throw Divergence("the gradient of " + parameter + " is not finite" + at +
-                     ", and it is the first on the way back");
+    throw Divergence("the gradient of " + parameter + " is not finite at step " +
+                     std::to_string(report.step) + ", and it is the first on the way back");
 }
 
 BatchLoss Trainer::evaluate() {

@@ -66,6 +66,15 @@ refuses "--memory-limit is '4X', but must be" --memory-limit 4X
 refuses '--batch is 30000, but there are only' --batch 30000
 refuses 'nowhere/log cannot be written' --json nowhere/log
 
+refuses "--stream is 'fixed8', but must be float, fixed32 or fixed16" --stream fixed8
+refuses 'a stream in fixed16 needs .* but layerwise is not' --arch layerwise --stream fixed16
+refuses 'fixed point of 16 bits has 0 to 14 fraction bits, not 15' \
+  --stream fixed16 --fraction-bits 15
+refuses '--fraction-bits are of --stream fixed32 or fixed16' --fraction-bits 9
+refuses "--on-overflow is 'wrap', but must be lower or refuse" --on-overflow wrap
+refuses "--drift-guard is 'on', but must be anchor, refuse or off" --drift-guard on
+refuses '--drift-discard must not be above --drift-warn, but is 50.0 above 40.0' --drift-discard 50
+
 "$program" --help >out 2>err || fail "--help: status $?"
 holds out '--weight-decay'
 
@@ -106,6 +115,29 @@ trains --compare --channels 8,16
 holds out 'synthetic test accuracy, first 4 images .* % .* %'
 holds out 'bytes per input pixel'
 grep -i 'accuracy' out | grep -v 'synthetic' && fail "an accuracy does not say that it is synthetic"
+
+trains --channels 8,16 --stream fixed16
+holds out 'revnet, mode reversible, stream fixed16'
+trains --arch irevnet --channels 8,32 --stream fixed32
+
+trains --channels 8,16 --stream fixed16 --fraction-bits 14
+holds out 'step 1 is discarded: level1.* 14 fraction bits; it has one less from now on'
+"$program" "${short[@]}" --channels 8,16 --stream fixed16 --fraction-bits 14 --on-overflow refuse \
+  >out 2>err
+[[ $? == 2 ]] || fail "an overflow that is refused: status is not 2"
+holds err '^train_cifar10: level1.*: .* 14 fraction bits: take fewer'
+
+# A layer-wise net whose slope loses all digits within a few blocks.
+steep=(--arch layerwise --channels 8 --blocks 12 --slope 0.02 --batch 4 --eval-images 4 --threads 1)
+"$program" "${steep[@]}" --steps 4 --json steep >out 2>err || fail "steep: $(<err)"
+holds out '^step 1 is discarded: the input of level1.block.* was reconstructed with .* dB'
+holds out '^anchor: level1.block.* keeps its input from now on; a step will hold [0-9.]+ MB'
+holds steep '"discarded":"the input of level1.*"lowest_snr_db":-?[0-9.]+.*"anchored":true'
+"$program" "${steep[@]}" --steps 4 --drift-guard refuse >out 2>err
+[[ $? == 2 ]] || fail "--drift-guard refuse: status is not 2"
+holds err '^train_cifar10: level1.block.*: its reconstructed input has .* dB'
+"$program" "${steep[@]}" --steps 1 --drift-guard off >out 2>err
+grep -q 'discarded' out && fail "--drift-guard off discards a step"
 
 "$program" "${short[@]}" --channels 8,16 --steps 50 --lr 1e30 >out 2>err
 [[ $? == 2 ]] || fail "a loss that is not finite: status is not 2"

@@ -114,12 +114,14 @@ class DriftGuard final : public InputWatch<typename Chain<P, D>::Gradient> {
                        std::to_string(options_.discard_below) +
                        ": the gradients are wrong. Anchor the layer, or store more");
     // Below the first bad input of a chain all are, until it is an anchor.
-    const bool anchor = bad && bad_chains_.insert(layer.chain).second;
-    if (anchor) anchors_.push_back(layer.name);
-    const bool warned = decibels < options_.warn_below && !warned_.insert(layer.name).second;
-    if (listener_ && (anchor || (decibels < options_.warn_below && !warned)))
-      listener_({layer.name, decibels, anchor});
-    return anchor;
+    if (bad_chains_.contains(layer.chain)) return false;
+    if (bad) {
+      bad_chains_.insert(layer.chain);
+      anchors_.push_back(layer.name);
+    }
+    const bool warns = decibels < options_.warn_below && warned_.insert(layer.name).second;
+    if (listener_ && (bad || warns)) listener_({layer.name, decibels, bad});
+    return bad;
   }
 
   Chain<P, D>& net_;
