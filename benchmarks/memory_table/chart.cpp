@@ -12,14 +12,15 @@
 namespace memory_table {
 
 using namespace retrace;
-using benchmark::grid_colour, benchmark::muted, benchmark::Svg;
+using namespace benchmark;
 
 namespace {
 
-constexpr std::string_view bold = "font-weight=\"bold\"", paper_colour = "#c4263b";
+constexpr std::string_view paper_colour = "#c4263b";
 
 std::string_view colour(std::string_view mode) {
   if (mode == "stored") return "#8b949e";
+  if (mode.starts_with("fixed")) return "#8a5fb8";
   if (mode.starts_with("checkpoint")) return "#d9963a";
   return mode == "inverted" ? "#2a9d72" : "#2f6fc0";
 }
@@ -121,12 +122,10 @@ void print_chart(std::ostream& out, std::span<const Measurement> measurements,
   for (const Measurement& each : measurements)
     rows += each.configuration.mode == "stored" ? 30 : 21;
   Svg svg(out, 1160, top + std::max(300.0, rows / 2) + 60);
-  svg.text(20, 28, "start", "Bytes per input pixel, measured",
-           "font-size=\"17\" font-weight=\"bold\"");
+  svg.text(20, 28, "start", "Bytes per input pixel, measured", heading);
   svg.line(27, 38, 27, 54, paper_colour, 2.5);
   svg.text(36, 51, "start", "computed by Hascoet et al.; checkpoint: every √L layers", muted);
-  svg.text(730, 28, "start", "RevNet: bytes per input pixel against depth",
-           "font-size=\"17\" font-weight=\"bold\"");
+  svg.text(730, 28, "start", "RevNet: bytes per input pixel against depth", heading);
   svg.text(730, 51, "start", "predicted by dry runs", muted);
   const double bottom = draw_bars(svg, measurements, top);
   svg.text(270 + 185, bottom + 40, "middle", "bytes per input pixel at 32 × 32", muted);

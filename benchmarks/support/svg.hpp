@@ -1,12 +1,10 @@
-// Pictures.
+// Writes SVG documents.
 #pragma once
 
 #include <ostream>
 #include <string_view>
 
 namespace benchmark {
-
-inline constexpr std::string_view grid_colour = "#e3e6ea", muted = "fill=\"#57606a\"";
 
 /// Writes the elements of an SVG document. Lengths are in pixels, y points down.
 class Svg {
@@ -27,9 +25,10 @@ class Svg {
          << height << "\" fill=\"" << colour << "\"/>\n";
   }
   void line(double x1, double y1, double x2, double y2, std::string_view colour,
-            double thickness = 1) {
+            double thickness = 1, std::string_view attributes = "") {
     out_ << "<line x1=\"" << x1 << "\" y1=\"" << y1 << "\" x2=\"" << x2 << "\" y2=\"" << y2
-         << "\" stroke=\"" << colour << "\" stroke-width=\"" << thickness << "\"/>\n";
+         << "\" stroke=\"" << colour << "\" stroke-width=\"" << thickness << "\" " << attributes
+         << "/>\n";
   }
   void dot(double x, double y, std::string_view colour) {
     out_ << "<circle cx=\"" << x << "\" cy=\"" << y << "\" r=\"3.5\" fill=\"" << colour << "\"/>\n";
@@ -44,5 +43,9 @@ class Svg {
  private:
   std::ostream& out_;
 };
+
+inline constexpr std::string_view grid_colour = "#e3e6ea", muted = "fill=\"#57606a\"",
+                                  bold = "font-weight=\"bold\"",
+                                  heading = "font-size=\"17\" font-weight=\"bold\"";
 
 }  // namespace benchmark

@@ -21,10 +21,12 @@ struct Drifting {
   using State = Tensor<double, Cpu>;
   using Gradient = State;
   double share;
+  Values* seen = nullptr;  ///< what backward is given
 
   void forward(State&, Run) {}
   void inverse(State& y, Run) { backward(y, y); }
   void backward(State& y, Gradient&) {
+    if (seen) *seen = values(y);
     for (Index i = 0; i < y.shape().size(); ++i)
       y.data()[i] *= 1 + (i * 2654435761 % 7 < 3 ? share : -share);
   }
@@ -33,7 +35,7 @@ struct Drifting {
 Net drifting_net(std::vector<double> shares) {
   Net net;
   for (std::size_t i = 0; i < shares.size(); ++i)
-    net.add("layer" + std::to_string(i), Drifting{shares[i]});
+    net.add("layer" + std::to_string(i), Drifting{shares[i], nullptr});
   return net;
 }
 
@@ -125,6 +127,17 @@ TEST_CASE("an anchor gives its input back, and ends the noise from above") {
   CHECK(verdict.lowest == Approx(26).margin(0.5));
   CHECK(relative_distance(restored, x) < 0.06);
   CHECK(device.memory().live() == before);
+
+  // It goes back from its own output, not from the one that noise has come to.
+  Values seen;
+  Net watched = drifting_net({0});
+  watched.add("layer1", Drifting{0.2, &seen}).add("layer2", Drifting{0.05, nullptr});
+  DriftGuard other(watched);
+  pass(watched, device);
+  CHECK(other.anchors() == std::vector<std::string>{"layer1"});
+  CHECK(relative_distance(seen, x) > 0.01);
+  CHECK(same_bits(pass(watched, device), x));
+  CHECK(same_bits(seen, x));
 
   net.set_mode(Mode::reversible);  // ends anchors
   pass(net, device);

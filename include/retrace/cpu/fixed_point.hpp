@@ -50,6 +50,14 @@ void widen(View<T, Cpu> x, View<E, Cpu> q, double step) {
       q);
 }
 
+/// Of elements that no vector register knows, as the integers they are stored in.
+inline void copy(View<math::Bfloat16, Cpu> to, View<const math::Bfloat16, Cpu> from) {
+  using Word = std::uint16_t;
+  copy(View<Word, Cpu>(to.device(), reinterpret_cast<Word*>(to.data()), to.shape(), to.pitch()),
+       View<const Word, Cpu>(from.device(), reinterpret_cast<const Word*>(from.data()),
+                             from.shape(), from.pitch()));
+}
+
 /// The largest |x|; 0 of none.
 template <class T>
 double largest_magnitude(View<T, Cpu> x) {
