@@ -7,7 +7,7 @@
 namespace retrace::inline RETRACE_ISA::cpu {
 
 /// Transformed weights that are held at a time.
-inline constexpr Index transformed_weight_bytes = 2560 * 1024;
+inline constexpr Index transformed_weight_bytes = 1536 * 1024;
 
 /// Products of tiles are computed for this many output channels before they are transformed.
 inline constexpr Index product_columns = 64;
@@ -63,8 +63,8 @@ struct WinogradConvolution {
     const Index columns = std::min(product_columns, l.slice);
     l.groups =
         TileGroups::of(y.shape(), matrix_tiles<T>(weights.inputs + columns), y.device().threads());
-    l.in = TileMatrices::of(l.groups.group_tiles(), round_up(weights.inputs, width));
-    l.products = TileMatrices::of(l.groups.group_tiles(), columns);
+    l.in = TileMatrices::of(l.groups.most_tiles(), round_up(weights.inputs, width));
+    l.products = TileMatrices::of(l.groups.most_tiles(), columns);
     l.packed = round_up(TileGatherer<T, 6>::packed_size(l.groups), 16);
     return l;
   }

@@ -51,23 +51,26 @@ template <class V, int In, int Out, class Line, class Load, class Put>
 struct TileGroups {
   Index images, height, width;  ///< of the output
   Index group_rows = 1;         ///< rows of tiles in a group
+  Index most_rows = 1;          ///< that a group would have in a batch of any size
 
   Index rows_per_image() const { return (height + tile_side - 1) / tile_side; }
   Index row_tiles() const { return (width + tile_side - 1) / tile_side; }
   Index rows() const { return images * rows_per_image(); }
   Index count() const { return (rows() + group_rows - 1) / group_rows; }
-  Index group_tiles() const { return group_rows * row_tiles(); }
+  Index most_tiles() const { return most_rows * row_tiles(); }
 
-  /// Groups of at most about `tiles`, in multiples of what a product takes at once, and not
-  /// so large that threads have nothing to do.
+  /// Groups of at most about `tiles`, in multiples of what a product takes at once, and smaller
+  /// where threads would have nothing to do.
   static TileGroups of(Shape out, Index tiles, Index threads) {
     TileGroups groups{out.n, out.h, out.w};
     const Index row = std::max<Index>(groups.row_tiles(), 1);
     const Index step = product_rows / std::gcd(product_rows, row);
+    const auto in_steps = [step](Index rows) {
+      return rows >= step ? rows / step * step : std::max<Index>(rows, 1);
+    };
+    groups.most_rows = in_steps(tiles / row);
     const Index share = (groups.rows() + threads - 1) / threads;
-    const Index rows = std::max<Index>(std::min(tiles / row, share), 1);
-    groups.group_rows = std::max<Index>(rows / step * step, std::min(step, share));
-    groups.group_rows = std::max<Index>(groups.group_rows, 1);
+    groups.group_rows = std::min(groups.most_rows, in_steps(share));
     return groups;
   }
 
@@ -120,7 +123,7 @@ class TileGatherer {
 
   /// Elements of the packed pixels of one register of channels.
   static Index packed_size(const TileGroups& groups) {
-    return (groups.group_rows * tile_side + 2 * padding) * columns(groups) * width;
+    return (groups.most_rows * tile_side + 2 * padding) * columns(groups) * width;
   }
   /// Channels [first, first + channels) of the tiles of a group, with zeros beyond the last.
   void gather(Index group, Index first, Index channels, T* packed, T* matrices,

@@ -8,7 +8,7 @@
 namespace retrace::inline RETRACE_ISA::cpu {
 
 /// Bytes of the 36 products that a thread sums at a time.
-inline constexpr Index product_sum_bytes = 1280 * 1024;
+inline constexpr Index product_sum_bytes = 896 * 1024;
 
 /// dw += Gᵀ[Σ over tiles of (Bᵀ·x·B) ⊙ (A·dy·Aᵀ)]G, the gradient of the forward pass with
 /// respect to w: 36 matrix products of channels by tiles and tiles by outputs.
@@ -71,14 +71,14 @@ struct WinogradWeightGradient {
     l.by_channel = l.outputs * output_size > private_gradient_bytes;
     l.slice = l.outputs;
     if (l.by_channel) {
-      const Index share = round_up((l.outputs + threads - 1) / threads, width);
-      const Index fit = product_sum_bytes / output_size / (2 * width) * 2 * width;
-      l.slice = std::min(share, std::max<Index>(fit, 2 * width));
+      const Index fit = std::max<Index>(product_sum_bytes / output_size / width, 1) * width;
+      const Index slices = round_up((l.outputs + fit - 1) / fit, threads);
+      l.slice = round_up((l.outputs + slices - 1) / slices, width);
     }
     l.groups =
         TileGroups::of(shape, matrix_tiles<T>(l.inputs + l.slice), l.by_channel ? 1 : threads);
-    l.in = TileMatrices::of(l.groups.group_tiles(), l.inputs);
-    l.out = TileMatrices::of(l.groups.group_tiles(), l.slice);
+    l.in = TileMatrices::of(l.groups.most_tiles(), l.inputs);
+    l.out = TileMatrices::of(l.groups.most_tiles(), l.slice);
     l.packed = round_up(TileGatherer<T, 6>::packed_size(l.groups), 16);  // the larger of the two
     return l;
   }
