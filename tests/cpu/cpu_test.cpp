@@ -71,3 +71,17 @@ TEST_CASE("a rehearsal leaves the device as it was") {
   CHECK(device.allocations() == 1);
   CHECK(device.work().bytes == 0);
 }
+
+TEST_CASE("what a body throws on any thread arrives where parallel was called") {
+  Cpu device(3);
+  for (int thrower : {0, 1, 2}) {
+    CAPTURE(thrower);
+    const auto body = [&](Index, Index, int thread) {
+      if (thread == thrower) throw std::bad_alloc();
+    };
+    CHECK_THROWS_AS(device.parallel(3, {}, body), std::bad_alloc);
+  }
+  int done = 0;
+  device.parallel(1, {}, [&](Index, Index, int) { ++done; });
+  CHECK(done == 1);
+}

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <exception>
 
 #include "retrace/core/memory_meter.hpp"
 #include "retrace/core/tensor.hpp"
@@ -73,6 +74,7 @@ class Cpu {
 
   /// Calls body(first, last, thread) once for each thread's share of [0, count): contiguous, and
   /// the same for the same number of threads. A dry device only adds up `work`.
+  /// @throws what a body throws; of several, any.
   template <class Body>
   void parallel(Index count, Work work, Body body) {
     if (dry_) {
@@ -83,11 +85,16 @@ class Cpu {
     if (count <= 0) return;
     const int team = static_cast<int>(std::min<Index>(threads_, count));
     if (team == 1) return body(Index{0}, count, 0);
+    std::exception_ptr failure;  // nothing may leave a parallel region but by its end
 #pragma omp parallel num_threads(team)
-    {
+    try {
       const int thread = omp_get_thread_num();
       body(count * thread / team, count * (thread + 1) / team, thread);
+    } catch (...) {
+#pragma omp critical
+      failure = std::current_exception();
     }
+    if (failure) std::rethrow_exception(failure);
   }
 
   /// Makes a device dry for a while, without a limit, and leaves its meter as it was.

@@ -1,6 +1,8 @@
 // Labelled images in memory, and the normalisation that suits them.
 #pragma once
 
+#include <omp.h>
+
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -46,17 +48,19 @@ inline Normalisation normalisation(const ImageSet& set) {
   const auto channels = static_cast<std::size_t>(set.channels);
   const auto pixel_count = static_cast<Index>(set.pixels.size() / channels);
 
-  std::vector<std::uint64_t> histograms(channels * 256);
+  const std::size_t values = channels * 256;
+  // One of each thread, made here: memory that runs out in a parallel region ends the program.
+  std::vector<std::uint64_t> histograms(static_cast<std::size_t>(omp_get_max_threads()) * values);
 #pragma omp parallel
   {
-    std::vector<std::uint64_t> mine(channels * 256);
-#pragma omp for nowait
+    std::uint64_t* mine =
+        histograms.data() + static_cast<std::size_t>(omp_get_thread_num()) * values;
+#pragma omp for
     for (Index pixel = 0; pixel < pixel_count; ++pixel)
       for (std::size_t c = 0; c < channels; ++c)
         ++mine[c * 256 + set.pixels[static_cast<std::size_t>(pixel) * channels + c]];
-#pragma omp critical
-    for (std::size_t i = 0; i < mine.size(); ++i) histograms[i] += mine[i];
   }
+  for (std::size_t i = values; i < histograms.size(); ++i) histograms[i % values] += histograms[i];
 
   Normalisation result;
   const auto average = [&](std::size_t c, auto function) {
