@@ -1,60 +1,30 @@
 // The CIFAR-10 reader on good files, and on files that are not what they should be.
 #include "retrace/train/cifar10.hpp"
 
-#include <unistd.h>
-
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/scratch.hpp"
 
 using namespace retrace;
 namespace fs = std::filesystem;
 
 namespace {
 
-/// A directory of its own for each test, gone afterwards.
-struct Scratch {
-  fs::path directory =
-      fs::temp_directory_path() / ("retrace_cifar10_test_" + std::to_string(getpid()));
-
-  Scratch() { fs::create_directories(directory); }
-  ~Scratch() { fs::remove_all(directory); }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  fs::path write(const std::string& name, const std::vector<char>& bytes) const {
-    std::ofstream(directory / name, std::ios::binary)
-        .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    return directory / name;
-  }
-};
-
 /// Byte i of record r is told by r and i; its label is (r + first) mod 10.
-std::vector<char> records(std::size_t count, std::size_t first = 0) {
-  std::vector<char> bytes(count * 3073);
+std::string records(std::size_t count, std::size_t first = 0) {
+  std::string bytes(count * 3073, '\0');
   for (std::size_t r = 0; r < count; ++r) {
     bytes[r * 3073] = static_cast<char>((r + first) % 10);
     for (std::size_t i = 0; i < 3072; ++i)
       bytes[r * 3073 + 1 + i] = static_cast<char>((i * 7 + i / 256 + r) % 256);
   }
   return bytes;
-}
-
-/// What a DataError thrown by `read` says, or "" if none is.
-template <class Read>
-std::string complaint(Read read) {
-  try {
-    read();
-  } catch (const DataError& error) {
-    return error.what();
-  }
-  return "";
 }
 
 bool contains(const std::string& text, const std::string& part) {
@@ -97,12 +67,12 @@ TEST_CASE("the training set is five files in a row, the test set one") {
 
   SECTION("a missing file is named") {
     fs::remove(scratch.directory / "data_batch_4.bin");
-    CHECK(contains(complaint([&] { read_cifar10_training(scratch.directory); }),
+    CHECK(contains(complaint<DataError>([&] { read_cifar10_training(scratch.directory); }),
                    (scratch.directory / "data_batch_4.bin").string()));
   }
   SECTION("a file of whole records, but too few, is refused") {
     scratch.write("data_batch_5.bin", records(9999));
-    const auto message = complaint([&] { read_cifar10_training(scratch.directory); });
+    const auto message = complaint<DataError>([&] { read_cifar10_training(scratch.directory); });
     CHECK(contains(message, "data_batch_5.bin"));
     CHECK(contains(message, "30726927"));  // its size
     CHECK(contains(message, "30730000"));  // the size it should have
@@ -111,42 +81,42 @@ TEST_CASE("the training set is five files in a row, the test set one") {
 
 TEST_CASE("files that are not CIFAR-10 are refused, with their name and what is wrong") {
   const Scratch scratch;
-  std::vector<char> bytes = records(3);
+  std::string bytes = records(3);
 
   SECTION("missing") {
     const fs::path path = scratch.directory / "absent.bin";
     CHECK_THROWS_AS(read_cifar10_file(path), DataError);
-    CHECK(contains(complaint([&] { read_cifar10_file(path); }), path.string()));
+    CHECK(contains(complaint<DataError>([&] { read_cifar10_file(path); }), path.string()));
   }
   SECTION("a directory") { CHECK_THROWS_AS(read_cifar10_file(scratch.directory), DataError); }
   SECTION("empty") {
-    CHECK_THROWS_AS(read_cifar10_file(scratch.write("empty.bin", {})), DataError);
+    CHECK_THROWS_AS(read_cifar10_file(scratch.write("empty.bin", "")), DataError);
   }
   SECTION("truncated by a byte") {
     bytes.pop_back();
     const fs::path path = scratch.write("short.bin", bytes);
-    const auto message = complaint([&] { read_cifar10_file(path); });
+    const auto message = complaint<DataError>([&] { read_cifar10_file(path); });
     CHECK(contains(message, path.string()));
     CHECK(contains(message, "9218"));
     CHECK(contains(message, "3073"));
-    CHECK(contains(complaint([&] { read_cifar10_file(path, 3); }), "9219"));
+    CHECK(contains(complaint<DataError>([&] { read_cifar10_file(path, 3); }), "9219"));
   }
   SECTION("longer by a byte") {
     bytes.push_back(0);
     const fs::path path = scratch.write("long.bin", bytes);
-    CHECK(contains(complaint([&] { read_cifar10_file(path); }), "9220"));
-    CHECK(contains(complaint([&] { read_cifar10_file(path, 3); }), "9219"));
+    CHECK(contains(complaint<DataError>([&] { read_cifar10_file(path); }), "9220"));
+    CHECK(contains(complaint<DataError>([&] { read_cifar10_file(path, 3); }), "9219"));
   }
   SECTION("longer by a record") {
     const fs::path path = scratch.write("long.bin", records(4));
-    CHECK(contains(complaint([&] { read_cifar10_file(path, 3); }), "12292"));
+    CHECK(contains(complaint<DataError>([&] { read_cifar10_file(path, 3); }), "12292"));
     CHECK(read_cifar10_file(path, 4).size() == 4);
   }
   SECTION("an unknown label") {
     const int label = GENERATE(10, 255);
     bytes[2 * 3073] = static_cast<char>(label);
     const fs::path path = scratch.write("mislabelled.bin", bytes);
-    const auto message = complaint([&] { read_cifar10_file(path); });
+    const auto message = complaint<DataError>([&] { read_cifar10_file(path); });
     CHECK(contains(message, path.string()));
     CHECK(contains(message, "record 2 "));
     CHECK(contains(message, "label " + std::to_string(label)));

@@ -26,9 +26,18 @@
     "Retrace recomputes activations bit for bit, which -ffast-math does not allow: build without it."
 #endif
 
+#define RETRACE_TEXT_OF(name) #name
+#define RETRACE_TEXT(name) RETRACE_TEXT_OF(name)
+
 namespace retrace::inline RETRACE_ISA {
+
+/// "avx512": its name as a text.
+inline constexpr const char* instruction_set = RETRACE_TEXT(RETRACE_ISA);
 
 /// Bytes of one vector register of the target.
 inline constexpr int vector_bytes = RETRACE_VECTOR_BYTES;
 
 }  // namespace retrace::inline RETRACE_ISA
+
+#undef RETRACE_TEXT
+#undef RETRACE_TEXT_OF

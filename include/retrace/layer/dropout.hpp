@@ -7,6 +7,7 @@
 
 #include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
+#include "retrace/layer/parameter.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -52,6 +53,9 @@ class Dropout {
   }
 
   void abandon() { kept_.abandon(); }
+  void collect(const std::string& prefix, ParameterList<T, D>& list) {
+    list.add(joined(prefix, "step"), step_);
+  }
 
  private:
   double rate_;

@@ -1,6 +1,7 @@
 // A trained tensor, its gradient, and the list of all that a network has.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <span>
 #include <string>
@@ -43,8 +44,9 @@ void he_normal(Tensor<T, D>& weights, Index fan_in, Random& random, double gain 
   upload(weights.view(), std::span<const T>(values));
 }
 
-/// Every parameter of a network and every buffer that is not trained but belongs to its state,
-/// by name: "level2.block1.f.conv0.weight". Holds addresses: collect again after moving a layer.
+/// Every parameter of a network, and every buffer and counter that is not trained but belongs to
+/// its state, by name: "level2.block1.f.conv0.weight". Holds addresses: collect again after moving
+/// a layer.
 template <class T, Device D>
 struct ParameterList {
   struct NamedParameter {
@@ -56,14 +58,23 @@ struct ParameterList {
     Tensor<T, D>* tensor;
   };
 
+  struct NamedCounter {
+    std::string name;
+    std::uint64_t* value;
+  };
+
   std::vector<NamedParameter> parameters;
   std::vector<NamedBuffer> buffers;
+  std::vector<NamedCounter> counters;
 
   void add(std::string name, Parameter<T, D>& parameter) {
     parameters.push_back({std::move(name), &parameter});
   }
   void add(std::string name, Tensor<T, D>& buffer) {
     buffers.push_back({std::move(name), &buffer});
+  }
+  void add(std::string name, std::uint64_t& counter) {
+    counters.push_back({std::move(name), &counter});
   }
 
   /// Trained values, all parameters together.

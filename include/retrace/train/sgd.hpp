@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <numbers>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -38,6 +39,12 @@ class Sgd {
                  options_.momentum, parameter.decays ? options_.weight_decay : 0.0);
       parameter.zero_gradient();
     }
+  }
+
+  /// Adds one buffer a parameter, v, to the state of a training: "momentum.level1.block0.weight".
+  void collect(const std::string& prefix, ParameterList<T, D>& list) {
+    for (std::size_t i = 0; i < velocities_.size(); ++i)
+      list.add(joined(prefix, list_.parameters[i].name), velocities_[i]);
   }
 
   ParameterList<T, D>& parameters() { return list_; }

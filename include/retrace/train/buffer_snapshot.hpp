@@ -1,0 +1,46 @@
+// What a forward pass changes in a network, kept so that the pass can be taken back.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "retrace/layer/parameter.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// A copy of the buffers and counters of a network: running averages, steps of generators. With it
+/// a training step that is not to count leaves no trace, if the optimizer has not moved yet.
+template <class T, Device D>
+class BufferSnapshot {
+ public:
+  /// The tensors of the list must stay where they are.
+  explicit BufferSnapshot(const ParameterList<T, D>& list) : list_(list) {
+    for (const auto& named : list_.buffers)
+      copies_.push_back(clone(named.tensor->view(), Use::stash));
+    take();
+  }
+
+  /// Replaces the copy by what there is now.
+  void take() {
+    for (std::size_t i = 0; i < copies_.size(); ++i)
+      copy(copies_[i].view(), list_.buffers[i].tensor->view());
+    counts_.clear();
+    for (const auto& named : list_.counters) counts_.push_back(*named.value);
+  }
+
+  /// Puts buffers and counters back and empties the gradients.
+  void give_back() {
+    for (std::size_t i = 0; i < copies_.size(); ++i)
+      copy(list_.buffers[i].tensor->view(), copies_[i].view());
+    for (std::size_t i = 0; i < counts_.size(); ++i) *list_.counters[i].value = counts_[i];
+    list_.zero_gradients();
+  }
+
+ private:
+  ParameterList<T, D> list_;
+  std::vector<Tensor<T, D>> copies_;
+  std::vector<std::uint64_t> counts_;
+};
+
+}  // namespace retrace::inline RETRACE_ISA
