@@ -35,8 +35,8 @@ void print_comparison(std::ostream& out, const std::string& data_name, const Mod
                       const ModeResult& stored) {
   const TrainingSummary &a = own.summary, &b = stored.summary;
   Table table({"", name(own.mode), name(stored.mode), name(stored.mode) + " / " + name(own.mode)});
-  table.add({data_name + " test accuracy, first " + std::to_string(a.test.images) + " images",
-             percent(accuracy(a.test)), percent(accuracy(b.test)), ""});
+  table.add({data_name + " test accuracy, first " + std::to_string(a.test->images) + " images",
+             percent(accuracy(*a.test)), percent(accuracy(*b.test)), ""});
   table.add({"images/s", fixed(a.images_per_second, 0), fixed(b.images_per_second, 0),
              times(b.images_per_second / a.images_per_second)});
   const auto add_bytes = [&table](const std::string& title, std::size_t first, std::size_t second) {

@@ -1,5 +1,6 @@
 #include "data.hpp"
 
+#include <algorithm>
 #include <cstdlib>
 
 using retrace::Index;
@@ -16,17 +17,32 @@ std::filesystem::path usual_folder() {
   return std::filesystem::is_directory(folder, error) ? folder : std::filesystem::path();
 }
 
+/// As many as are wanted, of those there are.
+Index at_most(Index wanted, Index available) {
+  return wanted == 0 ? available : std::min(wanted, available);
+}
+
+void keep_first(retrace::ImageSet& set, Index wanted) {
+  const auto images = static_cast<std::size_t>(at_most(wanted, set.size()));
+  set.labels.resize(images);
+  set.pixels.resize(images * static_cast<std::size_t>(set.image_size()));
+}
+
 }  // namespace
 
-Data load_data(std::filesystem::path folder) {
+Data load_data(std::filesystem::path folder, Index train_images, Index test_images) {
   if (folder.empty()) folder = usual_folder();
   Data data;
   if (folder.empty()) {
-    data.train = retrace::synthetic_images(synthetic_train_images, synthetic_train_seed);
-    data.test = retrace::synthetic_images(synthetic_test_images, synthetic_test_seed);
+    data.train = retrace::synthetic_images(at_most(train_images, synthetic_train_images),
+                                           synthetic_train_seed);
+    data.test =
+        retrace::synthetic_images(at_most(test_images, synthetic_test_images), synthetic_test_seed);
   } else {
     data.train = retrace::read_cifar10_training(folder);
     data.test = retrace::read_cifar10_test(folder);
+    keep_first(data.train, train_images);
+    keep_first(data.test, test_images);
   }
   data.normalisation = retrace::normalisation(data.train);
   return data;

@@ -1,7 +1,8 @@
 #include "json_log.hpp"
 
+#include <fstream>
 #include <nlohmann/json.hpp>
-#include <stdexcept>
+#include <string>
 
 namespace {
 
@@ -11,18 +12,45 @@ nlohmann::ordered_json by_use(const retrace::Bytes& bytes) {
   return json;
 }
 
+/// The whole lines of a log up to a step. What a killed process left half written is none.
+std::string lines_up_to(const std::filesystem::path& path, std::size_t last) {
+  std::ifstream file(path);
+  std::string kept, line;
+  while (std::getline(file, line) && !file.eof()) {
+    const auto json = nlohmann::json::parse(line, nullptr, false);
+    if (!json.is_object() || !json.contains("step") || !json["step"].is_number_unsigned() ||
+        json["step"].get<std::size_t>() > last)
+      break;
+    kept += line + '\n';
+  }
+  return kept;
+}
+
+/// Leaves only those lines in the file, and opens it to add more.
+retrace::Descriptor reopened(const std::filesystem::path& path, std::size_t kept_steps) {
+  constexpr int append = O_WRONLY | O_CREAT | O_APPEND;
+  if (kept_steps == 0) return {path, append | O_TRUNC};
+  if (!std::filesystem::is_regular_file(path)) return {path, append};  // a pipe, or none yet
+  retrace::DurableFile shortened(path);
+  shortened.write(lines_up_to(path, kept_steps));
+  shortened.commit();
+  return {path, append};
+}
+
 }  // namespace
 
-JsonLog::JsonLog(const std::filesystem::path& path) : path_(path), file_(path) {
-  if (!file_) throw std::runtime_error("--json " + path_.string() + " cannot be written");
-}
+JsonLog::JsonLog(const std::filesystem::path& path, std::size_t kept_steps)
+    : file_(reopened(path, kept_steps)) {}
 
 void JsonLog::write(const StepReport& report, const Options& options, const Data& data) {
   nlohmann::ordered_json json{{"arch", retrace::name(options.net.architecture)},
                               {"mode", name(options.net.mode)},
                               {"stream", retrace::name(options.net.options.stream)},
                               {"data", data.train.name},
+                              {"batch", options.batch},
+                              {"seed", options.seed},
                               {"step", report.step},
+                              {"steps", report.steps},
                               {"epoch", report.epoch}};
   if (report.discarded.empty()) {
     json["loss"] = report.batch.loss;
@@ -43,8 +71,8 @@ void JsonLog::write(const StepReport& report, const Options& options, const Data
         {{"layer", drift.layer}, {"db", drift.decibels}, {"anchored", drift.anchored}});
   if (report.predicted_peak) json["predicted_peak_bytes"] = *report.predicted_peak;
   json["learning_rate"] = report.learning_rate;
-  json["images_per_second"] = static_cast<double>(report.batch.images) / report.seconds;
+  json["images_per_second"] = static_cast<double>(options.batch) / report.seconds;
+  json["seconds"] = report.total_seconds;
   json["peak_bytes"] = by_use(report.peak);
-  if (!(file_ << json << std::endl))
-    throw std::runtime_error("--json " + path_.string() + " cannot be written");
+  file_.write(json.dump() + '\n');
 }

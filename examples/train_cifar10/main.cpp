@@ -4,12 +4,14 @@
 #include <iostream>
 
 #include "advice.hpp"
+#include "checkpoints.hpp"
 #include "compare.hpp"
 #include "data.hpp"
 #include "json_log.hpp"
 #include "options.hpp"
 #include "plan.hpp"
 #include "progress.hpp"
+#include "stop.hpp"
 #include "text.hpp"
 #include "trainer.hpp"
 
@@ -22,15 +24,29 @@ void print_start(const Options& options, const Data& data, const retrace::Cpu& d
             << data.train.name << " images, threads " << device.threads() << std::endl;
 }
 
-TrainingSummary train(const Options& options, const Data& data, JsonLog* log) try {
+/// Continues a training where that is asked for, and trains to the end or until it is to stop.
+TrainingSummary train(const Options& options, const Data& data, const Stop& stop,
+                      std::optional<JsonLog>& log) try {
   retrace::Cpu device(options.threads);
   device.memory().set_limit(options.memory_limit);
   Trainer trainer(device, options, data);
+  std::optional<Checkpoints> checkpoints;
+  if (!options.checkpoint_dir.empty()) checkpoints.emplace(options, data, trainer);
+  const std::string resumed = checkpoints ? checkpoints->resume() : "";
+  if (!options.json.empty() && !log) log.emplace(options.json, trainer.state().step);
+
   print_start(options, data, device, trainer.parameter_count());
+  std::cout << resumed << std::flush;
   Progress progress(data.train.name);
   return trainer.train([&](const StepReport& report) {
+    const bool stopping = stop.wanted();
     progress(report);
     if (log) log->write(report, options, data);
+    if (checkpoints && checkpoints->due(report, stopping)) {
+      if (log) log->sync();
+      checkpoints->save(report);
+    }
+    return !stopping;
   });
 } catch (const retrace::OutOfMemory& error) {
   throw std::runtime_error(out_of_memory_report(error, options));
@@ -44,21 +60,45 @@ void print_summary(const TrainingSummary& summary) {
               << (use == retrace::all_uses.back() ? "\n" : ",");
 }
 
-ModeResult train_in_mode(Options options, MemoryMode mode, const Data& data, JsonLog* log) {
-  options.net.mode = mode;
-  return {mode, train(options, data, log), measure_bytes_per_pixel(options.net, data)};
+void print_stop(const Options& options, const Stop& stop) {
+  std::cout << "stopped by " << stop.reason() << " before the last step; "
+            << (options.checkpoint_dir.empty() ? "nothing is saved without --checkpoint-dir"
+                                               : "the same command with --resume continues from " +
+                                                     options.checkpoint_dir.string())
+            << '\n';
 }
 
-void run(const Options& options) {
-  if (options.plan) return print_plan(std::cout, options.net, options.batch);
-  const Data data = load_data(options.data);
+/// Trains in two modes and compares, unless it is to stop before.
+void compare(const Options& options, const Data& data, const Stop& stop,
+             std::optional<JsonLog>& log) {
+  std::vector<ModeResult> results;
+  for (MemoryMode mode : {options.net.mode, MemoryMode{}}) {
+    Options each = options;
+    each.net.mode = mode;
+    const TrainingSummary summary = train(each, data, stop, log);
+    if (!summary.finished) return print_stop(options, stop);
+    results.push_back({mode, summary, measure_bytes_per_pixel(each.net, data)});
+  }
+  print_comparison(std::cout, data.train.name, results[0], results[1]);
+}
+
+/// Returns the status of the program.
+int run(const Options& options) {
+  if (options.plan) {
+    print_plan(std::cout, options.net, options.batch);
+    return 0;
+  }
+  const Stop stop(options.max_minutes);
+  const Data data = load_data(options.data, options.train_images, options.eval_images);
   std::optional<JsonLog> log;
-  if (!options.json.empty()) log.emplace(options.json);
-  JsonLog* const to = log ? &*log : nullptr;
-  if (!options.compare) return print_summary(train(options, data, to));
-  const ModeResult own = train_in_mode(options, options.net.mode, data, to);
-  const ModeResult stored = train_in_mode(options, MemoryMode{}, data, to);
-  print_comparison(std::cout, data.train.name, own, stored);
+  if (options.compare) {
+    compare(options, data, stop, log);
+  } else {
+    const TrainingSummary summary = train(options, data, stop, log);
+    print_summary(summary);
+    if (!summary.finished) print_stop(options, stop);
+  }
+  return stop.status();
 }
 
 }  // namespace
@@ -67,9 +107,12 @@ int main(int count, char** arguments) {
   try {
     const Options options = parse_options(count, arguments);
     if (options.threads > 0) omp_set_num_threads(options.threads);
-    run(options);
+    return run(options);
   } catch (const HelpWanted& help) {
     std::cout << help.what();
+  } catch (const std::bad_alloc&) {
+    std::cerr << "train_cifar10: out of memory: the machine has no more\n";
+    return 2;
   } catch (const std::exception& error) {
     std::cout << std::flush;
     std::cerr << "train_cifar10: " << error.what() << '\n';

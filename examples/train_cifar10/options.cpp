@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "numbers.hpp"
+#include "options_file.hpp"
 #include "text.hpp"
 
 using retrace::Architecture, retrace::Index;
@@ -17,10 +18,12 @@ namespace {
 /// A comparison that is given no length takes a minute or two on two cores.
 constexpr std::size_t compare_steps = 100;
 constexpr Index compare_eval_images = 1000;
+/// The largest batch whose memory it measures.
+constexpr Index compare_batch = 128;
 
 /// What has a default that depends on other options, or a notation of its own.
 struct RawOptions {
-  std::string architecture = "revnet", mode, memory_limit;
+  std::string architecture = "revnet", mode, memory_limit, on_nan = "stop";
   std::vector<Index> channels, blocks;
   std::string stream = "float", on_overflow = "lower", drift_guard = "anchor";
   retrace::DriftOptions drift;
@@ -111,12 +114,36 @@ void add_training_options(CLI::App& app, Options& options, RawOptions& raw) {
                  "of weights, not of scales, shifts and biases (default 0.0005)")
       ->type_name("X")
       ->check(number_from_0());
+  app.add_option("--train-images", options.train_images,
+                 "training images to use, the first ones (default 0: all)")
+      ->type_name("N")
+      ->check(whole_number(0));
   app.add_option("--eval-images", raw.eval_images, "test images to evaluate on (default 0: all)")
       ->type_name("N")
       ->check(whole_number(0));
   app.add_option("--seed", options.seed, "of weights, order and augmentation (default 0)")
       ->type_name("N")
       ->check(whole_number(0));
+}
+
+void add_recovery_options(CLI::App& app, Options& options, RawOptions& raw) {
+  app.add_option("--checkpoint-dir", options.checkpoint_dir,
+                 "folder to save into: the last two checkpoints and the best one")
+      ->type_name("FOLDER");
+  app.add_option("--checkpoint-every", options.checkpoint_every,
+                 "steps between two checkpoints (default 0: an epoch)")
+      ->type_name("N")
+      ->check(whole_number(0));
+  app.add_flag("--resume", options.resume,
+               "continue from the newest checkpoint, or start where there is none");
+  app.add_option("--max-minutes", options.max_minutes,
+                 "save and stop after that time (default 0: none)")
+      ->type_name("X")
+      ->check(number_from_0());
+  app.add_option("--on-nan", raw.on_nan,
+                 "what to do about a loss or gradient that is not finite: stop (default), or skip "
+                 "the batch as if it had not been")
+      ->type_name("WHAT");
 }
 
 void add_run_options(CLI::App& app, Options& options, RawOptions& raw) {
@@ -138,11 +165,9 @@ void add_run_options(CLI::App& app, Options& options, RawOptions& raw) {
 [[noreturn]] void refuse(const CLI::App& app, const std::string& unknown) {
   if (!unknown.starts_with("-"))
     throw std::invalid_argument("'" + unknown + "' is not an option (see --help)");
-  std::vector<std::string> names;
-  for (const CLI::Option* option : app.get_options()) names.push_back(option->get_name());
   const std::string option = unknown.substr(0, unknown.find('='));
   throw std::invalid_argument("unknown option " + option + ", did you mean " +
-                              nearest(option, names) + "? (see --help)");
+                              nearest_option(app, option) + "? (see --help)");
 }
 
 std::string one_line(std::string text) {
@@ -221,6 +246,17 @@ double usual_learning_rate(Architecture architecture) {
   }
 }
 
+void check_recovery(const Options& options) {
+  const bool saves = !options.checkpoint_dir.empty();
+  if (!saves && options.resume)
+    throw std::invalid_argument("--resume needs --checkpoint-dir, the folder to continue from");
+  if (!saves && options.checkpoint_every > 0)
+    throw std::invalid_argument(
+        "--checkpoint-every needs --checkpoint-dir, the folder to save into");
+  if (saves && options.compare)
+    throw std::invalid_argument("--compare trains two networks, but --checkpoint-dir is for one");
+}
+
 void resolve(Options& options, const RawOptions& raw) {
   options.net = choose_net(options, raw);
   options.drift = choose_guard(raw);
@@ -229,8 +265,15 @@ void resolve(Options& options, const RawOptions& raw) {
   options.eval_images = raw.eval_images.value_or(options.compare ? compare_eval_images : 0);
   if (!raw.memory_limit.empty())
     options.memory_limit = parse_bytes("--memory-limit", raw.memory_limit);
+  options.on_nan = named("--on-nan", raw.on_nan, std::array{OnNan::stop, OnNan::skip},
+                         [](OnNan what) { return what == OnNan::stop ? "stop" : "skip"; });
+  check_recovery(options);
   if (!options.compare) return;
   if (!raw.epochs && !options.steps) options.steps = compare_steps;
+  if (options.train_images > 0 && options.train_images < compare_batch)
+    throw std::invalid_argument("--compare measures a step of " + std::to_string(compare_batch) +
+                                " images, but --train-images is " +
+                                std::to_string(options.train_images));
   if (options.net.mode == MemoryMode{})
     throw std::invalid_argument(
         "--compare sets another mode beside stored, so --mode must not be " +
@@ -249,9 +292,14 @@ Options parse_options(int count, const char* const* arguments) {
   add_stream_options(app, options, raw);
   add_drift_options(app, raw);
   add_training_options(app, options, raw);
+  add_recovery_options(app, options, raw);
   add_run_options(app, options, raw);
+  std::string file;
+  app.add_option("--options", file, "JSON file of options: {\"arch\": \"revnet\", \"batch\": 64}")
+      ->type_name("FILE");
   try {
     app.parse(count, arguments);
+    if (!file.empty()) apply_options_file(app, file);
   } catch (const CLI::CallForHelp&) {
     throw HelpWanted(app.help());
   } catch (const CLI::ParseError& error) {

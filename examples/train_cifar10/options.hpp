@@ -9,6 +9,9 @@
 
 #include "network.hpp"
 
+/// What to do about a loss or a gradient that is not a finite number.
+enum class OnNan { stop, skip };
+
 struct Options {
   NetChoice net;
   retrace::Index batch = 128;
@@ -21,7 +24,13 @@ struct Options {
   double weight_decay = 5e-4;
   std::uint64_t seed = 0;
   std::optional<retrace::DriftOptions> drift = retrace::DriftOptions{};  ///< none: no guard
-  retrace::Index eval_images = 0;                                        ///< 0: all
+  retrace::Index train_images = 0, eval_images = 0;                      ///< 0: all
+  OnNan on_nan = OnNan::stop;
+
+  std::filesystem::path checkpoint_dir;  ///< empty: nothing is saved
+  std::size_t checkpoint_every = 0;      ///< steps; 0: an epoch
+  bool resume = false;
+  double max_minutes = 0;  ///< 0: as long as it takes
 
   int threads = 0;  ///< 0: as many as OpenMP would use
   std::size_t memory_limit = retrace::MemoryMeter::unlimited;

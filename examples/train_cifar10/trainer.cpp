@@ -13,6 +13,9 @@ using retrace::BatchLoss, retrace::Index;
 
 namespace {
 
+/// Batches that may be discarded one after the other: spoilt weights would discard them all.
+constexpr std::size_t most_discarded_in_a_row = 10;
+
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
@@ -52,6 +55,13 @@ Trainer::Trainer(retrace::Cpu& device, const Options& options, const Data& data)
   if (options.drift)
     guard_.emplace(net_, *options.drift,
                    [this](const retrace::Drift& drift) { drifts_.push_back(drift); });
+  if (options.on_nan == OnNan::skip) before_step_.emplace(optimizer_.parameters());
+}
+
+retrace::ParameterList<float, retrace::Cpu> Trainer::tensors() {
+  auto list = optimizer_.parameters();
+  optimizer_.collect("momentum", list);
+  return list;
 }
 
 std::size_t Trainer::steps_per_epoch() const {
@@ -66,20 +76,25 @@ TrainingSummary Trainer::train(const Listener& listener) {
   const auto batch = static_cast<std::size_t>(options_.batch);
   const std::size_t steps = total_steps();
   TrainingSummary summary;
-  double seconds = 0;
   std::vector<Index> order;
-  for (std::size_t step = 0; step < steps; ++step) {
-    const std::size_t epoch = step / steps_per_epoch(), in_epoch = step % steps_per_epoch();
-    if (in_epoch == 0)
+  bool go_on = true;
+  while (go_on && state_.step < steps) {
+    const std::size_t epoch = state_.step / steps_per_epoch(),
+                      in_epoch = state_.step % steps_per_epoch();
+    if (in_epoch == 0 || order.empty())
       order =
           retrace::shuffled(data_.train.size(), options_.seed, static_cast<std::uint32_t>(epoch));
-    StepReport report = take_step(step, Indices(order).subspan(in_epoch * batch, batch));
-    seconds += report.seconds;
-    if (in_epoch + 1 == steps_per_epoch() || step + 1 == steps)
-      report.test = summary.test = evaluate();
-    listener(report);
+    StepReport report = take_step(state_.step, Indices(order).subspan(in_epoch * batch, batch));
+    ++state_.step;
+    state_.discarded += !report.discarded.empty();
+    report.total_seconds = state_.seconds += report.seconds;
+    if (in_epoch + 1 == steps_per_epoch() || state_.step == steps) evaluate_into(report);
+    summary.test = report.test;
+    go_on = listener(report);
   }
-  summary.images_per_second = static_cast<double>(steps * batch) / seconds;
+  summary.finished = state_.step >= steps;
+  if (summary.finished && !summary.test) summary.test = evaluate();  // nothing was left to do
+  summary.images_per_second = static_cast<double>(state_.step * batch) / state_.seconds;
   summary.peak = device_.memory().peak();
   return summary;
 }
@@ -99,17 +114,22 @@ StepReport Trainer::take_step(std::size_t step, Indices indices) {
 
 /// Updates the network, unless the report says why not.
 void Trainer::run_step(StepReport& report, Indices indices) try {
+  if (before_step_) before_step_->take();
   {
     auto [x, labels] = training_batch(report.epoch, indices);
     report.batch = retrace::accumulate_gradients(net_, x, labels);
   }
-  require_finite_loss(report, indices);
-  if (!use_gradients(report)) return;
-  require_finite_gradients(report);
-  optimizer_.step(report.learning_rate);
+  std::string fault = fault_of_loss(report, indices);
+  if (fault.empty()) {
+    if (!use_gradients(report)) return;
+    fault = fault_of_gradients(report);
+  }
+  update_or_discard(report, fault);
 } catch (const retrace::StreamOverflow& overflow) {
   if (!overflow.lowered) throw;
   report.discarded = overflow.what();
+} catch (const std::domain_error& error) {  // a fixed-point stream met what is not finite
+  update_or_discard(report, error.what() + (" at step " + std::to_string(report.step)));
 }
 
 /// Asks the guard. Where gradients are wrong they are emptied.
@@ -129,22 +149,47 @@ bool Trainer::use_gradients(StepReport& report) {
   return false;
 }
 
-void Trainer::require_finite_loss(const StepReport& report, Indices indices) {
-  if (std::isfinite(report.batch.loss)) return;
-  auto [x, labels] = training_batch(report.epoch, indices);
-  const std::string layer = retrace::first_nonfinite_layer(net_, x);
-  throw Divergence(std::string("the loss is ") +
-                   (std::isnan(report.batch.loss) ? "NaN" : "infinite") + " at step " +
-                   std::to_string(report.step) +
-                   (layer.empty() ? ", though no layer's output is"
-                                  : ": the first layer whose output is not finite is " + layer));
+void Trainer::update_or_discard(StepReport& report, const std::string& fault) {
+  report.discarded = fault;
+  if (fault.empty()) {
+    optimizer_.step(report.learning_rate);
+    discarded_in_a_row_ = 0;
+    return;
+  }
+  if (!before_step_) throw Divergence(fault);
+  if (++discarded_in_a_row_ > most_discarded_in_a_row)
+    throw Divergence(fault + "; " + std::to_string(most_discarded_in_a_row) +
+                     " batches before it were discarded already");
+  before_step_->give_back();
+  if (guard_) guard_->verdict();  // of reconstructions that do not count either
+  drifts_.clear();
 }
 
-void Trainer::require_finite_gradients(const StepReport& report) {
+/// Why the loss is not finite; empty if it is.
+std::string Trainer::fault_of_loss(const StepReport& report, Indices indices) {
+  if (std::isfinite(report.batch.loss)) return {};
+  auto [x, labels] = training_batch(report.epoch, indices);
+  const std::string layer = retrace::first_nonfinite_layer(net_, x);
+  return std::string("the loss is ") + (std::isnan(report.batch.loss) ? "NaN" : "infinite") +
+         " at step " + std::to_string(report.step) +
+         (layer.empty() ? ", though no layer's output is"
+                        : ": the first layer whose output is not finite is " + layer);
+}
+
+/// Which gradient is not finite; empty if all are.
+std::string Trainer::fault_of_gradients(const StepReport& report) {
   const std::string parameter = retrace::first_nonfinite_gradient(optimizer_.parameters());
-  if (!parameter.empty())
-    throw Divergence("the gradient of " + parameter + " is not finite at step " +
-                     std::to_string(report.step) + ", and it is the first on the way back");
+  if (parameter.empty()) return {};
+  return "the gradient of " + parameter + " is not finite at step " + std::to_string(report.step) +
+         ", and it is the first on the way back";
+}
+
+void Trainer::evaluate_into(StepReport& report) {
+  report.test = evaluate();
+  report.best = accuracy(*report.test) > state_.best_accuracy;
+  if (!report.best) return;
+  state_.best_accuracy = accuracy(*report.test);
+  state_.best_step = report.step;
 }
 
 BatchLoss Trainer::evaluate() {

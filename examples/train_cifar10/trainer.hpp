@@ -22,16 +22,28 @@ struct StepReport {
   std::string worst_layer;                 ///< that has it
   std::vector<retrace::Drift> drifts;      ///< what the drift guard had to say
   std::optional<retrace::BatchLoss> test;  ///< where the network was evaluated
+  bool best = false;                       ///< no evaluation before had this accuracy
   double learning_rate = 0;
-  double seconds = 0;  ///< that the step took
+  double seconds = 0;        ///< that the step took
+  double total_seconds = 0;  ///< and all steps up to it
   retrace::Bytes live, peak;
   std::optional<std::size_t> predicted_peak;  ///< bytes of the next steps, after a new anchor
 };
 
+/// How far a training is. With the tensors of the trainer it is all that continuing takes.
+struct TrainingState {
+  std::size_t step = 0;       ///< steps taken
+  std::size_t discarded = 0;  ///< of which did not count
+  double seconds = 0;         ///< that the steps took, evaluations apart
+  std::size_t best_step = 0;
+  double best_accuracy = -1;  ///< of an evaluation; -1 before the first
+};
+
 /// What is known at the end.
 struct TrainingSummary {
-  retrace::BatchLoss test;
-  double images_per_second = 0;  ///< of training, evaluations apart
+  bool finished = false;                   ///< no step is left
+  std::optional<retrace::BatchLoss> test;  ///< of the last evaluation
+  double images_per_second = 0;            ///< of training, evaluations apart
   retrace::Bytes peak;
 };
 
@@ -50,15 +62,24 @@ struct Divergence : std::runtime_error {
 /// same number of threads repeats bit for bit.
 class Trainer {
  public:
-  using Listener = std::function<void(const StepReport&)>;
+  /// Hears of every step, and says whether to go on.
+  using Listener = std::function<bool(const StepReport&)>;
 
   /// @throws std::invalid_argument if there are fewer training images than one batch takes.
   Trainer(retrace::Cpu& device, const Options& options, const Data& data);
 
   retrace::Index parameter_count() { return optimizer_.parameters().count(); }
+  int threads() const { return device_.threads(); }
 
+  /// What a checkpoint holds: values, running averages, momentum.
+  retrace::ParameterList<float, retrace::Cpu> tensors();
+  const TrainingState& state() const { return state_; }
+  void continue_from(const TrainingState& state) { state_ = state; }
+
+  /// Trains from the step that the state is at to the last, or until the listener says no.
   /// An epoch leaves out the images that do not fill a batch; they are others in each epoch.
-  /// @throws Divergence naming the step and the layer; the network is not updated from it.
+  /// @throws Divergence naming the step and the layer; the network is not updated from it. With
+  ///         --on-nan skip, only where too many batches in a row are like that.
   TrainingSummary train(const Listener& listener);
 
  private:
@@ -69,10 +90,12 @@ class Trainer {
   StepReport take_step(std::size_t step, Indices indices);
   void run_step(StepReport& report, Indices indices);
   bool use_gradients(StepReport& report);
-  void require_finite_loss(const StepReport& report, Indices indices);
-  void require_finite_gradients(const StepReport& report);
+  std::string fault_of_loss(const StepReport& report, Indices indices);
+  std::string fault_of_gradients(const StepReport& report);
+  void update_or_discard(StepReport& report, const std::string& fault);
   retrace::BatchLoss evaluate();
   retrace::BatchLoss evaluate(Indices indices);
+  void evaluate_into(StepReport& report);
 
   Batch training_batch(std::size_t epoch, Indices indices);
 
@@ -84,4 +107,7 @@ class Trainer {
   retrace::OneCycle schedule_;
   std::vector<retrace::Drift> drifts_;
   std::optional<retrace::DriftGuard<retrace::Float, retrace::Cpu>> guard_;
+  std::optional<retrace::BufferSnapshot<float, retrace::Cpu>> before_step_;  ///< to skip it
+  TrainingState state_;
+  std::size_t discarded_in_a_row_ = 0;
 };

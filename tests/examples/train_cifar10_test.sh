@@ -64,7 +64,14 @@ refuses '--channels has 2 levels, but --blocks has 4' --channels 8,16
 refuses '7 has an odd number of channels' --plan --channels 7,16 --blocks 1,1
 refuses "--memory-limit is '4X', but must be" --memory-limit 4X
 refuses '--batch is 30000, but there are only' --batch 30000
-refuses 'nowhere/log cannot be written' --json nowhere/log
+refuses 'nowhere/log: No such file or directory' --json nowhere/log
+
+refuses "--on-nan is 'go on', but must be stop or skip" --on-nan 'go on'
+refuses '--resume needs --checkpoint-dir' --resume
+refuses '--checkpoint-every needs --checkpoint-dir' --checkpoint-every 5
+refuses '--compare trains two networks' --compare --checkpoint-dir c
+refuses '--compare measures a step of 128 images' --compare --train-images 127
+refuses "--max-minutes: 'soon' is not a number" --max-minutes soon
 
 refuses "--stream is 'fixed8', but must be float, fixed32 or fixed16" --stream fixed8
 refuses 'a stream in fixed16 needs .* but layerwise is not' --arch layerwise --stream fixed16
@@ -77,6 +84,30 @@ refuses '--drift-discard must not be above --drift-warn, but is 50.0 above 40.0'
 
 "$program" --help >out 2>err || fail "--help: status $?"
 holds out '--weight-decay'
+
+# ---- Options from a file -----------------------------------------------------------------------
+
+# refuses_file PATTERN TEXT
+refuses_file() {
+  echo "$2" >options.json
+  refuses "^train_cifar10: --options options.json: $1" --options options.json
+}
+refuses_file "unknown key 'bach', did you mean 'batch'\?" '{"bach": 4}'
+refuses_file "unknown key 'options'" '{"options": "other.json"}'
+refuses_file "--batch: '0' is not a whole number of at least 1" '{"batch": 0}'
+refuses_file "--batch: '4.5' is not a whole number" '{"batch": 4.5}'
+refuses_file "'batch' is there twice" '{"batch": 4, "batch": 5}'
+refuses_file "'lr' is null, but must be" '{"lr": null}'
+refuses_file "'blocks' is an empty list" '{"blocks": []}'
+refuses_file 'an option cannot be an object' '{"lr": {"peak": 1}}'
+refuses_file "'resume' must be true or false" '{"resume": "perhaps"}'
+refuses_file 'is not one JSON object' '[]'
+refuses_file 'parse error at line 2, column 0' '{"lr": 0.'
+refuses '--options nowhere: there is no such file' --options nowhere
+refuses '--options \.: is not a file' --options .
+head -c 1048577 /dev/zero >large
+refuses '--options large: has 1048577 bytes' --options large
+rm large options.json
 
 # ---- Data --------------------------------------------------------------------------------------
 
@@ -142,6 +173,37 @@ grep -q 'discarded' out && fail "--drift-guard off discards a step"
 "$program" "${short[@]}" --channels 8,16 --steps 50 --lr 1e30 >out 2>err
 [[ $? == 2 ]] || fail "a loss that is not finite: status is not 2"
 holds err '^train_cifar10: the (loss is (NaN|infinite)|gradient of .* not finite) at step [0-9]+'
+
+# The file says what the command line leaves open.
+echo '{"channels": [8, 16], "lr": 1e30, "seed": 5, "mode": "stored"}' >options.json
+trains --options options.json --lr 0.1 --json log
+holds out 'mode stored'
+holds log '"seed":5,.*"learning_rate":0.004'
+
+# ---- Saving and continuing ---------------------------------------------------------------------
+
+tiny=("${short[@]}" --channels '8,16' --train-images 16)
+"$program" "${tiny[@]}" --steps 6 --checkpoint-dir c --checkpoint-every 2 --json log >out 2>err ||
+  fail "--checkpoint-dir: $(<err)"
+[[ $(ls c) == best.safetensors*checkpoint-00000004*checkpoint-00000006.safetensors ]] ||
+  fail "checkpoints are $(ls c)"
+refuses 'c holds the checkpoints of a training: pass --resume' \
+  "${tiny[@]}" --steps 6 --checkpoint-dir c
+refuses '--steps is 6 there and 7 here' "${tiny[@]}" --steps 7 --checkpoint-dir c --resume
+refuses 'in use by another training|is of another training' \
+  "${tiny[@]}" --steps 6 --arch resnet --checkpoint-dir c --resume
+"$program" "${tiny[@]}" --steps 6 --checkpoint-dir c --resume --mode stored --json log \
+  >out 2>err || fail "--resume at the end: $(<err)"
+holds out 'continuing after step 6 from c/checkpoint-00000006.safetensors'
+holds out 'note: mode was reversible and is stored now'
+[[ $(wc -l <log) == 6 ]] || fail "a log that was complete has $(wc -l <log) lines"
+rm c/checkpoint-00000006.safetensors
+printf '{"arch":"revnet","mode":"rev' >>log  # as a killed process would leave it
+"$program" "${tiny[@]}" --steps 6 --checkpoint-dir c --resume --json log >out 2>err ||
+  fail "--resume: $(<err)"
+holds out 'continuing after step 4'
+[[ $(grep -c '"step":[1-6],"steps":6' log) == 6 && $(wc -l <log) == 6 ]] ||
+  fail "the log of a continued training has $(wc -l <log) lines"
 
 # ---- The log -----------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 #include "retrace/train/checkpoint.hpp"
 
 #include "retrace/layer/dropout.hpp"
+#include "retrace/net/fixed_stream.hpp"
 #include "retrace/train/checkpoint_folder.hpp"
 #include "retrace/train/sgd.hpp"
 #include "support/catch.hpp"
@@ -104,6 +105,32 @@ TEST_CASE("a dropout layer goes on with the masks that it would have drawn") {
   CHECK(masked(other) != third);
 }
 
+TEST_CASE("a stream in fixed point goes on with the fraction bits that it had chosen") {
+  const Scratch scratch;
+  Cpu device(2);
+  FixedStream<std::int16_t, double, Cpu> one, other;
+  const auto run = [&](auto& stream, double scale) {
+    auto x = images(device);
+    for (Index i = 0; i < x.shape().size(); ++i) x.data()[i] *= scale;
+    stream.forward(x, inference);
+    return values(x);
+  };
+  const auto save = [&] {
+    ParameterList<double, Cpu> list;
+    one.collect("stream", list);
+    write_checkpoint(scratch.directory / "c", list, {});
+    ParameterList<double, Cpu> into;
+    other.collect("stream", into);
+    Checkpoint(scratch.directory / "c").restore(into);
+  };
+  save();  // before any are chosen
+  run(one, 1e-3);
+  const Values expected = run(one, 1);
+  save();
+  CHECK(run(other, 1) == expected);
+  CHECK(other.format()->fraction_bits == one.format()->fraction_bits);
+}
+
 TEST_CASE("a thousand flipped bytes are all noticed") {
   const Scratch scratch;
   Cpu device(2);
@@ -170,9 +197,9 @@ TEST_CASE("another network is refused by name, and nothing of it is changed") {
   fewer.buffers.pop_back();
   CHECK_THROWS_WITH(checkpoint.restore(fewer), containing("has a tensor 'momentum."));
   auto more = one.list();
-  std::uint64_t counter = 0;
-  more.add("drop.step", counter);
-  CHECK_THROWS_WITH(checkpoint.restore(more), containing("no 'counter.drop.step'"));
+  more.add(
+      "drop.step", [] { return 0; }, [](std::int64_t) { FAIL("nothing is restored"); });
+  CHECK_THROWS_WITH(checkpoint.restore(more), containing("no 'number.drop.step'"));
   auto renamed = one.list();
   renamed.parameters[0].name = "trunk.weight";
   CHECK_THROWS_WITH(checkpoint.restore(renamed), containing("has no tensor 'trunk.weight'"));

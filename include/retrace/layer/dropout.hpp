@@ -54,7 +54,9 @@ class Dropout {
 
   void abandon() { kept_.abandon(); }
   void collect(const std::string& prefix, ParameterList<T, D>& list) {
-    list.add(joined(prefix, "step"), step_);
+    list.add(
+        joined(prefix, "step"), [this] { return static_cast<std::int64_t>(step_); },
+        [this](std::int64_t step) { step_ = static_cast<std::uint64_t>(step); });
   }
 
  private:

@@ -44,7 +44,7 @@ void he_normal(Tensor<T, D>& weights, Index fan_in, Random& random, double gain 
   upload(weights.view(), std::span<const T>(values));
 }
 
-/// Every parameter of a network, and every buffer and counter that is not trained but belongs to
+/// Every parameter of a network, and every buffer and number that is not trained but belongs to
 /// its state, by name: "level2.block1.f.conv0.weight". Holds addresses: collect again after moving
 /// a layer.
 template <class T, Device D>
@@ -58,14 +58,16 @@ struct ParameterList {
     Tensor<T, D>* tensor;
   };
 
-  struct NamedCounter {
+  /// A number that a layer counts or chooses as it runs.
+  struct NamedNumber {
     std::string name;
-    std::uint64_t* value;
+    std::function<std::int64_t()> get;
+    std::function<void(std::int64_t)> set;  ///< throws std::invalid_argument if it cannot be
   };
 
   std::vector<NamedParameter> parameters;
   std::vector<NamedBuffer> buffers;
-  std::vector<NamedCounter> counters;
+  std::vector<NamedNumber> numbers;
 
   void add(std::string name, Parameter<T, D>& parameter) {
     parameters.push_back({std::move(name), &parameter});
@@ -73,8 +75,9 @@ struct ParameterList {
   void add(std::string name, Tensor<T, D>& buffer) {
     buffers.push_back({std::move(name), &buffer});
   }
-  void add(std::string name, std::uint64_t& counter) {
-    counters.push_back({std::move(name), &counter});
+  void add(std::string name, std::function<std::int64_t()> get,
+           std::function<void(std::int64_t)> set) {
+    numbers.push_back({std::move(name), std::move(get), std::move(set)});
   }
 
   /// Trained values, all parameters together.

@@ -112,9 +112,18 @@ class FixedStream {
   }
   void collect(const std::string& prefix, typename Inner::Parameters& list) {
     chain_.collect(prefix, list);
+    list.add(
+        joined(prefix, "fraction_bits"),
+        [this] { return std::int64_t{chosen_ ? format_->fraction_bits : not_chosen}; },
+        [this](std::int64_t bits) {
+          chosen_ = bits != not_chosen;
+          if (chosen_) set_fraction_bits(static_cast<int>(bits));
+        });
   }
 
  private:
+  static constexpr int not_chosen = -1;
+
   using Fixed = Tensor<E, D>;
 
   Fixed rounded(View<const T, D> x) {

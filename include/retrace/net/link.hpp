@@ -2,6 +2,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -95,6 +96,10 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
   void collect([[maybe_unused]] const std::string& prefix,
                [[maybe_unused]] Parameters& list) override {
     if constexpr (requires { layer_.collect(prefix, list); }) layer_.collect(prefix, list);
+    if constexpr (std::same_as<State, Gradient> && Invertible<L>)
+      list.add(
+          joined(prefix, "anchored"), [this] { return std::int64_t{anchored_}; },
+          [this](std::int64_t anchored) { anchored_ = anchored != 0; });
   }
 
  private:

@@ -9,7 +9,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// A copy of the buffers and counters of a network: running averages, steps of generators. With it
+/// A copy of the buffers and numbers of a network: running averages, steps of generators. With it
 /// a training step that is not to count leaves no trace, if the optimizer has not moved yet.
 template <class T, Device D>
 class BufferSnapshot {
@@ -25,22 +25,22 @@ class BufferSnapshot {
   void take() {
     for (std::size_t i = 0; i < copies_.size(); ++i)
       copy(copies_[i].view(), list_.buffers[i].tensor->view());
-    counts_.clear();
-    for (const auto& named : list_.counters) counts_.push_back(*named.value);
+    numbers_.clear();
+    for (const auto& named : list_.numbers) numbers_.push_back(named.get());
   }
 
-  /// Puts buffers and counters back and empties the gradients.
+  /// Puts buffers and numbers back and empties the gradients.
   void give_back() {
     for (std::size_t i = 0; i < copies_.size(); ++i)
       copy(list_.buffers[i].tensor->view(), copies_[i].view());
-    for (std::size_t i = 0; i < counts_.size(); ++i) *list_.counters[i].value = counts_[i];
+    for (std::size_t i = 0; i < numbers_.size(); ++i) list_.numbers[i].set(numbers_[i]);
     list_.zero_gradients();
   }
 
  private:
   ParameterList<T, D> list_;
   std::vector<Tensor<T, D>> copies_;
-  std::vector<std::uint64_t> counts_;
+  std::vector<std::int64_t> numbers_;
 };
 
 }  // namespace retrace::inline RETRACE_ISA

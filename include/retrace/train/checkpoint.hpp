@@ -40,7 +40,7 @@ constexpr std::string_view dtype_of() {
 namespace detail {
 
 /// A checkpoint starts with its checksum: of the whole file, with these digits as zeros.
-inline constexpr std::string_view checksum_key = "crc64", counter_prefix = "counter.",
+inline constexpr std::string_view checksum_key = "crc64", number_prefix = "number.",
                                   checksum_opening = "{\"__metadata__\":{\"crc64\":\"",
                                   no_checksum = "0000000000000000";
 inline constexpr std::size_t checksum_position = 8 + checksum_opening.size();
@@ -90,9 +90,9 @@ SafetensorsHeader checkpoint_header(const ParameterList<T, D>& list,
   SafetensorsHeader header;
   header.metadata.emplace_back(checksum_key, no_checksum);
   header.metadata.insert(header.metadata.end(), metadata.begin(), metadata.end());
-  for (const auto& named : list.counters)
-    header.metadata.emplace_back(std::string(counter_prefix) + named.name,
-                                 std::to_string(*named.value));
+  for (const auto& named : list.numbers)
+    header.metadata.emplace_back(std::string(number_prefix) + named.name,
+                                 std::to_string(named.get()));
   std::uint64_t end = 0;
   for_each_tensor(list, [&](const std::string& name, const Tensor<T, D>& tensor) {
     TensorEntry entry{name, std::string(dtype_of<T>()), file_shape(tensor.shape()), end, end};
@@ -104,7 +104,7 @@ SafetensorsHeader checkpoint_header(const ParameterList<T, D>& list,
 
 }  // namespace detail
 
-/// Writes every value, buffer and counter of the list, and the metadata, into a safetensors file
+/// Writes every value, buffer and number of the list, and the metadata, into a safetensors file
 /// that other programs can read too. Its checksum stands in the metadata as "crc64".
 ///
 /// Add the optimizer to the list: `auto list = net.parameters(); sgd.collect("momentum", list);`
@@ -157,7 +157,7 @@ class Checkpoint {
     return value;
   }
 
-  /// Gives every value, buffer and counter of the list what it was when the file was written.
+  /// Gives every value, buffer and number of the list what it was when the file was written.
   /// @throws CheckpointMismatch, with nothing changed, unless the file has just the tensors of the
   ///         list, in their shapes.
   template <class T, Device D>
@@ -168,10 +168,11 @@ class Checkpoint {
       ++tensors;
     });
     if (tensors != file_.header().tensors.size()) refuse_strangers(list);
-    for (const auto& named : list.counters) number<std::uint64_t>(counter_key(named.name));
+    std::vector<std::int64_t> numbers;
+    for (const auto& named : list.numbers)
+      numbers.push_back(number<std::int64_t>(number_key(named.name)));
 
-    for (const auto& named : list.counters)
-      *named.value = number<std::uint64_t>(counter_key(named.name));
+    for (std::size_t i = 0; i < numbers.size(); ++i) list.numbers[i].set(numbers[i]);
     std::vector<T> piece(detail::piece_bytes / sizeof(T));
     detail::for_each_tensor(list, [&](const std::string& tensor, Tensor<T, D>& to) {
       std::uint64_t offset = 0;
@@ -185,8 +186,8 @@ class Checkpoint {
   }
 
  private:
-  static std::string counter_key(const std::string& counter) {
-    return std::string(detail::counter_prefix) + counter;
+  static std::string number_key(const std::string& name) {
+    return std::string(detail::number_prefix) + name;
   }
 
   void verify() {

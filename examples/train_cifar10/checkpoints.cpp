@@ -1,0 +1,104 @@
+#include "checkpoints.hpp"
+
+#include <charconv>
+
+#include "options_file.hpp"
+
+using retrace::Checkpoint, retrace::CheckpointMetadata, retrace::CheckpointMismatch;
+
+namespace {
+
+/// The shortest text from which std::from_chars reads the same number.
+template <class Number>
+std::string exact(Number number) {
+  char text[64];
+  return {text, std::to_chars(text, text + sizeof text, number).ptr};
+}
+
+std::string checksum(const Data& data) {
+  retrace::Crc64 sum;
+  for (const retrace::ImageSet* set : {&data.train, &data.test}) {
+    sum.add_values(std::span(set->labels));
+    sum.add_values(std::span(set->pixels));
+  }
+  return sum.digits();
+}
+
+}  // namespace
+
+Checkpoints::Checkpoints(const Options& options, const Data& data, Trainer& trainer)
+    : options_(options),
+      trainer_(trainer),
+      data_checksum_(checksum(data)),
+      folder_(options.checkpoint_dir) {
+  if (!options.resume && !folder_.steps().empty())
+    throw std::invalid_argument(
+        "--checkpoint-dir " + options.checkpoint_dir.string() +
+        " holds the checkpoints of a training: pass --resume to continue it, or name another "
+        "folder");
+}
+
+std::string Checkpoints::resume() {
+  if (!options_.resume) return {};
+  auto [checkpoint, damaged] = folder_.newest();
+  if (!checkpoint)
+    return "no checkpoint in " + options_.checkpoint_dir.string() + " yet: starting\n";
+  require_same_training(*checkpoint);
+  checkpoint->restore(trainer_.tensors());
+  trainer_.continue_from({.step = checkpoint->number<std::size_t>("step"),
+                          .discarded = checkpoint->number<std::size_t>("discarded"),
+                          .seconds = checkpoint->number<double>("seconds"),
+                          .best_step = checkpoint->number<std::size_t>("best_step"),
+                          .best_accuracy = checkpoint->number<double>("best_accuracy")});
+  std::string text;
+  for (const std::string& what : damaged) text += what + "; it is called *.damaged from now on\n";
+  return text + "continuing after step " + std::to_string(trainer_.state().step) + " from " +
+         checkpoint->name() + '\n' + differences(*checkpoint);
+}
+
+bool Checkpoints::due(const StepReport& report, bool stopping) const {
+  if (stopping || report.step == report.steps) return true;
+  return options_.checkpoint_every == 0
+             ? report.test.has_value()
+             : report.step % options_.checkpoint_every == 0 || report.best;
+}
+
+void Checkpoints::save(const StepReport& report) {
+  const CheckpointMetadata values = metadata();
+  if (report.best) retrace::write_checkpoint(folder_.best(), trainer_.tensors(), values);
+  folder_.save(report.step, trainer_.tensors(), values);
+}
+
+CheckpointMetadata Checkpoints::metadata() const {
+  const TrainingState& state = trainer_.state();
+  return {{"best_accuracy", exact(state.best_accuracy)},
+          {"best_step", exact(state.best_step)},
+          {"data_crc64", data_checksum_},
+          {"instructions", retrace::instruction_set},
+          {"mode", name(options_.net.mode)},
+          {"options", recorded_options(options_)},
+          {"seconds", exact(state.seconds)},
+          {"discarded", exact(state.discarded)},
+          {"step", exact(state.step)},
+          {"threads", exact(trainer_.threads())}};
+}
+
+void Checkpoints::require_same_training(const Checkpoint& checkpoint) const {
+  const std::string differences =
+      option_differences(checkpoint.metadata("options"), recorded_options(options_));
+  if (!differences.empty())
+    throw CheckpointMismatch(checkpoint.name() + " is of another training: " + differences);
+  if (checkpoint.metadata("data_crc64") != data_checksum_)
+    throw CheckpointMismatch(checkpoint.name() +
+                             " was trained on other images than those that are there now");
+}
+
+std::string Checkpoints::differences(const Checkpoint& checkpoint) const {
+  const CheckpointMetadata now = metadata();
+  std::string text;
+  for (const char* key : {"mode", "threads", "instructions"})
+    if (const std::string& then = checkpoint.metadata(key); then != now.at(key))
+      text += std::string("note: ") + key + " was " + then + " and is " + now.at(key) +
+              " now, so results may differ in their last bits\n";
+  return text;
+}
