@@ -13,11 +13,11 @@ _has_header() {
   return 1
 }
 
-# Succeeds if `$1` compiles and links a program with OpenMP and the options that follow.
+# Succeeds if `$1` compiles and links a program, or $source, with OpenMP and the options that follow.
 _can_build() {
   local program status=0
   program=$(mktemp)
-  echo 'int main() {}' | "$1" -x c++ -fopenmp "${@:2}" -o "$program" - 2>/dev/null || status=1
+  echo "${source:-int main() {\}}" | "$1" -x c++ -fopenmp "${@:2}" -o "$program" - 2>/dev/null || status=1
   rm -f "$program"
   return $status
 }
@@ -39,6 +39,13 @@ _missing_packages() {
         if ! command -v clang++ >/dev/null; then
           echo clang libomp-dev
         elif ! _can_build clang++ -fsanitize=thread; then
+          echo libomp-dev "libclang-rt-$(clang++ -dumpversion | cut -d. -f1)-dev"
+        fi ;;
+      fuzzer)
+        if ! command -v clang++ >/dev/null; then
+          echo clang libomp-dev
+        elif ! source='extern "C" int LLVMFuzzerTestOneInput() { return 0; }' \
+          _can_build clang++ -fsanitize=fuzzer,address; then
           echo libomp-dev "libclang-rt-$(clang++ -dumpversion | cut -d. -f1)-dev"
         fi ;;
       cmake) command -v cmake >/dev/null || echo cmake ;;

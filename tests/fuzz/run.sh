@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+set -euo pipefail
+usage="usage: tests/fuzz/run.sh [option]...
+Builds the fuzz targets with Clang, and runs each on its corpus in tests/fuzz/corpus/.
+  --seconds N      of each target (default 60)
+  --filter REGEX   run only the targets whose name matches
+  --build-dir DIR  build there instead of in build-fuzz/
+  --grow           add to the corpus the inputs that reached something new
+  --help           print this
+A finding is left in the build folder, with the command that repeats it."
+
+fail() {
+  echo "error: $*" >&2
+  exit 2
+}
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+seconds=60 filter=. build=$root/build-fuzz grow=''
+while [[ $# -gt 0 ]]; do
+  case $1 in
+    --help) echo "$usage"; exit ;;
+    --grow) grow=1; shift; continue ;;
+    --seconds | --filter | --build-dir)
+      [[ $# -ge 2 && -n $2 ]] || fail "$1 needs a value (see --help)" ;;
+    *) fail "unknown option $1 (see --help)" ;;
+  esac
+  case $1 in
+    --seconds) seconds=$2 ;;
+    --filter) filter=$2 ;;
+    --build-dir) build=$2 ;;
+  esac
+  shift 2
+done
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || fail "--seconds is $seconds, but must be a number of at least 1"
+
+# shellcheck source=examples/install_dependencies.sh
+. "$root/examples/install_dependencies.sh"
+install_dependencies cmake ninja eigen cli11 json fuzzer
+
+generator=(-G Ninja)
+[[ -e $build/CMakeCache.txt ]] && generator=()  # keep the one it was made with
+cmake -S "$root" -B "$build" "${generator[@]}" -D CMAKE_CXX_COMPILER=clang++ \
+  -D CMAKE_BUILD_TYPE=Debug -D RETRACE_FUZZ=ON -D RETRACE_EXAMPLES=OFF -D RETRACE_BENCHMARKS=OFF
+cmake --build "$build" --parallel 2
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+failed=0
+for corpus in "$root"/tests/fuzz/corpus/*/; do
+  name=$(basename "$corpus")
+  [[ $name =~ $filter ]] || continue
+  echo "==== $name, $seconds s"
+  target=$build/fuzz/fuzz_$name
+  mkdir "$scratch/$name"
+  (cd "$build" && "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
+    -print_final_stats=1 "$scratch/$name" "$corpus") >"$scratch/log" 2>&1 || failed=1
+  grep -E 'ERROR|SUMMARY|Test unit written|stat::number_of_executed|stat::peak_rss|cov:' \
+    "$scratch/log" | tail -n 5
+  if [[ -n $grow ]]; then "$target" -merge=1 "$corpus" "$scratch/$name" 2>/dev/null; fi
+done
+exit "$failed"
