@@ -51,11 +51,12 @@ void restore(const std::string& path) {
   Cpu device(1);
   Parameter<float, Cpu> weight(device, {1, 1, 2, 3}, true);
   Tensor<float, Cpu> mean(device, per_channel(3), Use::parameter);
-  std::uint64_t step = 0;
+  std::int64_t step = 0;
   ParameterList<float, Cpu> list;
   list.add("weight", weight);
   list.add("mean", mean);
-  list.add("step", step);
+  list.add(
+      "step", [&] { return step; }, [&](std::int64_t value) { step = value; });
   Checkpoint checkpoint(path);
   checkpoint.restore(list);
 }
