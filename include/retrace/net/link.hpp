@@ -10,6 +10,7 @@
 #include "retrace/layer/input_watch.hpp"
 #include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
+#include "retrace/layer/parameter.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
