@@ -85,7 +85,7 @@ def as_json(machine, torch, measurements):
 
 
 def as_svg(measurements, note):
-    """Bars of images a second, the fastest network first within each library."""
+    """Bars of images a second, in the order of the measurements."""
     left, width, row, top = 250, 480, 24, 70
     colours = {"retrace": "#2f6fc0", "pytorch": "#d9963a"}
     largest = max(m.images_per_second for m in measurements)

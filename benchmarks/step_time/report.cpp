@@ -21,9 +21,13 @@ namespace {
 std::string percent(double share) { return fixed(100 * share, 1) + " %"; }
 
 std::string title(const Subject& subject) {
-  return std::string(name(subject.architecture)) + ' ' + subject.mode + ", batch " +
-         std::to_string(subject.batch) + " of 32 x 32, " + std::to_string(subject.threads) +
-         (subject.threads == 1 ? " thread, " : " threads, ") + to_string(retrace::cpu_features()) +
+  std::string channels;
+  for (Index each : subject.net.channels)
+    channels += (channels.empty() ? "" : "-") + std::to_string(each);
+  return std::string(name(subject.architecture)) + ' ' + channels + ' ' + subject.mode +
+         ", batch " + std::to_string(subject.batch) + " of 32 x 32, " +
+         std::to_string(subject.threads) + (subject.threads == 1 ? " thread, " : " threads, ") +
+         to_string(retrace::cpu_features()) +
          (subject.convolutions ? ", oneDNN where it is faster" : "");
 }
 
@@ -63,7 +67,8 @@ void draw(benchmark::Svg& svg, const Curve& curve, double left, const std::strin
   constexpr double top = 70, width = 380, height = 260, bottom = top + height;
   const double most = curve.at.back();
   const double largest = *std::max_element(curve.seconds.begin(), curve.seconds.end());
-  const double step = std::pow(10, std::floor(std::log10(largest)));  // of the grid
+  const double power = std::pow(10, std::floor(std::log10(largest)));
+  const double step = largest / power < 3 ? power / 2 : power;  // of the grid
   const double end = std::ceil(largest / step) * step;
   const auto x = [&](double at) { return left + at / most * width; };
   const auto y = [&](double seconds) { return bottom - seconds / end * height; };

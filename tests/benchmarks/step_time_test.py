@@ -78,7 +78,7 @@ class StepTime(unittest.TestCase):
 
     def test_text(self):
         done = run(*SMALL)
-        self.assertRegex(done.stdout, r"revnet reversible, batch 8 of 32 x 32, 2 threads")
+        self.assertRegex(done.stdout, r"revnet 8-16 reversible, batch 8 of 32 x 32, 2 threads")
         self.assertRegex(done.stdout, r"convolution, weight gradient +[0-9.]+ +[0-9.]+ %")
 
     def test_answers(self):
