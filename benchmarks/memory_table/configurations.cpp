@@ -12,12 +12,20 @@ namespace {
 constexpr auto stored = [](Net& net) { net.set_mode(Mode::stored); };
 constexpr auto reversible = [](Net& net) { net.set_mode(Mode::reversible); };
 constexpr auto inverted = [](Net& net) { net.set_mode(Mode::inverted); };
+constexpr auto streamed = [](Net& net) { net.set_mode(Mode::streamed); };
 constexpr auto checkpoint_all = [](Net& net) { net.checkpoint_every(1); };
 constexpr auto checkpoint_sqrt = [](Net& net) { net.checkpoint_sqrt(); };
 
 /// Reversible, with the state in fixed point.
 Configuration in_fixed_point(Architecture architecture, Stream stream) {
   return {architecture, name(stream), reversible, {}, {}, stream};
+}
+constexpr Index streamed_from = 64, streamed_to = 256;
+
+Configuration streamed_in_fixed_point(Architecture architecture) {
+  const double limit = architecture == Architecture::revnet ? 320 : 208;
+  return {architecture, "fixed16 streamed", streamed,      {},
+          limit,        Stream::fixed16,    streamed_from, streamed_to};
 }
 
 }  // namespace
@@ -39,14 +47,32 @@ std::vector<Configuration> configurations(Architecture architecture) {
       return {{architecture, "stored", stored},
               {architecture, "checkpoint", checkpoint_sqrt},
               {architecture, "reversible", reversible, PaperFigures{640, 1.19e9}, 600},
+              {architecture,
+               "streamed",
+               streamed,
+               {},
+               400,
+               Stream::floating,
+               streamed_from,
+               streamed_to},
               in_fixed_point(architecture, Stream::fixed32),
-              in_fixed_point(architecture, Stream::fixed16)};
+              in_fixed_point(architecture, Stream::fixed16),
+              streamed_in_fixed_point(architecture)};
     case irevnet:
       return {{architecture, "stored", stored},
               {architecture, "checkpoint", checkpoint_sqrt},
               {architecture, "reversible", reversible, PaperFigures{640, 1.35e9}, 480},
+              {architecture,
+               "streamed",
+               streamed,
+               {},
+               272,
+               Stream::floating,
+               streamed_from,
+               streamed_to},
               in_fixed_point(architecture, Stream::fixed32),
-              in_fixed_point(architecture, Stream::fixed16)};
+              in_fixed_point(architecture, Stream::fixed16),
+              streamed_in_fixed_point(architecture)};
     case layerwise:
       return {{architecture, "stored", stored},
               {architecture, "checkpoint", checkpoint_sqrt},
@@ -56,7 +82,16 @@ std::vector<Configuration> configurations(Architecture architecture) {
               {architecture, "checkpoint", checkpoint_sqrt},
               {architecture, "reversible", reversible},
               {architecture, "inverted", inverted, PaperFigures{352, 648e6}, 400},
-              in_fixed_point(architecture, Stream::fixed16)};
+              {architecture,
+               "streamed",
+               streamed,
+               {},
+               272,
+               Stream::floating,
+               streamed_from,
+               streamed_to},
+              in_fixed_point(architecture, Stream::fixed16),
+              streamed_in_fixed_point(architecture)};
     case resnet_inplace_abn:
       return {{architecture, "stored", stored}, {architecture, "inverted", inverted, {}, 1100}};
   }

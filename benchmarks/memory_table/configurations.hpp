@@ -27,9 +27,13 @@ struct Configuration {
   std::optional<PaperFigures> paper;
   std::optional<double> limit;  ///< of the bytes per input pixel
   retrace::Stream stream = retrace::Stream::floating;
+  /// Images between which the bytes grow that are counted at 32 x 32, where a small batch is no
+  /// matter of chunks; 0: those of a step, and twice as many.
+  retrace::Index from = 0, to = 0;
 
   /// The paper's, with the state in this stream.
   retrace::NetOptions net_options() const;
+  bool streamed() const { return mode.ends_with("streamed"); }
 };
 
 /// The first one is always `stored`, which the others are compared with.
@@ -38,6 +42,12 @@ std::vector<Configuration> configurations(retrace::Architecture architecture);
 /// The bytes of workspace that a network may need whatever its batch is.
 /// @param width  the most channels that a convolution gives
 double workspace_limit(retrace::Index width);
+
+/// What the chunks of a streamed network may need beside that.
+inline constexpr double chunk_limit = 8 << 20;
+
+/// How many times a reversible step a streamed one may take.
+inline constexpr double streamed_time_limit = 1.8;
 
 /// How far a predicted peak may be from the measured one.
 inline constexpr double prediction_limit = 0.01;

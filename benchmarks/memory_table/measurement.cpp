@@ -22,8 +22,8 @@ Shape images(Index count, Index extent) { return {count, extent, extent, 3}; }
 
 double total(const PeakMemory& peak) { return static_cast<double>(peak.bytes.total()); }
 
-double growth_per_pixel(const PeakMemory& once, const PeakMemory& twice, Shape batch) {
-  return (total(twice) - total(once)) / static_cast<double>(batch.pixels());
+double growth_per_pixel(const PeakMemory& less, Shape from, const PeakMemory& more, Shape to) {
+  return (total(more) - total(less)) / static_cast<double>(to.pixels() - from.pixels());
 }
 
 Shape twice(Shape batch) { return images(2 * batch.n, batch.h); }
@@ -40,17 +40,21 @@ class Gauge {
     configuration.select(training_.net());
     prediction_error_ = 0;
     const Shape batch = images(options_.batch, extent);
-    const Peak once = peak(batch), more = peak(twice(batch));
+    const Peak reported = peak(batch);
+    const bool given = configuration.from > 0 && extent == small_extent;
+    const Shape from = given ? images(configuration.from, extent) : batch;
+    const Shape to = given ? images(configuration.to, extent) : twice(batch);
+    const Peak once = from == batch ? reported : peak(from), more = peak(to);
     // Where those are predicted, one image has to show that predictions hold.
     if (!once.measured) measure(images(1, extent));
 
-    const double slope = growth_per_pixel(once.memory, more.memory, batch);
+    const double slope = growth_per_pixel(once.memory, from, more.memory, to);
     return {.configuration = configuration,
             .batch = batch,
             .parameters = training_.parameters(),
             .widest_convolution = training_.widest_convolution(),
-            .peak = once.memory,
-            .peak_measured = once.measured,
+            .peak = reported.memory,
+            .peak_measured = reported.measured,
             .bytes_per_pixel = slope,
             .slope_measured = once.measured && more.measured,
             .prediction_error = prediction_error_,
@@ -151,7 +155,8 @@ std::vector<Measurement> measure(Architecture architecture, const MeasureOptions
   std::vector<double> seconds;
   if (options.steps > 0) {
     std::cerr << name(architecture) << ": time of " << options.steps << " steps a mode\n";
-    seconds = median_seconds(subjects, images(options.batch, small_extent), modes, options.steps);
+    seconds =
+        median_seconds(subjects, images(options.timed_batch, small_extent), modes, options.steps);
   }
 
   std::vector<Measurement> results;
@@ -181,8 +186,8 @@ std::vector<DepthCurve> bytes_by_depth(int most_blocks, const MeasureOptions& op
       Training training(device, Architecture::revnet, net);
       mode.select(training.net());
       const Shape batch = images(options.batch, small_extent);
-      curves[curve++].bytes_per_pixel.push_back(
-          growth_per_pixel(training.predict(batch), training.predict(twice(batch)), batch));
+      curves[curve++].bytes_per_pixel.push_back(growth_per_pixel(
+          training.predict(batch), batch, training.predict(twice(batch)), twice(batch)));
     }
   }
   return curves;

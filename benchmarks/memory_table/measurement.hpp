@@ -15,6 +15,7 @@ inline constexpr retrace::Index small_extent = 32, large_extent = 240;
 
 struct MeasureOptions {
   retrace::Index batch = 32;
+  retrace::Index timed_batch = 128;
   int threads = 0;           ///< 0: what OpenMP would use
   int steps = 5;             ///< timed in every mode; 0: none
   std::size_t measured = 0;  ///< peaks at 240 x 240 are measured up to it, predicted beyond
@@ -27,7 +28,7 @@ struct Measurement {
   retrace::Index parameters, widest_convolution;
   retrace::PeakMemory peak;  ///< of a step on `batch`, with parameters and optimizer
   bool peak_measured;        ///< and not predicted
-  double bytes_per_pixel;    ///< by which the peak grows from `batch` to twice as many images
+  double bytes_per_pixel;    ///< by which the peak grows with the batch
   bool slope_measured;
   double prediction_error;  ///< the largest of the peaks measured, relative to them
   double fixed_workspace;   ///< bytes, whatever the batch is

@@ -117,12 +117,28 @@ void print_json(std::ostream& out, std::span<const Measurement> measurements) {
   out << array.dump(2) << '\n';
 }
 
+namespace {
+
+/// Of the network that `streamed` streams, at the same size; nothing if that is not what it does.
+std::optional<double> time_of_reversible(std::span<const Measurement> measurements,
+                                         const Measurement& streamed) {
+  if (!streamed.configuration.streamed() || !streamed.step_seconds) return {};
+  for (const Measurement& each : measurements)
+    if (each.configuration.architecture == streamed.configuration.architecture &&
+        each.configuration.mode == "reversible" && each.step_seconds)
+      return each.step_seconds;
+  return {};
+}
+
+}  // namespace
+
 std::vector<Check> checks(std::span<const Measurement> measurements,
                           std::span<const Residence> residences) {
   std::vector<Check> results;
   const auto add = [&](const std::string& what, const std::string& unit, double value,
                        double limit) {
-    results.push_back({what + ": " + fixed(value, 2) + unit + ", at most " + fixed(limit, 0) + unit,
+    results.push_back({what + ": " + fixed(value, 2) + unit + ", at most " +
+                           fixed(limit, limit < 10 ? 1 : 0) + unit,
                        value <= limit});
   };
   for (const Measurement& each : measurements)
@@ -131,17 +147,23 @@ std::vector<Check> checks(std::span<const Measurement> measurements,
               std::to_string(each.batch.w),
           " bytes per pixel", each.bytes_per_pixel, *each.configuration.limit);
 
-  std::map<Architecture, std::pair<double, double>> workspaces;  // the largest, and its limit
+  std::map<std::string, std::pair<double, double>> workspaces;  // the largest, and its limit
   double error = 0;
   for (const Measurement& each : measurements) {
-    auto& [largest, limit] = workspaces[each.configuration.architecture];
+    const bool streamed = each.configuration.streamed();
+    auto& [largest, limit] = workspaces[std::string(name(each.configuration.architecture)) +
+                                        (streamed ? " streamed" : "")];
     largest = std::max(largest, each.fixed_workspace);
-    limit = workspace_limit(each.widest_convolution);
+    limit = workspace_limit(each.widest_convolution) + (streamed ? chunk_limit : 0);
     error = std::max(error, each.prediction_error);
   }
-  for (const auto& [architecture, workspace] : workspaces)
-    add(std::string(name(architecture)) + ": workspace that does not depend on the batch", " MiB",
-        workspace.first / mebibyte, workspace.second / mebibyte);
+  for (const auto& [what, workspace] : workspaces)
+    add(what + ": workspace that does not depend on the batch", " MiB", workspace.first / mebibyte,
+        workspace.second / mebibyte);
+  for (const Measurement& each : measurements)
+    if (const auto time = time_of_reversible(measurements, each))
+      add(label(each.configuration) + ": time of a step, relative to reversible", "",
+          *each.step_seconds / *time, streamed_time_limit);
   add("predicted peak, from the measured one", " %", 100 * error, 100 * prediction_limit);
 
   for (const Residence& each : residences) {

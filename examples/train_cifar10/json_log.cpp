@@ -44,7 +44,7 @@ JsonLog::JsonLog(const std::filesystem::path& path, std::size_t kept_steps)
 
 void JsonLog::write(const StepReport& report, const Options& options, const Data& data) {
   nlohmann::ordered_json json{{"arch", retrace::name(options.net.architecture)},
-                              {"mode", name(options.net.mode)},
+                              {"mode", mode_name(options.net)},
                               {"stream", retrace::name(options.net.options.stream)},
                               {"data", data.train.name},
                               {"batch", options.batch},

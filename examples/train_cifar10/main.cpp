@@ -10,6 +10,7 @@
 #include "json_log.hpp"
 #include "options.hpp"
 #include "plan.hpp"
+#include "planning.hpp"
 #include "progress.hpp"
 #include "stop.hpp"
 #include "text.hpp"
@@ -68,6 +69,18 @@ void print_stop(const Options& options, const Stop& stop) {
             << '\n';
 }
 
+/// Options with a plan in place of a budget.
+Options planned(Options options) {
+  if (!options.memory) return options;
+  retrace::Plan plan = make_plan(std::cout, options);
+  print_planned(std::cout, plan);
+  if (!options.save_plan.empty()) save_plan(options.save_plan, plan);
+  options.net.fused_optimizer = plan.fused_optimizer;
+  options.net.micro_batch = plan.micro_batch < options.batch ? plan.micro_batch : 0;
+  options.net.plan = std::move(plan);
+  return options;
+}
+
 /// Trains in two modes and compares, unless it is to stop before.
 void compare(const Options& options, const Data& data, const Stop& stop,
              std::optional<JsonLog>& log) {
@@ -107,7 +120,7 @@ int main(int count, char** arguments) {
   try {
     const Options options = parse_options(count, arguments);
     if (options.threads > 0) omp_set_num_threads(options.threads);
-    return run(options);
+    return run(planned(options));
   } catch (const HelpWanted& help) {
     std::cout << help.what();
   } catch (const std::bad_alloc&) {

@@ -10,7 +10,8 @@ using retrace::Architecture, retrace::Mode;
 
 namespace {
 
-constexpr MemoryMode stored{Mode::stored}, reversible{Mode::reversible}, inverted{Mode::inverted};
+constexpr MemoryMode stored{Mode::stored}, reversible{Mode::reversible}, inverted{Mode::inverted},
+    streamed{Mode::streamed};
 constexpr MemoryMode checkpoint{Mode::stored, true};
 
 /// The K of "checkpoint:K".
@@ -28,11 +29,11 @@ MemoryMode parse_name(std::string_view text) {
   constexpr std::string_view every = "checkpoint:";
   if (text.starts_with(every))
     return {Mode::stored, true, parse_interval(text.substr(every.size()))};
-  for (MemoryMode mode : {stored, checkpoint, reversible, inverted})
+  for (MemoryMode mode : {stored, checkpoint, reversible, inverted, streamed})
     if (text == name(mode)) return mode;
   throw std::invalid_argument(
       "--mode is '" + std::string(text) +
-      "', but must be stored, checkpoint, checkpoint:K, reversible or inverted");
+      "', but must be stored, checkpoint, checkpoint:K, reversible, inverted or streamed");
 }
 
 }  // namespace
@@ -47,22 +48,26 @@ std::string name(MemoryMode mode) {
       return "reversible";
     case Mode::inverted:
       return "inverted";
+    case Mode::streamed:
+      return "streamed";
   }
   throw std::invalid_argument("name: unknown memory mode");
 }
 
 const std::vector<MemoryMode>& memory_modes(Architecture architecture) {
   static const std::vector<MemoryMode> ordinary{stored, checkpoint},
-      reversible_blocks{reversible, checkpoint, stored},
-      inverted_branches{inverted, reversible, checkpoint, stored},
+      reversible_blocks{reversible, streamed, checkpoint, stored},
+      reversible_layers{reversible, checkpoint, stored},
+      inverted_branches{inverted, streamed, reversible, checkpoint, stored},
       inverted_layers{inverted, checkpoint, stored};
   switch (architecture) {
     case Architecture::resnet:
       return ordinary;
     case Architecture::revnet:
     case Architecture::irevnet:
-    case Architecture::layerwise:
       return reversible_blocks;
+    case Architecture::layerwise:
+      return reversible_layers;
     case Architecture::hybrid:
       return inverted_branches;
     case Architecture::resnet_inplace_abn:

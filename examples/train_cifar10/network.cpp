@@ -13,15 +13,24 @@ void set_mode(Net& net, MemoryMode mode) {
 
 }  // namespace
 
+std::string mode_name(const NetChoice& choice) {
+  return choice.plan ? "planned" : name(choice.mode);
+}
+
 std::string to_string(const NetChoice& choice) {
   const retrace::Stream stream = choice.options.stream;
-  return std::string(retrace::name(choice.architecture)) + ", mode " + name(choice.mode) +
+  return std::string(retrace::name(choice.architecture)) + ", mode " + mode_name(choice) +
          (stream == retrace::Stream::floating ? ""
-                                              : ", stream " + std::string(retrace::name(stream)));
+                                              : ", stream " + std::string(retrace::name(stream))) +
+         (choice.fused_optimizer ? ", fused optimizer" : "") +
+         (choice.micro_batch > 0 ? ", micro-batches of " + std::to_string(choice.micro_batch) : "");
 }
 
 Net build_net(retrace::Cpu& device, const NetChoice& choice) {
   Net net = retrace::build<retrace::Float>(device, choice.architecture, choice.options);
-  set_mode(net, choice.mode);
+  if (choice.plan)
+    choice.plan->apply(net);
+  else
+    set_mode(net, choice.mode);
   return net;
 }

@@ -1,6 +1,9 @@
 // The network that is trained, and its optimizer: one type for all architectures.
 #pragma once
 
+#include <algorithm>
+#include <optional>
+
 #include "memory_mode.hpp"
 #include "retrace/retrace.hpp"
 
@@ -13,9 +16,20 @@ struct NetChoice {
   retrace::Architecture architecture = retrace::Architecture::revnet;
   retrace::NetOptions options;
   MemoryMode mode;
+  bool fused_optimizer = false;       ///< steps are taken inside backward
+  retrace::Index micro_batch = 0;     ///< images at a time, of those of a step; 0: all
+  std::optional<retrace::Plan> plan;  ///< of modes, in place of `mode`
+
+  /// Images at a time in a step on so many.
+  retrace::Index at_a_time(retrace::Index images) const {
+    return micro_batch > 0 ? std::min(micro_batch, images) : images;
+  }
 };
 
-/// "hybrid, mode inverted".
+/// "inverted", or "planned".
+std::string mode_name(const NetChoice& choice);
+
+/// "hybrid, mode inverted, fused optimizer, micro-batches of 32".
 std::string to_string(const NetChoice& choice);
 
 /// Compiled once, because the builders of all architectures take the compiler a while.

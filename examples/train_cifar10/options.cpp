@@ -23,16 +23,16 @@ constexpr Index compare_batch = 128;
 
 /// What has a default that depends on other options, or a notation of its own.
 struct RawOptions {
-  std::string architecture = "revnet", mode, memory_limit, on_nan = "stop";
+  std::string architecture = "revnet", mode, memory_limit, memory, on_nan = "stop";
   std::vector<Index> channels, blocks;
-  std::string stream = "float", on_overflow = "lower", drift_guard = "anchor";
+  std::string stream = "float", on_overflow = "lower", drift_guard;
   retrace::DriftOptions drift;
   std::optional<double> slope, scale_floor, learning_rate;
   std::optional<std::size_t> epochs;
   std::optional<Index> eval_images;
 };
 
-void add_network_options(CLI::App& app, RawOptions& raw) {
+void add_network_options(CLI::App& app, Options& options, RawOptions& raw) {
   app.add_option("--arch", raw.architecture,
                  "resnet, revnet (default), irevnet, layerwise, hybrid or resnet-inplace-abn")
       ->type_name("NAME");
@@ -52,9 +52,16 @@ void add_network_options(CLI::App& app, RawOptions& raw) {
       ->type_name("X")
       ->check(number_from_0());
   app.add_option("--mode", raw.mode,
-                 "how memory is spent: stored, checkpoint, checkpoint:K, reversible or inverted "
-                 "(default: what the architecture was designed for)")
+                 "how memory is spent: stored, checkpoint, checkpoint:K, reversible, inverted or "
+                 "streamed (default: what the architecture was designed for)")
       ->type_name("MODE");
+  app.add_flag("--fused-optimizer", options.net.fused_optimizer,
+               "step inside backward, so that gradients take the memory of the largest one");
+  app.add_option("--micro-batch", options.net.micro_batch,
+                 "images at a time, whose gradients add up to those of the batch; normalisations "
+                 "take the statistics of each micro-batch")
+      ->type_name("N")
+      ->check(whole_number(1));
 }
 
 void add_stream_options(CLI::App& app, Options& options, RawOptions& raw) {
@@ -118,6 +125,12 @@ void add_training_options(CLI::App& app, Options& options, RawOptions& raw) {
                  "training images to use, the first ones (default 0: all)")
       ->type_name("N")
       ->check(whole_number(0));
+  app.add_option("--clip", options.clip, "scale gradients down to this norm of all together")
+      ->type_name("X")
+      ->check(number_from_0());
+  app.add_option("--clip-each", options.clip_each, "scale each gradient down to this norm")
+      ->type_name("X")
+      ->check(number_from_0());
   app.add_option("--eval-images", raw.eval_images, "test images to evaluate on (default 0: all)")
       ->type_name("N")
       ->check(whole_number(0));
@@ -151,6 +164,13 @@ void add_run_options(CLI::App& app, Options& options, RawOptions& raw) {
                  "to compute with (default 0: as many as there are processors)")
       ->type_name("N")
       ->check(whole_number(0));
+  app.add_option(
+         "--memory", raw.memory,
+         "bytes that all tensors together may take, such as 150M: every layer gets the mode "
+         "that makes steps fastest within them")
+      ->type_name("BYTES");
+  app.add_option("--save-plan", options.save_plan, "file to write the plan to, as JSON")
+      ->type_name("FILE");
   app.add_option("--memory-limit", raw.memory_limit,
                  "bytes that all tensors together may take, such as 400M")
       ->type_name("BYTES");
@@ -198,9 +218,15 @@ void choose_stream(retrace::NetOptions& net, const RawOptions& raw) {
             [](retrace::OnOverflow policy) { return policy == lower ? "lower" : "refuse"; });
 }
 
-std::optional<retrace::DriftOptions> choose_guard(const RawOptions& raw) {
-  const std::string policy = named("--drift-guard", raw.drift_guard,
-                                   std::array{"anchor"s, "refuse"s, "off"s}, std::identity());
+std::optional<retrace::DriftOptions> choose_guard(const RawOptions& raw, bool fused_optimizer) {
+  const std::string usual = fused_optimizer ? "refuse" : "anchor";
+  const std::string policy =
+      named("--drift-guard", raw.drift_guard.empty() ? usual : raw.drift_guard,
+            std::array{"anchor"s, "refuse"s, "off"s}, std::identity());
+  if (fused_optimizer && policy == "anchor")
+    throw std::invalid_argument(
+        "--drift-guard anchor discards a step after backward, but --fused-optimizer has taken it "
+        "by then: use --drift-guard refuse or off, or leave --fused-optimizer out");
   if (raw.drift.discard_below > raw.drift.warn_below)
     throw std::invalid_argument("--drift-discard must not be above --drift-warn, but is " +
                                 fixed(raw.drift.discard_below, 1) + " above " +
@@ -212,7 +238,7 @@ std::optional<retrace::DriftOptions> choose_guard(const RawOptions& raw) {
 }
 
 NetChoice choose_net(const Options& options, const RawOptions& raw) {
-  NetChoice net;
+  NetChoice net = options.net;
   net.architecture = named("--arch", raw.architecture, retrace::all_architectures,
                            [](Architecture each) { return retrace::name(each); });
   net.options = retrace::paper_options(net.architecture);
@@ -257,17 +283,53 @@ void check_recovery(const Options& options) {
     throw std::invalid_argument("--compare trains two networks, but --checkpoint-dir is for one");
 }
 
+void require_possible(const Options& options) {
+  if (!options.net.fused_optimizer) return;
+  if (options.clip > 0)
+    throw std::invalid_argument(
+        "--clip needs the norm of all gradients before the first step, but --fused-optimizer has "
+        "taken steps by then: use --clip-each, or leave --fused-optimizer out");
+  if (options.on_nan == OnNan::skip)
+    throw std::invalid_argument(
+        "--on-nan skip takes a whole step back, but --fused-optimizer has taken parts of it by "
+        "then: leave one out");
+  if (options.net.micro_batch > 0)
+    throw std::invalid_argument(
+        "--micro-batch adds up gradients, which --fused-optimizer does not keep: leave one out");
+}
+
+/// --memory says what the others would.
+void resolve_memory(Options& options, const RawOptions& raw) {
+  if (raw.memory.empty()) {
+    if (!options.save_plan.empty())
+      throw std::invalid_argument("--save-plan saves what --memory plans: give that too");
+    return;
+  }
+  const std::pair<bool, const char*> others[] = {{!raw.mode.empty(), "--mode"},
+                                                 {options.net.fused_optimizer, "--fused-optimizer"},
+                                                 {options.net.micro_batch > 0, "--micro-batch"},
+                                                 {!raw.memory_limit.empty(), "--memory-limit"},
+                                                 {options.compare, "--compare"}};
+  for (const auto& [given, name] : others)
+    if (given)
+      throw std::invalid_argument("--memory plans how memory is spent, so " + std::string(name) +
+                                  " cannot be given with it");
+  options.memory = options.memory_limit = parse_bytes("--memory", raw.memory);
+}
+
 void resolve(Options& options, const RawOptions& raw) {
   options.net = choose_net(options, raw);
-  options.drift = choose_guard(raw);
+  options.drift = choose_guard(raw, options.net.fused_optimizer);
+  options.on_nan = named("--on-nan", raw.on_nan, std::array{OnNan::stop, OnNan::skip},
+                         [](OnNan what) { return what == OnNan::stop ? "stop" : "skip"; });
+  require_possible(options);
   options.learning_rate = raw.learning_rate.value_or(usual_learning_rate(options.net.architecture));
   options.epochs = raw.epochs.value_or(options.epochs);
   options.eval_images = raw.eval_images.value_or(options.compare ? compare_eval_images : 0);
   if (!raw.memory_limit.empty())
     options.memory_limit = parse_bytes("--memory-limit", raw.memory_limit);
-  options.on_nan = named("--on-nan", raw.on_nan, std::array{OnNan::stop, OnNan::skip},
-                         [](OnNan what) { return what == OnNan::stop ? "stop" : "skip"; });
   check_recovery(options);
+  resolve_memory(options, raw);
   if (!options.compare) return;
   if (!raw.epochs && !options.steps) options.steps = compare_steps;
   if (options.train_images > 0 && options.train_images < compare_batch)
@@ -288,7 +350,7 @@ Options parse_options(int count, const char* const* arguments) {
   app.allow_extras();
   Options options;
   RawOptions raw;
-  add_network_options(app, raw);
+  add_network_options(app, options, raw);
   add_stream_options(app, options, raw);
   add_drift_options(app, raw);
   add_training_options(app, options, raw);

@@ -22,6 +22,7 @@ struct Options {
   double learning_rate = 0.1;        ///< at its peak
   double momentum = 0.9;
   double weight_decay = 5e-4;
+  double clip = 0, clip_each = 0;  ///< largest norm of all gradients, and of each; 0: any
   std::uint64_t seed = 0;
   std::optional<retrace::DriftOptions> drift = retrace::DriftOptions{};  ///< none: no guard
   retrace::Index train_images = 0, eval_images = 0;                      ///< 0: all
@@ -34,7 +35,9 @@ struct Options {
 
   int threads = 0;  ///< 0: as many as OpenMP would use
   std::size_t memory_limit = retrace::MemoryMeter::unlimited;
-  std::filesystem::path json;  ///< empty: none is written
+  std::optional<std::size_t> memory;  ///< bytes to plan the modes for, which are the limit too
+  std::filesystem::path save_plan;    ///< empty: nowhere
+  std::filesystem::path json;         ///< empty: none is written
   bool compare = false, plan = false;
 };
 

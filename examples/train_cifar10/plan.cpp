@@ -16,7 +16,8 @@ namespace {
 /// A network with its optimizer on a device that only counts.
 struct Rehearsed {
   explicit Rehearsed(const NetChoice& choice)
-      : net(build_net(device, choice)), optimizer(net.parameters(), {}) {}
+      : net(build_net(device, choice)),
+        optimizer(net.parameters(), {.fused = choice.fused_optimizer}) {}
 
   retrace::Dry device;
   Net net;
@@ -73,12 +74,12 @@ Table use_table(const PeakMemory& peak) {
 PeakMemory predict_peak(const NetChoice& choice, Index images) {
   Rehearsed rehearsed(choice);
   return retrace::peak_memory(rehearsed.net, static_cast<retrace::Cpu&>(rehearsed.device),
-                              batch_shape(images));
+                              batch_shape(choice.at_a_time(images)));
 }
 
 void print_plan(std::ostream& out, const NetChoice& choice, Index images) {
   Rehearsed rehearsed(choice);
-  const Table layers = layer_table(watch_step(rehearsed, images));
+  const Table layers = layer_table(watch_step(rehearsed, choice.at_a_time(images)));
   const Table uses = use_table(predict_peak(choice, images));
   out << "A training step of " << to_string(choice) << ", on " << images
       << " images of 32x32, will hold\n\n"

@@ -45,7 +45,12 @@ Trainer::Trainer(retrace::Cpu& device, const Options& options, const Data& data)
       options_(options),
       data_(data),
       net_(build_net(device, options.net)),
-      optimizer_(net_.parameters(), {options.momentum, options.weight_decay}),
+      optimizer_(net_.parameters(),
+                 {options.momentum, options.weight_decay, options.clip, options.clip_each,
+                  options.net.fused_optimizer},
+                 [this](const std::string& name, const auto& gradient) {
+                   require_finite(name, gradient);
+                 }),
       schedule_{.peak = options.learning_rate, .steps = 0} {
   if (options.batch > data.train.size())
     throw std::invalid_argument("--batch is " + std::to_string(options.batch) +
@@ -115,10 +120,12 @@ StepReport Trainer::take_step(std::size_t step, Indices indices) {
 /// Updates the network, unless the report says why not.
 void Trainer::run_step(StepReport& report, Indices indices) try {
   if (before_step_) before_step_->take();
-  {
-    auto [x, labels] = training_batch(report.epoch, indices);
-    report.batch = retrace::accumulate_gradients(net_, x, labels);
-  }
+  if (optimizer_.fused()) optimizer_.arm(report.learning_rate);
+  report.batch = retrace::accumulate_gradients(
+      net_, options_.batch, options_.net.at_a_time(options_.batch), [&](Index first, Index count) {
+        return training_batch(report.epoch, indices.subspan(static_cast<std::size_t>(first),
+                                                            static_cast<std::size_t>(count)));
+      });
   std::string fault = fault_of_loss(report, indices);
   if (fault.empty()) {
     if (!use_gradients(report)) return;
@@ -145,14 +152,15 @@ bool Trainer::use_gradients(StepReport& report) {
                                    [](const retrace::Drift& drift) { return drift.anchored; });
   report.discarded = to_string(*anchor);
   report.predicted_peak =
-      retrace::peak_memory(net_, device_, batch_shape(options_.batch)).bytes.total();
+      retrace::peak_memory(net_, device_, batch_shape(options_.net.at_a_time(options_.batch)))
+          .bytes.total();
   return false;
 }
 
 void Trainer::update_or_discard(StepReport& report, const std::string& fault) {
   report.discarded = fault;
   if (fault.empty()) {
-    optimizer_.step(report.learning_rate);
+    if (!optimizer_.fused()) optimizer_.step(report.learning_rate);
     discarded_in_a_row_ = 0;
     return;
   }
@@ -190,6 +198,13 @@ void Trainer::evaluate_into(StepReport& report) {
   if (!report.best) return;
   state_.best_accuracy = accuracy(*report.test);
   state_.best_step = report.step;
+}
+
+void Trainer::require_finite(const std::string& name, const Net::Gradient& gradient) {
+  if (!retrace::all_finite(gradient.view()))
+    throw Divergence("the gradient of " + name +
+                     " is not finite, and it is the first on the way back; parameters of the "
+                     "layers behind it have taken their step");
 }
 
 BatchLoss Trainer::evaluate() {

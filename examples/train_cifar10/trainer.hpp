@@ -78,8 +78,9 @@ class Trainer {
 
   /// Trains from the step that the state is at to the last, or until the listener says no.
   /// An epoch leaves out the images that do not fill a batch; they are others in each epoch.
-  /// @throws Divergence naming the step and the layer; the network is not updated from it. With
-  ///         --on-nan skip, only where too many batches in a row are like that.
+  /// @throws Divergence naming the step and the layer; the network is not updated from it, unless
+  ///         the optimizer is fused. With --on-nan skip, only where too many batches in a row are
+  ///         like that.
   TrainingSummary train(const Listener& listener);
 
  private:
@@ -93,6 +94,8 @@ class Trainer {
   std::string fault_of_loss(const StepReport& report, Indices indices);
   std::string fault_of_gradients(const StepReport& report);
   void update_or_discard(StepReport& report, const std::string& fault);
+  /// Before a fused step.
+  void require_finite(const std::string& name, const Net::Gradient& gradient);
   retrace::BatchLoss evaluate();
   retrace::BatchLoss evaluate(Indices indices);
   void evaluate_into(StepReport& report);

@@ -46,13 +46,17 @@ TEMPLATE_TEST_CASE("normalisations give channel slices the bits of packed tensor
       normalise_activate_sums(packed_sums.view(), x.packed.view(), dy.packed.view(), norm,
                               activation);
       CHECK(same_bits(values(sums), values(packed_sums)));
+      const GradientSums<Cpu> batch{sums.view(), shape.pixels()};
       for (Store how : {Store::set, Store::add, Store::subtract}) {
-        normalise_activate_backward(dx.slice(), x.slice(), dy.slice(), sums.view(), norm,
-                                    activation, how);
-        normalise_activate_backward(dx.packed.view(), x.packed.view(), dy.packed.view(),
-                                    sums.view(), norm, activation, how);
+        normalise_activate_backward(dx.slice(), x.slice(), dy.slice(), batch, norm, activation,
+                                    how);
+        normalise_activate_backward(dx.packed.view(), x.packed.view(), dy.packed.view(), batch,
+                                    norm, activation, how);
         CHECK(dx.agree());
       }
+      take_off_gradient_means(dx.slice(), x.slice(), batch, norm);
+      take_off_gradient_means(dx.packed.view(), x.packed.view(), batch, norm);
+      CHECK(dx.agree());
       if (!activation.invertible()) continue;
       Pair<T> again(device, shape, 1);
       copy(again.slice(), y.slice());
@@ -78,8 +82,8 @@ TEST_CASE("sums and gradient of a normalisation are those of its definition") {
   const auto x = normal<double>(device, shape), dy = normal<double>(device, shape, 2);
   Tensor<double, Cpu> sums(device, {1, 1, 2, 20}), dx(device, shape);
   normalise_activate_sums(sums.view(), x.view(), dy.view(), norm, leaky_relu(0.3));
-  normalise_activate_backward(dx.view(), x.view(), dy.view(), sums.view(), norm, leaky_relu(0.3),
-                              Store::set);
+  normalise_activate_backward(dx.view(), x.view(), dy.view(), {sums.view(), shape.pixels()}, norm,
+                              leaky_relu(0.3), Store::set);
 
   const Reference u = random.applied(x.view(), identity);
   Values expected_sums(40, 0.0), expected(u.list.size());
@@ -95,5 +99,13 @@ TEST_CASE("sums and gradient of a normalisation are those of its definition") {
     expected[i] = random.scale.data()[i % 20] *
                   (g(i) - expected_sums[i % 20] / 105 - z(i) * expected_sums[20 + i % 20] / 105);
   CHECK(relative_distance(values(sums), expected_sums) < 1e-13);
+  CHECK(relative_distance(values(dx), expected) < 1e-13);
+
+  // In two steps: without the means, and what they take off.
+  Tensor<double, Cpu> none(device, sums.shape());
+  fill(none.view(), 0);
+  normalise_activate_backward(dx.view(), x.view(), dy.view(), {none.view(), 1}, norm,
+                              leaky_relu(0.3), Store::set);
+  take_off_gradient_means(dx.view(), x.view(), {sums.view(), shape.pixels()}, norm);
   CHECK(relative_distance(values(dx), expected) < 1e-13);
 }

@@ -56,10 +56,14 @@ refuses "--arch is 'resnext', but must be resnet, revnet" --arch resnext
 refuses "--mode is 'stord', but must be stored" --mode stord
 refuses '--mode reversible is not for resnet, whose modes are stored or checkpoint' \
   --arch resnet --mode reversible
-refuses '--mode inverted is not for revnet, whose modes are reversible, checkpoint or stored' \
+refuses '--mode inverted is not for revnet, whose modes are reversible, streamed, checkpoint or stored' \
   --mode inverted
 refuses "--mode checkpoint:K .* but K is '0'" --mode checkpoint:0
 refuses '--compare sets another mode beside stored' --compare --mode stored
+refuses '--memory plans how memory is spent, so --mode cannot be given' --memory 1M --mode stored
+refuses '--save-plan saves what --memory plans' --save-plan plan.json
+refuses "--clip needs the norm of all gradients" --fused-optimizer --clip 1
+refuses "--micro-batch adds up gradients, which --fused-optimizer does not keep" --fused-optimizer --micro-batch 2
 refuses '--channels has 2 levels, but --blocks has 4' --channels 8,16
 refuses '7 has an odd number of channels' --plan --channels 7,16 --blocks 1,1
 refuses "--memory-limit is '4X', but must be" --memory-limit 4X
@@ -135,12 +139,47 @@ holds err '--arch hybrid --mode inverted --batch 256 \([0-9.]+ MB\)'
 # ---- Training ----------------------------------------------------------------------------------
 
 for run in 'resnet stored 8,16' 'resnet-inplace-abn inverted 8,16' 'revnet checkpoint:2 8,16' \
-  'irevnet reversible 8,32' 'layerwise layerwise 8,32' 'hybrid inverted 8,32'; do
+  'irevnet streamed 8,32' 'layerwise layerwise 8,32' 'hybrid inverted 8,32'; do
   read -r arch mode channels <<<"$run"
   trains --arch "$arch" --mode "$mode" --channels "$channels"
   holds out 'step 2/2 .* synthetic accuracy'
   holds out 'synthetic test accuracy .* of the first 4 images'
 done
+
+export XDG_CACHE_HOME=$PWD/cache
+trains --channels 8,16 --memory 2M --save-plan plan.json --json planned
+holds out 'timing [0-9]+ layers'
+holds out '^level1.block0 +[a-z]+ +[0-9.]+ MB +[0-9.]+ ms'
+holds out 'mode planned'
+trains --channels 8,16 --memory 2M
+grep -q timing out && fail "layers are timed again"
+python3 - <<'PYTHON' || fail "the plan is not what it should be"
+import json
+
+plan = json.load(open("plan.json"))
+assert plan["batch"] == plan["micro_batch"] == 4 and plan["seconds"] > 0
+assert [layer["name"] for layer in plan["layers"]][:2] == ["stem", "level1.block0"]
+for line in open("planned"):
+    assert sum(json.loads(line)["peak_bytes"].values()) == plan["peak_bytes"] <= 2e6
+PYTHON
+"$program" "${short[@]}" --memory 100k >out 2>err
+[[ $? == 2 ]] || fail "--memory too small: status is not 2"
+holds err '^train_cifar10: no plan fits 100.0 kB: the smallest that does takes'
+
+trains --channels 8,16 --seed 7 --json apart
+trains --channels 8,16 --seed 7 --json fused --fused-optimizer --clip-each 1e9
+trains --channels 8,16 --seed 7 --json clipped --clip 1e-3
+trains --channels 8,16 --seed 7 --micro-batch 2
+holds out 'micro-batches of 2'
+python3 - <<'PYTHON' || fail "a fused optimizer does not do what it should"
+import json
+
+def last(name):
+    return [json.loads(line) for line in open(name)][-1]
+
+assert last("apart")["loss"] == last("fused")["loss"] != last("clipped")["loss"]
+assert last("fused")["peak_bytes"]["parameter_gradient"] < last("apart")["peak_bytes"]["parameter_gradient"] / 2
+PYTHON
 
 trains --compare --channels 8,16
 holds out 'synthetic test accuracy, first 4 images .* % .* %'

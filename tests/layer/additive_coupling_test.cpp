@@ -43,15 +43,20 @@ const std::vector<Shape> shapes{{3, 5, 3, 10}, {1, 4, 6, 10}};
 }  // namespace
 
 TEST_CASE("a RevNet block keeps the contract of a layer") {
-  const Mode mode = GENERATE(Mode::reversible, Mode::stored, Mode::inverted);
+  const Mode mode = GENERATE(Mode::reversible, Mode::stored, Mode::inverted, Mode::streamed);
   const int depth = GENERATE(1, 2, 3);
   CAPTURE(mode, depth);
   const auto make = [=]<class T>(Cpu& device) {
-    AnyLayer<T> layer = rev_block<T>(device, 5, depth);
+    AdditiveCoupling layer = rev_block<T>(device, 5, depth);
     layer.set_mode(mode);
-    return layer;
+    layer.set_chunk(1);
+    return AnyLayer<T>(std::move(layer));
   };
-  CHECK(check_layer(make, shapes, {.inverse = 16, .restored = 16, .agreement = 512}) == "");
+  CHECK(check_layer(make, shapes,
+                    {.inverse = 16,
+                     .restored = 16,
+                     .agreement = 512,
+                     .added = mode == Mode::streamed ? 16.0 : 0}) == "");
 }
 
 TEST_CASE("an invertible convolution keeps the contract of a layer") {

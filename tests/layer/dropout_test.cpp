@@ -65,11 +65,28 @@ TEST_CASE("Dropout leaves inference alone") {
   CHECK(mask(layer, device, {1, 4, 4, 4}, inference) == Values(64, 1.0));
 }
 
+TEST_CASE("Dropout draws for a chunk what it draws for the batch") {
+  Cpu device;
+  for (Index channels : {3, 4}) {  // chunks that begin within a block of four numbers, and not
+    Dropout<double, Cpu> layer(0.5, 3);
+    const Values whole = mask(layer, device, {5, 3, 3, channels}, training);
+    Run run = replay(training);
+    run.chunk = {2, 3};
+    const Values part = mask(layer, device, {3, 3, 3, channels}, run);
+    CHECK(part == Values(whole.begin() + 2 * 9 * channels, whole.end()));
+    auto y = normal<double>(device, {3, 3, 3, channels}), dy = clone(y);
+    layer.backward(y, dy);
+    Values expected = values(normal<double>(device, {3, 3, 3, channels}));
+    for (std::size_t i = 0; i < expected.size(); ++i) expected[i] *= part[i];
+    CHECK(values(dy) == expected);
+  }
+}
+
 TEST_CASE("Dropout keeps 16 bytes of state, and its input only to restore it") {
   Cpu device;
-  // The seed, the step, the rate, a flag and what may be kept: nothing that grows with x.
+  // Seed, step, rate, first element, a flag and what may be kept: nothing that grows with x.
   static_assert(sizeof(Dropout<double, Cpu>) <=
-                16 + 2 * sizeof(double) + sizeof(Kept<Tensor<double, Cpu>>));
+                16 + 3 * sizeof(double) + sizeof(Kept<Tensor<double, Cpu>>));
   AnyLayer<double> layer = Dropout<double, Cpu>(0.5, 3);
   const auto x = normal<double>(device, {2, 4, 6, 5});
   Run careless = training;

@@ -153,6 +153,38 @@ TEST_CASE("architectures are named as on a command line") {
   CHECK(name(Architecture::layerwise) == "layerwise");
 }
 
+TEST_CASE("a streamed network needs its state, the state's gradient and the images") {
+  // 128 + 128 + 12 bytes per input pixel, and the labels' logits; 64 + 128 + 12 in fixed point.
+  const auto bytes_per_pixel = [](auto make, Index from, Index to) {
+    Dry device(2);
+    auto net = make(device);
+    net.set_mode(Mode::streamed);
+    const auto peak = [&](Index batch) {
+      return static_cast<double>(peak_memory(net, device, {batch, 32, 32, 3}).bytes.total());
+    };
+    return (peak(to) - peak(from)) / static_cast<double>((to - from) * 32 * 32);
+  };
+  const auto fixed = [](Architecture architecture) {
+    NetOptions options = paper_options(architecture);
+    options.stream = Stream::fixed16;
+    return options;
+  };
+  const auto make_irevnet = [](Dry& device) { return irevnet<Float>(device); };
+  const auto make_fixed_irevnet = [&](Dry& device) {
+    return irevnet<Float>(device, fixed(Architecture::irevnet));
+  };
+  const auto make_fixed_hybrid = [&](Dry& device) {
+    return hybrid<Float>(device, fixed(Architecture::hybrid));
+  };
+  const auto make_hybrid = [](Dry& device) { return hybrid<Float>(device); };
+  CHECK(bytes_per_pixel(make_irevnet, 256, 512) <= 269);
+  CHECK(bytes_per_pixel(make_irevnet, 64, 256) <= 272);
+  CHECK(bytes_per_pixel(make_hybrid, 256, 512) <= 269);
+  CHECK(bytes_per_pixel(make_fixed_irevnet, 256, 512) <= 205);
+  CHECK(bytes_per_pixel(make_fixed_irevnet, 64, 256) <= 208);
+  CHECK(bytes_per_pixel(make_fixed_hybrid, 256, 512) <= 205);
+}
+
 TEST_CASE("a network that is built on a dry device takes no memory of the machine") {
   Dry dry;
   auto net = irevnet<Float>(dry);

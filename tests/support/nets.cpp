@@ -39,7 +39,11 @@ std::vector<Way> ways(Architecture architecture) {
           {"checkpoint sqrt", false, [](Net& net) { net.checkpoint_sqrt(); }},
           {"reversible", layers_invert, [](Net& net) { net.set_mode(Mode::reversible); }},
           {"inverted", layers_invert || architecture == Architecture::hybrid,
-           [](Net& net) { net.set_mode(Mode::inverted); }}};
+           [](Net& net) { net.set_mode(Mode::inverted); }},
+          {"streamed", layers_invert, [](Net& net) {
+             net.set_mode(Mode::streamed);
+             net.set_chunk(2);
+           }}};
 }
 
 Way way(Architecture architecture, const std::string& name) {

@@ -33,8 +33,11 @@
                                                         View<const T, Cpu>,                       \
                                                         const ChannelNorm<T, Cpu>&, Activation);  \
   prefix template void normalise_activate_backward<T>(                                            \
-      View<T, Cpu>, View<const T, Cpu>, View<const T, Cpu>, View<const double, Cpu>,              \
+      View<T, Cpu>, View<const T, Cpu>, View<const T, Cpu>, const GradientSums<Cpu>&,             \
       const ChannelNorm<T, Cpu>&, Activation, Store);                                             \
+  prefix template void take_off_gradient_means<T>(View<T, Cpu>, View<const T, Cpu>,               \
+                                                  const GradientSums<Cpu>&,                       \
+                                                  const ChannelNorm<T, Cpu>&);                    \
   prefix template void invert_normalise_activate_sums<T>(                                         \
       View<double, Cpu>, View<T, Cpu>, View<T, Cpu>, const ChannelNorm<T, Cpu>&, Activation);
 // clang-format on

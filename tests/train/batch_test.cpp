@@ -26,6 +26,19 @@ TEST_CASE("a batch holds the chosen images, as fill_batch makes them, and their 
   CHECK(labels == std::vector<std::uint8_t>{7, 0, 2});
 }
 
+TEST_CASE("a batch of thousands is filled in parts") {
+  Cpu device;
+  const ImageSet set = synthetic_images(20, 1);
+  std::vector<Index> indices(2500);
+  for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<Index>(7 * i % 20);
+  const auto [x, labels] = load_batch<float>(device, set, indices, normalisation(set));
+  std::vector<float> expected(indices.size() * 3072), loaded(expected.size());
+  fill_batch(std::span(expected), set, indices, normalisation(set));
+  download(std::span(loaded), x.view());
+  CHECK(loaded == expected);
+  CHECK(labels.size() == indices.size());
+}
+
 TEST_CASE("a batch may be empty, but must not name an image that there is not") {
   Cpu device;
   const ImageSet set = synthetic_images(20, 1);

@@ -20,4 +20,11 @@ struct NormActivation {
   Activation activation;
 };
 
+/// What a normalisation's backward takes off g: (Σ g, Σ g·z) per channel, [2, C], over `pixels`.
+template <Device D>
+struct GradientSums {
+  View<const double, D> sums;
+  Index pixels;
+};
+
 }  // namespace retrace::inline RETRACE_ISA

@@ -1,7 +1,7 @@
 // What a forward pass is for: which statistics it uses and what it leaves behind.
 #pragma once
 
-#include "retrace/core/isa.hpp"
+#include "retrace/core/shape.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -12,11 +12,19 @@ enum class Statistics {
   recorded,  ///< what the layer's last `batch` run remembered: the same numbers once more
 };
 
+/// Images [first, first + count) of a batch; a count of 0 means all of it.
+struct Chunk {
+  Index first = 0, count = 0;
+
+  constexpr bool operator==(const Chunk&) const = default;
+};
+
 struct Run {
   Statistics statistics;
   bool update_running;  ///< fold this batch into the running averages
   bool keep;            ///< what backward will need is kept
   bool restore = true;  ///< backward has to give the input back
+  Chunk chunk = {};     ///< which images of the batch these are
 
   constexpr bool operator==(const Run&) const = default;
 };
@@ -25,12 +33,17 @@ inline constexpr Run inference{Statistics::running, false, false};
 inline constexpr Run training{Statistics::batch, true, true};
 
 /// The first evaluation of something that will be evaluated again: keeps nothing.
-constexpr Run preview(Run run) { return {run.statistics, run.update_running, false, run.restore}; }
+constexpr Run preview(Run run) {
+  run.keep = false;
+  return run;
+}
 
 /// The second evaluation: the same numbers, the batch not counted twice, ready for backward.
 constexpr Run replay(Run run) {
-  const bool trains = run.statistics != Statistics::running;
-  return {trains ? Statistics::recorded : Statistics::running, false, true, run.restore};
+  if (run.statistics != Statistics::running) run.statistics = Statistics::recorded;
+  run.update_running = false;
+  run.keep = true;
+  return run;
 }
 
 }  // namespace retrace::inline RETRACE_ISA

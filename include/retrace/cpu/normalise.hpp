@@ -177,35 +177,69 @@ void normalise_activate_sums(View<double, Cpu> sums, View<T, Cpu> x, ConstView<T
       cpu::NormalisedGradientTile<U>{x, dy, norm, static_cast<U>(activation.slope)});
 }
 
+namespace cpu {
+
+/// (mean g, mean(g·z)) of W channels.
+template <class T, int W>
+struct GradientMeans {
+  Block<T, W> g, gz;
+
+  GradientMeans(const GradientSums<Cpu>& batch, Index channel) {
+    const double count = static_cast<double>(batch.pixels);
+    const Index channels = batch.sums.shape().c;
+    std::array<T, W> means_g, means_gz;
+    for (int i = 0; i < W; ++i) {
+      const double* sums = batch.sums.data() + channel + i;
+      means_g[static_cast<std::size_t>(i)] = static_cast<T>(sums[0] / count);
+      means_gz[static_cast<std::size_t>(i)] = static_cast<T>(sums[channels] / count);
+    }
+    g = load<W>(means_g.data());
+    gz = load<W>(means_gz.data());
+  }
+};
+
+}  // namespace cpu
+
 /// dx = scale·(g − mean g − z·mean(g·z)), set or added; dx may be dy. With constant statistics
-/// (`sums` all zero) this is scale·g.
+/// (sums all zero) this is scale·g.
 template <class T>
 void normalise_activate_backward(View<T, Cpu> dx, ConstView<T, Cpu> x, ConstView<T, Cpu> dy,
-                                 View<const double, Cpu> sums, const ChannelNorm<T, Cpu>& norm,
+                                 const GradientSums<Cpu>& batch, const ChannelNorm<T, Cpu>& norm,
                                  Activation activation, Store how) {
   const auto timed = dx.device().timed(Operation::normalisation);
   const T slope = static_cast<T>(activation.slope);
-  const Index channels = x.shape().c;
-  const double count = static_cast<double>(x.shape().pixels());
   cpu::for_each_tile_block<T>(
       dx.device(), x.shape(), cpu::pass<T>(x.shape(), how == Store::set ? 3 : 4),
       [&]<int W>(Index first, Index last, Index channel) {
         const cpu::NormBlock<T, W> block(norm, channel);
-        std::array<T, W> means_g, means_gz;
-        for (int i = 0; i < W; ++i) {
-          means_g[static_cast<std::size_t>(i)] = static_cast<T>(sums.data()[channel + i] / count);
-          means_gz[static_cast<std::size_t>(i)] =
-              static_cast<T>(sums.data()[channels + channel + i] / count);
-        }
-        const auto mean_g = cpu::load<W>(means_g.data()), mean_gz = cpu::load<W>(means_gz.data());
+        const cpu::GradientMeans<T, W> mean(batch, channel);
         for (Index p = first; p < last; ++p) {
           const auto value = cpu::load<W>(x.pixel(p) + channel);
           const auto g =
               cpu::gated(cpu::load<W>(dy.pixel(p) + channel), block.forward(value), slope);
           cpu::store_block<W>(dx.pixel(p) + channel,
-                              block.scale * (g - mean_g - block.standardised(value) * mean_gz),
+                              block.scale * (g - mean.g - block.standardised(value) * mean.gz),
                               how);
         }
+      });
+}
+
+/// dx −= scale·(mean g + z·mean(g·z)): what normalise_activate_backward leaves out where it is
+/// given sums of zero.
+template <class T>
+void take_off_gradient_means(View<T, Cpu> dx, ConstView<T, Cpu> x, const GradientSums<Cpu>& batch,
+                             const ChannelNorm<T, Cpu>& norm) {
+  cpu::for_each_tile_block<T>(
+      dx.device(), x.shape(), cpu::pass<T>(x.shape(), 3),
+      [&]<int W>(Index first, Index last, Index channel) {
+        const cpu::NormBlock<T, W> block(norm, channel);
+        const cpu::GradientMeans<T, W> mean(batch, channel);
+        for (Index p = first; p < last; ++p)
+          cpu::store_block<W>(
+              dx.pixel(p) + channel,
+              block.scale *
+                  (mean.g + block.standardised(cpu::load<W>(x.pixel(p) + channel)) * mean.gz),
+              Store::subtract);
       });
 }
 

@@ -1,4 +1,4 @@
-// The update of stochastic gradient descent on the host.
+// The update of stochastic gradient descent on the host, and what clips it.
 #pragma once
 
 #include "retrace/cpu/elementwise.hpp"
@@ -23,6 +23,45 @@ void sgd_update(View<T, Cpu> value, ConstView<T, Cpu> gradient, SameView<T, Cpu>
                               w[i] -= lr * v[i];
                             }
                           });
+}
+
+/// Σ x² of packed x, in double: the threads' shares in their order. 0 on a dry device.
+template <class T>
+double sum_of_squares(View<T, Cpu> x) {
+  Tensor<double, Cpu> partial(x.device(), {1, 1, 1, x.device().threads() * 8}, Use::workspace);
+  fill(partial.view(), 0);
+  const T* values = x.data();
+  double* sums = partial.data();
+  x.device().parallel(x.shape().size(), cpu::pass<T>(x.shape(), 1),
+                      [=](Index first, Index last, int thread) {
+                        double lane[8] = {};
+                        for (; first + 8 <= last; first += 8)
+                          for (int k = 0; k < 8; ++k) {
+                            const double value = static_cast<double>(values[first + k]);
+                            lane[k] += value * value;
+                          }
+                        for (int k = 0; first < last; ++first, ++k) {
+                          const double value = static_cast<double>(values[first]);
+                          lane[k] += value * value;
+                        }
+                        for (double sum : lane) sums[thread * 8] += sum;
+                      });
+  if (x.device().dry()) return 0;
+  double total = 0;
+  for (int thread = 0; thread < x.device().threads(); ++thread) total += sums[thread * 8];
+  return total;
+}
+
+/// x *= factor, packed.
+template <class T>
+void scale(View<T, Cpu> x, double factor) {
+  const T share = static_cast<T>(factor);
+  T* values = x.data();
+  x.device().parallel(x.shape().size(), cpu::pass<T>(x.shape(), 2),
+                      [=](Index first, Index last, int) {
+#pragma omp simd
+                        for (Index i = first; i < last; ++i) values[i] *= share;
+                      });
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -17,11 +17,11 @@ struct LossSum {
   Index correct = 0;
 };
 
-/// dx = (softmax(x) − onehot(label))/N for the N rows of x, [N,1,1,K], summed in order.
+/// dx = (softmax(x) − onehot(label))/images for the rows of x, [N,1,1,K], summed in order.
 /// @pre every label is less than K.
 template <class T>
 LossSum softmax_cross_entropy(View<T, Cpu> dx, ConstView<T, Cpu> x,
-                              std::span<const std::uint8_t> labels) {
+                              std::span<const std::uint8_t> labels, Index images) {
   const Index rows = x.shape().n, classes = x.shape().c;
   std::vector<double> losses(labels.size(), 0.0);
   std::vector<std::uint8_t> hits(labels.size(), 0);
@@ -39,7 +39,7 @@ LossSum softmax_cross_entropy(View<T, Cpu> dx, ConstView<T, Cpu> x,
       for (Index c = 0; c < classes; ++c) {
         const double probability = std::exp(static_cast<double>(logits[c] - *largest)) / sum;
         dx.pixel(row)[c] =
-            static_cast<T>((probability - (c == label ? 1 : 0)) / static_cast<double>(rows));
+            static_cast<T>((probability - (c == label ? 1 : 0)) / static_cast<double>(images));
       }
     }
   });

@@ -12,11 +12,24 @@
 namespace retrace::inline RETRACE_ISA {
 
 /// Takes target += H(source) back and differentiates it, with one evaluation of H: the value that
-/// restores the target is the one whose insides carry the gradient.
+/// restores the target is the one whose insides carry the gradient. A branch that streams does so
+/// in its own way.
 template <Branch H, class Target, class Source, class DTarget, class DSource>
 void undo(H& branch, Target target, Source source, DTarget dtarget, DSource dsource, Run run) {
+  if constexpr (requires { branch.streams(source); })
+    if (branch.streams(source)) return branch.undo(target, source, dtarget, dsource, run);
   branch.add_to(target, source, replay(run), Store::subtract);
   branch.differentiate(source, dtarget, dsource);
+}
+
+/// Tells a branch, or a layer, that knows modes.
+template <class H>
+void set_mode_of(H& branch, Mode mode) {
+  if constexpr (requires { branch.set_mode(mode); }) branch.set_mode(mode);
+}
+template <class H>
+void set_chunk_of(H& branch, Index images) {
+  if constexpr (requires { branch.set_chunk(images); }) branch.set_chunk(images);
 }
 
 /// y₁ = x₁ + F(x₂),  y₂ = x₂ + G(y₁)  on the channel halves of x (Gomez et al. 2017, eq. 6).
@@ -69,8 +82,12 @@ class AdditiveCoupling {
 
   void set_mode(Mode mode) {
     mode_ = mode;
-    set_branch_mode(f_);
-    set_branch_mode(g_);
+    set_mode_of(f_, mode);
+    set_mode_of(g_, mode);
+  }
+  void set_chunk(Index images) {
+    set_chunk_of(f_, images);
+    set_chunk_of(g_, images);
   }
   bool reads_output() const { return mode_ != Mode::stored; }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
@@ -115,11 +132,6 @@ class AdditiveCoupling {
       copy(x2, kept_->x2.view());
     }
     kept_.reset();
-  }
-
-  template <class H>
-  void set_branch_mode(H& branch) {
-    if constexpr (requires { branch.set_mode(mode_); }) branch.set_mode(mode_);
   }
 
   F f_;

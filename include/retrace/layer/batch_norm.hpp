@@ -14,7 +14,7 @@ namespace retrace::inline RETRACE_ISA {
 /// Shapes    x, y, dy, dx [N,H,W,C]; γ, β [C]. A training batch needs N·H·W > 1.
 /// Inverse   none: γ may be 0. See InvertibleBatchNorm.
 /// Backward  g = dy·act′;  dβ += Σ g,  dγ += Σ g·z,  dx = γ/σ·(g − mean g − z·mean(g·z)).
-/// Stores    x, until backward.
+/// Stores    x, until backward; works in place where nothing is kept.
 template <class T, Device D>
 class BatchNorm {
  public:
@@ -26,6 +26,10 @@ class BatchNorm {
 
   void forward(State& x, Run run) {
     const auto folded = norm_.prepare("BatchNorm::forward", x.view(), run);
+    if (!run.keep) {
+      kept_.abandon();
+      return normalise_activate(x.view(), x.view(), folded.view(), norm_.activation());
+    }
     State y(x.device(), x.shape());
     normalise_activate(y.view(), x.view(), folded.view(), norm_.activation());
     kept_.take_over(std::move(x), run);
@@ -37,11 +41,12 @@ class BatchNorm {
     require_same_shape(where, "x", kept_.peek(where).shape(), "dy", dy.shape());
     const auto folded = norm_.recorded(where);
     y = kept_.give_back(where);
-    auto sums = norm_.sums(y.device());
-    normalise_activate_sums(sums.view(), y.view(), dy.view(), folded.view(), norm_.activation());
-    normalise_activate_backward(dy.view(), y.view(), dy.view(), sums.view(), folded.view(),
+    auto sums = norm_.sums();
+    if (norm_.needs_sums())
+      normalise_activate_sums(sums.view(), y.view(), dy.view(), folded.view(), norm_.activation());
+    normalise_activate_backward(dy.view(), y.view(), dy.view(),
+                                norm_.reduce(sums, y.shape().pixels()), folded.view(),
                                 norm_.activation(), Store::set);
-    norm_.add_gradient(sums);
   }
 
   void abandon() { kept_.abandon(); }

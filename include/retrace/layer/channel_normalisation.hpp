@@ -24,6 +24,9 @@ struct NormOptions {
 ///
 /// Stores    γ, β and their gradients, running mean and variance, and μ and 1/σ of the last
 ///           forward: 2·C values for a replay, whatever N, H and W are.
+///
+/// Backward needs Σ g and Σ g·z of the batch. Of a batch that comes in chunks it takes two passes:
+/// gather() before the one that sums, settle() before those that use the sums, release() at last.
 template <class T, Device D>
 class ChannelNormalisation {
  public:
@@ -109,19 +112,57 @@ class ChannelNormalisation {
     return Folded(*this);
   }
 
-  /// (Σ g, Σ g·z) as the operations fill it.
-  Tensor<double, D> sums(D& device) const {
-    return {device, {1, 1, 2, channels()}, Use::workspace};
+  /// For (Σ g, Σ g·z) as the operations fill it.
+  Tensor<double, D> sums() const { return {mean_.device(), {1, 1, 2, channels()}, Use::workspace}; }
+
+  /// Whether backward has to sum what it is given: the sums of the batch are not known.
+  bool needs_sums() const { return phase_ != Phase::settled; }
+
+  /// Takes the sums over the `pixels` that backward was given, adds to the gradients of γ and β,
+  /// and gives what is to be taken off g. Of a chunk nothing is until the batch has been summed: dx
+  /// is s/σ·g then, and take_off_means() makes it right.
+  GradientSums<D> reduce(Tensor<double, D>& sums, Index pixels) {
+    switch (phase_) {
+      case Phase::whole:
+        add_gradient(sums);
+        gamma_.complete();
+        beta_.complete();
+        return {sums.view(), pixels};
+      case Phase::gathering:
+        add(gathered_->view(), sums.view());
+        gathered_pixels_ += pixels;
+        fill(sums.view(), 0);
+        return {sums.view(), 1};
+      case Phase::settled:
+        break;
+    }
+    return {gathered_->view(), gathered_pixels_};
   }
 
-  void add_gradient(const Tensor<double, D>& sums) {
-    add_normalisation_gradient(gamma_.gradient.view(), beta_.gradient.view(), gamma_.value.view(),
-                               sums.view(), rule_);
-    gamma_.complete();
-    beta_.complete();
+  /// From here on backward sums, chunk by chunk.
+  void gather() {
+    gathered_.emplace(sums());
+    fill(gathered_->view(), 0);
+    gathered_pixels_ = 0;
+    phase_ = Phase::gathering;
+  }
+  /// All chunks have been summed: the gradients of γ and β are, and backward uses the sums.
+  void settle() {
+    add_gradient(*gathered_);
+    phase_ = Phase::settled;
+  }
+  /// dx −= s/σ·(mean g + z·mean(g·z)), for a dx that was made while the sums were gathered.
+  void take_off_means(View<T, D> dx, View<const T, D> x) {
+    take_off_gradient_means(dx, x, GradientSums<D>{gathered_->view(), gathered_pixels_},
+                            Folded(*this).view());
+  }
+  void release() {
+    gathered_.reset();
+    phase_ = Phase::whole;
   }
 
   void collect(const std::string& prefix, ParameterList<T, D>& list) {
+    list.add(prefix, *this);
     list.add(joined(prefix, "gamma"), gamma_);
     list.add(joined(prefix, "beta"), beta_);
     list.add(joined(prefix, "running_mean"), running_mean_);
@@ -134,6 +175,13 @@ class ChannelNormalisation {
   Parameter<T, D>& beta() { return beta_; }
 
  private:
+  enum class Phase { whole, gathering, settled };
+
+  void add_gradient(const Tensor<double, D>& sums) {
+    add_normalisation_gradient(gamma_.accumulator(), beta_.accumulator(), gamma_.value.view(),
+                               sums.view(), rule_);
+  }
+
   void measure(const char* where, View<const T, D> x, bool update_running) {
     const Index pixels = x.shape().pixels();
     if (pixels == 1)
@@ -165,6 +213,9 @@ class ChannelNormalisation {
   math::ScaleRule rule_;
   std::optional<Moments> expected_;
   bool from_batch_ = false;
+  Phase phase_ = Phase::whole;
+  std::optional<Tensor<double, D>> gathered_;  ///< (Σ g, Σ g·z) of the chunks so far
+  Index gathered_pixels_ = 0;
 };
 
 }  // namespace retrace::inline RETRACE_ISA

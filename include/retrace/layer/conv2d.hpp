@@ -37,9 +37,9 @@ class Conv2d {
     const Shape x_shape = kept_.peek(where).shape();
     require_same_shape(where, "y", weight_.output_shape(x_shape), "dy", dy.shape());
     y = kept_.give_back(where);
-    weight_.add_weight_gradient(y.view(), dy.view());
     Gradient dx(dy.device(), x_shape, Use::gradient);
     weight_.input_gradient(dx.view(), dy.view(), Store::set);
+    weight_.add_weight_gradient(y.view(), dy.view());
     dy = std::move(dx);
   }
 
@@ -51,8 +51,8 @@ class Conv2d {
     weight_.apply(y, x, how);
   }
   void gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) {
-    weight_.add_weight_gradient(x, dy);
     weight_.input_gradient(dx, dy, how);
+    weight_.add_weight_gradient(x, dy);
   }
 
   void abandon() { kept_.abandon(); }

@@ -42,9 +42,11 @@ class ConvWeight {
              View<double, D> mean, View<double, D> variance) const {
     conv2d_moments(y, x, weight_.value.view(), options_.stride, prologue, how, mean, variance);
   }
+  /// After input_gradient(): a complete gradient may be followed at once by an update of w.
   void add_weight_gradient(View<const T, D> x, View<const T, D> dy,
                            const NormActivation<T, D>* prologue = nullptr) {
-    conv2d_weight_gradient(weight_.gradient.view(), x, dy, options_.stride, prologue);
+    if (weight_.adds == Adds::none) return;
+    conv2d_weight_gradient(weight_.accumulator(), x, dy, options_.stride, prologue);
     weight_.complete();
   }
   void input_gradient(View<T, D> dx, View<const T, D> dy, Store how) const {

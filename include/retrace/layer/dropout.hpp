@@ -38,7 +38,10 @@ class Dropout {
     trains_ = run.statistics != Statistics::running;
     if (!trains_) return;
     if (run.keep && run.restore) kept_.take_over(clone(x), run);
-    drop_elements(x.view(), rate_, seed_, step_);
+    // An image of a chunk has the mask that it has in its batch.
+    const Chunk chunk = run.chunk;
+    first_ = chunk.count > 0 ? chunk.first * (x.shape().size() / chunk.count) : 0;
+    drop_elements(x.view(), rate_, seed_, step_, first_);
   }
 
   void backward(State& y, Gradient& dy) {
@@ -48,7 +51,7 @@ class Dropout {
       throw StateError(std::string(where) +
                        ": the last forward pass dropped nothing; run forward "
                        "with `training` first");
-    drop_elements(dy.view(), rate_, seed_, step_);
+    drop_elements(dy.view(), rate_, seed_, step_, first_);
     if (kept_.holds()) y = kept_.give_back(where);
   }
 
@@ -62,6 +65,7 @@ class Dropout {
  private:
   double rate_;
   std::uint64_t seed_, step_ = 0;
+  Index first_ = 0;  ///< element of the batch
   bool trains_ = false;
   Kept<State> kept_;
 };

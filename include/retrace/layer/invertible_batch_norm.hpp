@@ -41,12 +41,12 @@ class InvertibleBatchNorm {
     constexpr const char* where = "InvertibleBatchNorm::backward";
     require_same_shape(where, "y", y.shape(), "dy", dy.shape());
     const auto folded = norm_.recorded(where);
-    auto sums = norm_.sums(y.device());
+    auto sums = norm_.sums();
     invert_normalise_activate_sums(sums.view(), y.view(), dy.view(), folded.view(),
                                    norm_.activation());
-    normalise_activate_backward(dy.view(), y.view(), dy.view(), sums.view(), folded.view(),
-                                identity, Store::set);
-    norm_.add_gradient(sums);
+    normalise_activate_backward(dy.view(), y.view(), dy.view(),
+                                norm_.reduce(sums, y.shape().pixels()), folded.view(), identity,
+                                Store::set);
   }
 
   void collect(const std::string& prefix, ParameterList<T, D>& list) {

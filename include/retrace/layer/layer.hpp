@@ -27,6 +27,7 @@ namespace retrace::inline RETRACE_ISA {
 ///   abandon()              drops what a pass has kept
 ///   collect(prefix, list)  names its parameters and buffers
 ///   set_mode(mode)         what to keep and what to recompute
+///   set_chunk(images)      the images of a chunk in mode `streamed`; 0 leaves that to the layer
 ///   watch(name, watch)     lets the layers inside it be watched, input_watch.hpp
 ///   reads_output()         whether backward reads y; taken as true if absent. Where it says no,
 ///                          y may be empty, of any shape
@@ -48,6 +49,10 @@ concept Invertible = Layer<L> && requires(L layer, typename L::State& y, Run run
 ///   apply(y, x, run, how)       y =, += or −= f(x); keeps nothing
 ///   gradient(x, dy, dx, how)    dx =, += or −= (∂f/∂x)ᵀ dy, parameter gradients are added to
 ///   output_shape(x)             the shape of y
+///
+/// A stage that begins with a normalisation, and has no other, may be streamed if it also has
+///
+///   take_off_means(dx, x)       what gradient() has left in dx while sums were gathered
 template <class M>
 concept Stage = requires(M stage, typename M::State& x, typename M::State& y, Run run, Store how) {
   stage.apply(y.view(), x.view(), run, how);
@@ -62,6 +67,15 @@ concept Stage = requires(M stage, typename M::State& x, typename M::State& y, Ru
 ///   differentiate(source, dtarget, dsource)    dsource += (∂H/∂source)ᵀ dtarget, parameter
 ///                                              gradients are added to, what was kept is dropped;
 ///                                              dsource must not overlap dtarget
+///
+/// A branch may also have any of these:
+///
+///   set_mode(mode)                             as a layer
+///   set_chunk(images)                          the images of a chunk that it streams
+///   streams(source)                            whether it streams such a source, by
+///   undo(target, source, dtarget, dsource, run)  which is target −= H(source) and differentiate in
+///                                              one; run is that of forward
+///   evaluate(x, run)                           H(x) of a tensor that is let go, keeping nothing
 template <class H>
 concept Branch = requires(H branch, typename H::State& a, typename H::Gradient& da, Run run,
                           Store how) {
@@ -74,6 +88,7 @@ enum class Mode {
   stored,      ///< everything backward needs is kept in forward
   reversible,  ///< nothing is kept; inputs are reconstructed, branches evaluated once more
   inverted,    ///< as reversible, and the insides of a branch are inverted instead of kept
+  streamed,  ///< as reversible, and the insides of a branch exist for one chunk of images at a time
 };
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -40,12 +40,9 @@ class Linear {
     const Shape shape = kept_.peek(where).shape();
     require_same_shape(where, "y", with_channels(shape, bias_.value.shape().c), "dy", dy.shape());
     y = kept_.give_back(where);
-    conv2d_weight_gradient(weight_.gradient.view(), rows(y.view()), rows(dy.view()), 1);
-    add_pixel_sums(bias_.gradient.view(), dy.view());
-    weight_.complete();
-    bias_.complete();
     Gradient dx(dy.device(), shape, Use::gradient);
     conv2d_input_gradient(rows(dx.view()), rows(dy.view()), weight_.value.view(), 1);
+    add_gradients(y.view(), dy.view());
     dy = std::move(dx);
   }
 
@@ -60,6 +57,17 @@ class Linear {
   Parameter<T, D>& bias() { return bias_; }
 
  private:
+  void add_gradients(View<const T, D> x, View<const T, D> dy) {
+    if (weight_.adds != Adds::none) {
+      conv2d_weight_gradient(weight_.accumulator(), rows(x), rows(dy), 1);
+      weight_.complete();
+    }
+    if (bias_.adds != Adds::none) {
+      add_pixel_sums(bias_.accumulator(), dy);
+      bias_.complete();
+    }
+  }
+
   /// All pixels as one image, in rows that are wide where they can be: a 1 x 1 convolution does
   /// not mind, and its kernels like eight pixels in a row.
   template <class U>

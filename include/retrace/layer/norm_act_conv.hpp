@@ -63,15 +63,21 @@ class NormActConv {
   void gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) {
     const auto folded = norm_.recorded("NormActConv::backward");
     const auto prologue = folded.with_activation();
-    weight_.add_weight_gradient(x, dy, &prologue);
     std::optional<Gradient> apart;  // what dx is added to must not be overwritten
     if (how != Store::set) apart.emplace(dx.device(), x.shape(), Use::gradient);
     const View<T, D> da = apart ? apart->view() : dx;
-    auto sums = norm_.sums(dx.device());
-    weight_.input_gradient(da, dy, sums.view(), x, prologue);
-    normalise_activate_backward(dx, x, da, sums.view(), folded.view(), norm_.activation(), how);
-    norm_.add_gradient(sums);
+    auto sums = norm_.sums();
+    if (norm_.needs_sums())
+      weight_.input_gradient(da, dy, sums.view(), x, prologue);
+    else
+      weight_.input_gradient(da, dy, Store::set);
+    weight_.add_weight_gradient(x, dy, &prologue);
+    normalise_activate_backward(dx, x, da, norm_.reduce(sums, x.shape().pixels()), folded.view(),
+                                norm_.activation(), how);
   }
+
+  /// dx −= what gradient() has left in it while the normalisation gathered its sums.
+  void take_off_means(View<T, D> dx, View<const T, D> x) { norm_.take_off_means(dx, x); }
 
   void abandon() { kept_.abandon(); }
   void collect(const std::string& prefix, ParameterList<T, D>& list) {

@@ -47,6 +47,8 @@ class SwapCoupling {
     undo(f_, x1, x2, dx1, dx2, run_);
   }
 
+  void set_mode(Mode mode) { set_mode_of(f_, mode); }
+  void set_chunk(Index images) { set_chunk_of(f_, images); }
   void abandon() { f_.abandon(); }
   template <class List>
   void collect(const std::string& prefix, List& list) {

@@ -126,9 +126,9 @@ class NetBuilder {
     net_.add(label(level) + ".pool", MaxPooling<typename P::State, D>());
   }
 
+  /// @param normalised  the last layer was a normalisation
   Chain<P, D> finish(bool normalised) {
-    if (!normalised) net_.add("head.norm", blocks_.norm(channels(levels() - 1)));
-    net_.add("head.average", GlobalAverage<typename P::State, D>(sub_images_));
+    if (floating()) add_head(net_, normalised);
     net_.add("head.linear", blocks_.linear(channels(levels() - 1), options_.classes));
     return std::move(net_);
   }
@@ -150,7 +150,15 @@ class NetBuilder {
         stream.chain().add((whole ? label(level) + '.' : "") + "block" + std::to_string(i),
                            stream.rounded((blocks_.*make)(channels(level))));
     }
+    if (end == levels()) add_head(stream.tail());
     net_.add(whole ? "levels" : label(first), std::move(stream));
+  }
+
+  /// All of it but the linear layer.
+  template <class AnyChain>
+  void add_head(AnyChain& chain, bool normalised = false) {
+    if (!normalised) chain.add("head.norm", blocks_.norm(channels(levels() - 1)));
+    chain.add("head.average", GlobalAverage<typename P::Branch, D>(sub_images_));
   }
 
   /// Of one of `parts` streams.

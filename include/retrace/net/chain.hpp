@@ -1,6 +1,7 @@
 // Backpropagation without a tape.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <functional>
@@ -52,11 +53,9 @@ class Chain {
     guarded([&] {
       run_ = run;
       checkpoints_.clear();
-      if (interval_ == 0 || !run.keep) return forward(x, run, 0, links_.size());
-      for (std::size_t first = 0; first < links_.size(); first += interval_) {
-        const bool last = first + interval_ >= links_.size();
-        if (!last) checkpoints_.push_back(clone(x, Use::stash));
-        forward(x, last ? run : preview(run), first, end_of(first));
+      for (const Part& part : parts()) {
+        if (part.recomputed && run.keep) checkpoints_.push_back(clone(x, Use::stash));
+        forward(x, part.recomputed ? preview(run) : restoring(run, part), part.first, part.end);
       }
     });
   }
@@ -76,32 +75,52 @@ class Chain {
   /// y becomes the input of the first layer again, dy the gradient with respect to it.
   void backward(State& y, Gradient& dy) {
     guarded([&] {
-      if (interval_ == 0 || links_.empty()) return backward(y, dy, 0, links_.size());
-      std::size_t first = (links_.size() - 1) / interval_ * interval_;
-      backward(y, dy, first, links_.size());
-      while (!checkpoints_.empty()) {
-        first -= interval_;
-        y = std::move(checkpoints_.back()).as(Use::activation);
-        checkpoints_.pop_back();
-        forward(y, replay(run_), first, end_of(first));
-        backward(y, dy, first, end_of(first));
+      const std::vector<Part> all = parts();
+      for (auto part = all.rbegin(); part != all.rend(); ++part) {
+        if (part->recomputed) {
+          if (checkpoints_.empty())
+            throw StateError(
+                "Chain::backward: no forward pass has kept a checkpoint; run forward "
+                "with `training` first");
+          y = std::move(checkpoints_.back()).as(Use::activation);
+          checkpoints_.pop_back();
+          forward(y, restoring(replay(run_), *part), part->first, part->end);
+        }
+        backward(y, dy, part->first, part->end);
       }
     });
   }
 
   /// What every layer keeps; ends checkpointing.
   void set_mode(Mode mode) {
-    interval_ = 0;
+    recomputed_.clear();
     for (auto& link : links_) link->set_mode(mode);
   }
   void set_mode(std::size_t index, Mode mode) { links_.at(index)->set_mode(mode); }
+  /// Images in a chunk in mode `streamed`; 0 takes what suits the cache.
+  void set_chunk(Index images) {
+    for (auto& link : links_) link->set_chunk(images);
+  }
+
+  /// Keeps the input of layer `first` alone, and runs layers [first, end) once more in backward, in
+  /// modes of their own. Behind segments that were given before, until a mode is set for all.
+  /// @throws std::invalid_argument if there are no such layers, or they overlap such a segment.
+  void recompute(std::size_t first, std::size_t end) {
+    const std::size_t least = recomputed_.empty() ? 0 : recomputed_.back().end;
+    if (first < least || first >= end || end > links_.size())
+      throw std::invalid_argument("Chain::recompute: layers " + std::to_string(first) + " to " +
+                                  std::to_string(end) + " are not a segment behind layer " +
+                                  std::to_string(least) + " of " + std::to_string(links_.size()));
+    recomputed_.push_back({first, end, true});
+  }
 
   /// Keeps the input of every `interval`-th layer alone, and runs the layers in between once
   /// more, stored, in backward (Chen et al. 2016). The last segment is stored at once.
   void checkpoint_every(std::size_t interval) {
     if (interval == 0) throw std::invalid_argument("Chain::checkpoint_every: interval must be > 0");
     set_mode(Mode::stored);
-    interval_ = interval;
+    for (std::size_t first = 0; first + interval < links_.size(); first += interval)
+      recompute(first, first + interval);
   }
   /// checkpoint_every(√L) for L layers, which makes memory grow with √L.
   void checkpoint_sqrt() {
@@ -109,8 +128,12 @@ class Chain {
         std::lround(std::sqrt(static_cast<double>(std::max<std::size_t>(links_.size(), 1))))));
   }
 
-  bool reads_output() const {
-    return interval_ == 0 && !links_.empty() && links_.back()->reads_output();
+  bool reads_output() const { return !links_.empty() && reads_output(links_.size() - 1); }
+  /// Of one layer: whether the next one has to restore its input.
+  bool reads_output(std::size_t index) const {
+    const bool again = std::any_of(recomputed_.begin(), recomputed_.end(),
+                                   [=](const Part& part) { return part.end == index + 1; });
+    return !again && links_.at(index)->reads_output();
   }
 
   /// Drops whatever a pass has kept, after an error or a signal.
@@ -120,7 +143,11 @@ class Chain {
   }
 
   void collect(const std::string& prefix, Parameters& list) {
-    for (auto& link : links_) link->collect(joined(prefix, link->name), list);
+    for (std::size_t i = 0; i < links_.size(); ++i) collect(i, prefix, list);
+  }
+  /// Of one layer.
+  void collect(std::size_t index, const std::string& prefix, Parameters& list) {
+    links_.at(index)->collect(joined(prefix, links_[index]->name), list);
   }
   Parameters parameters() {
     Parameters list;
@@ -145,26 +172,47 @@ class Chain {
   /// Calls the observer after every layer of every pass from now on; an empty one ends that.
   void observe(Observer observer) { observer_ = std::move(observer); }
 
- private:
-  std::size_t end_of(std::size_t first) const { return std::min(first + interval_, links_.size()); }
-
+  /// Layers [first, end) alone; `run.restore` is for the first of them.
   void forward(State& x, Run run, std::size_t first, std::size_t end) {
     for (std::size_t i = first; i < end; ++i) {
-      // A layer's input is the output of the one before it, which may not want it back; that of a
-      // later segment is computed again.
-      if (i > 0) run.restore = i > first && links_[i - 1]->reads_output();
+      // A layer's input is the output of the one before it, which may not want it back.
+      if (i > first) run.restore = links_[i - 1]->reads_output();
       MemoryMeter::Place place(x.device().memory(), links_[i]->name);
       links_[i]->forward(x, run);
       visit(i, Pass::forward, x);
     }
   }
-
   void backward(State& y, Gradient& dy, std::size_t first, std::size_t end) {
     for (std::size_t i = end; i-- > first;) {
       MemoryMeter::Place place(dy.device().memory(), links_[i]->name);
       links_[i]->backward(y, dy);
       visit(i, Pass::backward, y, &dy);
     }
+  }
+
+ private:
+  /// Layers [first, end), recomputed in backward or not.
+  struct Part {
+    std::size_t first, end;
+    bool recomputed;
+  };
+
+  /// The recomputed segments and what lies between them.
+  std::vector<Part> parts() const {
+    std::vector<Part> all;
+    std::size_t at = 0;
+    for (const Part& part : recomputed_) {
+      if (at < part.first) all.push_back({at, part.first, false});
+      all.push_back(part);
+      at = part.end;
+    }
+    if (at < links_.size()) all.push_back({at, links_.size(), false});
+    return all;
+  }
+  /// The run of a part whose first layer restores its input where the layer before needs that.
+  Run restoring(Run run, const Part& part) const {
+    if (part.first > 0) run.restore = reads_output(part.first - 1);
+    return run;
   }
 
   void visit(std::size_t index, Pass pass, const State& x, const Gradient* dx = nullptr) const {
@@ -183,7 +231,7 @@ class Chain {
 
   std::vector<std::unique_ptr<Link<State, Gradient, Parameters>>> links_;
   std::vector<State> checkpoints_;
-  std::size_t interval_ = 0;
+  std::vector<Part> recomputed_;
   Run run_ = training;
   Observer observer_;
   InputWatch<Gradient>* watch_ = nullptr;

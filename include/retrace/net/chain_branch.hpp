@@ -6,12 +6,14 @@
 
 #include "retrace/layer/kept.hpp"
 #include "retrace/net/chain.hpp"
+#include "retrace/net/stream_chain.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
 /// H = the chain, run on a copy of the source. In mode `inverted` its layers reconstruct their
 /// inputs in backward, so that two tensors are all a branch of invertible layers ever needs; in
-/// the other modes they keep them while the branch is differentiated.
+/// the other modes they keep them while the branch is differentiated. In mode `streamed` both copy
+/// and inputs are those of one chunk of the batch.
 template <class P, Device D>
 class ChainBranch {
  public:
@@ -42,9 +44,57 @@ class ChainBranch {
     add(dsource, gradient.view());
   }
 
+  /// H(x), in the memory of x.
+  State evaluate(State x, Run run) {
+    run.restore = false;
+    chain_.forward(x, preview(run));
+    return x;
+  }
+
+  /// Whether a batch of such sources is cut into chunks: in mode `streamed`, where it is more than
+  /// one. An image takes so many bytes `beside` what the branch needs for it.
+  template <class Any>
+  bool streams(const Any& source, Index beside = 0) {
+    return streamed_ && chunk(source.device(), source.shape(), beside) < source.shape().n;
+  }
+
+  /// target −= H(source), dsource += (∂H/∂source)ᵀ dtarget, chunk by chunk.
+  void undo(Target target, Source source, GradientSource dtarget, GradientTarget dsource, Run run) {
+    stream(
+        source.device(), source.shape(), 0,
+        [&](Chunk at) { return clone(source.images(at.first, at.count), Use::workspace); },
+        [&](Chunk at, auto evaluate_to) {
+          evaluate_to(target.images(at.first, at.count), Store::subtract);
+        },
+        dtarget, dsource, run);
+  }
+
+  /// The same of a source that load(chunk) makes, a tensor, and a target that
+  /// restore(chunk, evaluate_to) takes H from: evaluate_to(view, how).
+  template <class Load, class Restore>
+  void stream(D& device, Shape source, Index beside, Load load, Restore restore,
+              GradientSource dtarget, GradientTarget dsource, Run run) {
+    const auto images = [](auto view, Chunk at) { return view.images(at.first, at.count); };
+    stream_backward(
+        chain_, source.n, chunk(device, source, beside), run, load,
+        [&](Chunk at, Source value) {
+          restore(at, [&](Target target, Store how) {
+            if (how == Store::set)
+              copy(target, value);
+            else
+              add(target, value, how);
+          });
+        },
+        [&](Chunk at) { return clone(images(dtarget, at), Use::gradient); },
+        [&](Chunk at, GradientSource dx) { add(images(dsource, at), dx); });
+  }
+
   void set_mode(Mode mode) {
+    streamed_ = mode == Mode::streamed;
     chain_.set_mode(mode == Mode::inverted ? Mode::reversible : Mode::stored);
   }
+  /// Images in a chunk; 0 takes what suits the cache.
+  void set_chunk(Index images) { chunk_ = images; }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     chain_.watch(prefix, watch);
   }
@@ -59,8 +109,22 @@ class ChainBranch {
   Chain<P, D>& chain() { return chain_; }
 
  private:
+  Index chunk(D& device, Shape source, Index beside) {
+    if (chunk_ > 0) return chunk_;
+    const Index batch = std::exchange(source.n, 1);
+    if (source != image_) {
+      scratch_ = streamed_bytes_per_image(chain_, device, source);
+      image_ = source;
+    }
+    return chunk_images(scratch_ + beside, batch);
+  }
+
   Chain<P, D> chain_;
   Kept<State> output_;
+  bool streamed_ = false;
+  Index chunk_ = 0;
+  Shape image_{0, 0, 0, 0};  ///< of which the chunks
+  Index scratch_ = 0;        ///< bytes, take so many an image
 };
 
 }  // namespace retrace::inline RETRACE_ISA

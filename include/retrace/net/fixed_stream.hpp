@@ -15,6 +15,7 @@
 #include "retrace/layer/kept.hpp"
 #include "retrace/layer/rounded_branch.hpp"
 #include "retrace/net/chain.hpp"
+#include "retrace/net/stream_chain.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -37,14 +38,18 @@ struct FixedStreamOptions {
 };
 
 /// x is rounded to q = round(x·2^b), q runs through a chain of layers that can take back exactly
-/// what they do (couplings of RoundedBranch, channel and batch pooling), and y is what comes out.
+/// what they do (couplings of RoundedBranch, channel and batch pooling), and y is what comes out of
+/// that, or of the *tail* behind it: layers in floating point that make one image of one or more,
+/// as a head does.
 ///
-/// Shapes    those of the chain.
+/// Shapes    those of the chain and the tail.
 /// Inverse   none of this layer, as y in floating point may hold fewer digits than q; chain() has
 ///           one, bit for bit.
 /// Backward  of the chain, from the q that forward ended with: every q on the way is the one of
 ///           forward, bit for bit, in any mode of the chain, for any number of threads. The
 ///           gradient passes straight through the roundings. x comes back rounded.
+///           The tail is evaluated again and differentiated over chunks of q, so that no more than
+///           a chunk of its input exists in floating point.
 /// Stores    q behind the chain: 2 or 4 bytes an element.
 template <math::FixedPoint E, class T, Device D>
 class FixedStream {
@@ -52,6 +57,7 @@ class FixedStream {
   using State = Tensor<T, D>;
   using Gradient = State;
   using Inner = Chain<Precision<E, T, T>, D>;
+  using Tail = Chain<Precision<T>, D>;
 
   /// @throws std::invalid_argument if the fraction bits are out of range.
   explicit FixedStream(const FixedStreamOptions& options = {})
@@ -73,6 +79,8 @@ class FixedStream {
 
   /// The layers in fixed point. They are added here, and share format().
   Inner& chain() { return chain_; }
+  /// The layers behind it in floating point, which nothing has to be inverted of.
+  Tail& tail() { return tail_; }
   const SharedStreamFormat& format() const { return format_; }
 
   void set_fraction_bits(int bits) {
@@ -90,18 +98,24 @@ class FixedStream {
     x = State::none(q.device());
     chain_.forward(q, run);
     x = widened(q);
-    if (!chain_.reads_output()) q = Fixed::none(x.device());
+    if (tail_.size() > 0)
+      tail_.forward(x, preview(run));
+    else if (!chain_.reads_output())
+      q = Fixed::none(x.device());
     output_.take_over(std::move(q), run);
   }
 
   void backward(State& y, Gradient& dy) {
     Fixed q = output_.give_back("FixedStream::backward");
     y = State::none(dy.device());
+    if (tail_.size() > 0) dy = tail_gradient(std::as_const(q).view(), std::as_const(dy).view());
+    if (!chain_.reads_output()) q = Fixed::none(dy.device());
     chain_.backward(q, dy);
     if (run_.restore) y = widened(q);
   }
 
   void set_mode(Mode mode) { chain_.set_mode(mode); }
+  void set_chunk(Index images) { chain_.set_chunk(images); }
   static constexpr bool reads_output() { return false; }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     chain_.watch(prefix, watch);
@@ -109,6 +123,7 @@ class FixedStream {
   void abandon() {
     output_.abandon();
     chain_.abandon();
+    tail_.abandon();
   }
   void collect(const std::string& prefix, typename Inner::Parameters& list) {
     chain_.collect(prefix, list);
@@ -119,6 +134,7 @@ class FixedStream {
           chosen_ = bits != not_chosen;
           if (chosen_) set_fraction_bits(static_cast<int>(bits));
         });
+    tail_.collect(prefix, list);
   }
 
  private:
@@ -132,10 +148,31 @@ class FixedStream {
                     store_rounded(q.view(), x, format_->step(), Store::set));
     return q;
   }
-  State widened(const Fixed& q) const {
-    State x(q.device(), q.shape());
-    widen(x.view(), q.view(), format_->step());
+  State widened(const Fixed& q) const { return widened(q.view()); }
+  State widened(View<const E, D> q, Use use = Use::activation) const {
+    State x(q.device(), q.shape(), use);
+    widen(x.view(), q, format_->step());
     return x;
+  }
+
+  /// Of dy, which has one image where q has one or more.
+  Gradient tail_gradient(View<const E, D> q, View<const T, D> dy) {
+    Gradient dx(dy.device(), q.shape(), Use::gradient);
+    const Index batch = dy.shape().n, parts = batch > 0 ? q.shape().n / batch : 1;
+    Shape image = q.shape();
+    image.n = parts;
+    stream_backward(
+        tail_, batch, chunk_images(streamed_bytes_per_image(tail_, dy.device(), image), batch),
+        run_,
+        [&](Chunk at) {
+          return widened(q.images(at.first * parts, at.count * parts), Use::workspace);
+        },
+        [](Chunk, View<const T, D>) {},
+        [&](Chunk at) { return clone(dy.images(at.first, at.count), Use::gradient); },
+        [&](Chunk at, View<const T, D> some) {
+          copy(dx.view().images(at.first * parts, at.count * parts), some);
+        });
+    return dx;
   }
 
   /// Runs some images through the chain with ever fewer bits until nothing overflows, and leaves
@@ -186,6 +223,7 @@ class FixedStream {
   };
 
   Inner chain_;
+  Tail tail_;
   SharedStreamFormat format_;
   int head_room_;
   bool chosen_ = false;

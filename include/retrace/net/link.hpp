@@ -23,6 +23,7 @@ struct Link {
   virtual void inverse(State& y, Run run) = 0;
   virtual void backward(State& y, Gradient& dy) = 0;
   virtual void set_mode(Mode mode) = 0;
+  virtual void set_chunk(Index images) = 0;
   virtual void watch(const std::string& chain, InputWatch<Gradient>* watch) = 0;
   virtual bool reads_output() const = 0;
   virtual void abandon() = 0;
@@ -31,8 +32,8 @@ struct Link {
   const std::string name;
 };
 
-/// Answers for what the layer leaves out. An invertible layer that knows no modes is `stored` by
-/// keeping a copy of its input, which then replaces the reconstructed one.
+/// Answers for what the layer leaves out. An invertible layer whose backward always reads its
+/// output is `stored` by keeping a copy of its input, which then replaces the reconstructed one.
 ///
 /// A watch may make the layer an *anchor*, until a mode is set: it keeps its input too, and
 /// computes its output from it again before it goes back, so that noise from above ends here.
@@ -71,10 +72,12 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
 
   void set_mode(Mode mode) override {
     anchored_ = false;
-    if constexpr (requires { layer_.set_mode(mode); })
-      layer_.set_mode(mode);
-    else if constexpr (Invertible<L>)
+    if constexpr (requires { layer_.set_mode(mode); }) layer_.set_mode(mode);
+    if constexpr (Invertible<L> && !requires { layer_.reads_output(); })
       stores_input_ = mode == Mode::stored;
+  }
+  void set_chunk([[maybe_unused]] Index images) override {
+    if constexpr (requires { layer_.set_chunk(images); }) layer_.set_chunk(images);
   }
   void watch(const std::string& chain, InputWatch<Gradient>* watch) override {
     watch_ = watch;

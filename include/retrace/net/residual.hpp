@@ -49,6 +49,7 @@ class Residual {
   }
 
   void set_mode(Mode mode) { branch_.set_mode(mode); }
+  void set_chunk(Index images) { branch_.set_chunk(images); }
   static constexpr bool reads_output() { return false; }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     branch_.watch(prefix, watch);

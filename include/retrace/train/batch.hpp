@@ -1,6 +1,8 @@
 // Images of a set on a device, with their labels.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -22,11 +24,17 @@ template <class T, Device D>
 LabelledBatch<T, D> load_batch(D& device, const ImageSet& set, std::span<const Index> indices,
                                const Normalisation& normalisation,
                                const Augmentation& augmentation = {}) {
+  constexpr std::size_t at_once = 1024;  // images in host memory beside the batch
   const Shape shape{static_cast<Index>(indices.size()), set.height, set.width, set.channels};
-  std::vector<T> pixels(static_cast<std::size_t>(shape.size()));
-  fill_batch(std::span(pixels), set, indices, normalisation, augmentation);
   LabelledBatch<T, D> batch{Tensor<T, D>(device, shape), {}};
-  upload(batch.x.view(), pixels);
+  std::vector<T> pixels;
+  for (std::size_t first = 0; first < indices.size(); first += at_once) {
+    const auto some = indices.subspan(first, std::min(at_once, indices.size() - first));
+    pixels.resize(some.size() * static_cast<std::size_t>(set.image_size()));
+    fill_batch(std::span(pixels), set, some, normalisation, augmentation);
+    upload(batch.x.view().images(static_cast<Index>(first), static_cast<Index>(some.size())),
+           pixels);
+  }
   for (Index index : indices) batch.labels.push_back(set.labels[static_cast<std::size_t>(index)]);
   return batch;
 }

@@ -20,13 +20,14 @@ struct BatchLoss {
 /// L = mean over images of −log softmax(x)[label].
 ///
 /// Shapes    x, dx [N,1,1,K]; N labels less than K.
-/// Returns   L; dx = (softmax(x) − onehot(label))/N.
+/// Returns   L; dx = (softmax(x) − onehot(label))/images, where x is part of a batch of so many
+///           images; all of it, if that is 0.
 /// @throws ShapeError unless x is [N,1,1,K] with N labels and dx has its shape.
 /// @throws DataError "SoftmaxCrossEntropy: label 12 of image 3 is not one of 10 classes".
 struct SoftmaxCrossEntropy {
   template <class T, Device D>
   BatchLoss operator()(const Tensor<T, D>& x, std::span<const std::uint8_t> labels,
-                       Tensor<T, D>& dx) const {
+                       Tensor<T, D>& dx, Index images = 0) const {
     const Shape shape = x.shape();
     require_same_shape("SoftmaxCrossEntropy", "x", shape, "one row of logits a label",
                        {static_cast<Index>(labels.size()), 1, 1, shape.c});
@@ -36,9 +37,9 @@ struct SoftmaxCrossEntropy {
         throw DataError("SoftmaxCrossEntropy: label " + std::to_string(labels[i]) + " of image " +
                         std::to_string(i) + " is not one of " + std::to_string(shape.c) +
                         " classes");
-    const auto sum = softmax_cross_entropy(dx.view(), x.view(), labels);
-    const double images = static_cast<double>(labels.size());
-    return {labels.empty() ? 0 : sum.loss / images, sum.correct, shape.n};
+    const auto sum =
+        softmax_cross_entropy(dx.view(), x.view(), labels, images > 0 ? images : shape.n);
+    return {labels.empty() ? 0 : sum.loss / static_cast<double>(shape.n), sum.correct, shape.n};
   }
 };
 

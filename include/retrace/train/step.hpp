@@ -1,8 +1,10 @@
 // One step of training, one pass of inference, and what a step will need.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -13,16 +15,43 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Forward, loss and backward: adds to every parameter's gradient. `x` is the batch and holds it
-/// again afterwards; `dx`, made here, is dropped.
+/// Forward, loss and backward: adds to every parameter's gradient. `x` is the batch, or a part of
+/// one of so many images, and holds it again afterwards; `dx`, made here, is dropped.
 template <class P, Device D>
 BatchLoss accumulate_gradients(Chain<P, D>& net, typename Chain<P, D>::State& x,
-                               std::span<const std::uint8_t> labels) {
+                               std::span<const std::uint8_t> labels, Index images = 0) {
   net.forward(x, training);
   typename Chain<P, D>::Gradient dx(x.device(), x.shape(), Use::gradient);
-  const BatchLoss loss = SoftmaxCrossEntropy{}(x, labels, dx);
+  const BatchLoss loss = SoftmaxCrossEntropy{}(x, labels, dx, images);
   net.backward(x, dx);
   return loss;
+}
+
+/// The gradients of a batch of `images` from micro-batches of at most `micro`: load(first, count)
+/// gives images [first, first + count) as something with `x` and `labels`, one micro-batch at a
+/// time. Gradients are complete after the last.
+///
+/// The loss is the mean over the batch, and so are the gradients; but a normalisation takes the
+/// statistics of each micro-batch, and its running averages move once a micro-batch. With batch
+/// normalisation this is not the step of the whole batch, and a small micro-batch is a noisy one.
+/// @throws std::invalid_argument unless micro is positive.
+template <class P, Device D, class Load>
+BatchLoss accumulate_gradients(Chain<P, D>& net, Index images, Index micro, Load load) {
+  if (micro < 1)
+    throw std::invalid_argument("accumulate_gradients: a micro-batch has to have images, got " +
+                                std::to_string(micro));
+  const auto list = net.parameters();
+  BatchLoss sum;
+  for (Index first = 0; first < images; first += micro) {
+    const Index count = std::min(micro, images - first);
+    AddsGuard adds(list);
+    if (first + count < images) adds.set_all(Adds::part);
+    auto batch = load(first, count);
+    const BatchLoss loss = accumulate_gradients(net, batch.x, batch.labels, images);
+    const double share = static_cast<double>(count) / static_cast<double>(images);
+    sum = {sum.loss + share * loss.loss, sum.correct + loss.correct, sum.images + count};
+  }
+  return sum;
 }
 
 /// The loss under the running averages. `x` becomes the logits.

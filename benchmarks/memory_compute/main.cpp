@@ -1,0 +1,214 @@
+// The memory-compute curve of a network: every mode by hand, and what the planner makes of budgets.
+//
+//   build/benchmarks/memory_compute                      the table
+//   build/benchmarks/memory_compute --check              and whether predictions keep their limits
+//   build/benchmarks/memory_compute --svg memory_compute.svg --json memory_compute.json
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <iomanip>
+#include <iostream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "../support/plot.hpp"
+#include "sweep.hpp"
+
+namespace {
+
+using namespace memory_compute;
+
+/// How far predictions may be from what is measured, and a plan behind the best mode that fits.
+constexpr double peak_limit = 0.01, time_limit = 0.20, slower_limit = 0.03;
+
+struct Options {
+  std::vector<retrace::Architecture> architectures{
+      retrace::Architecture::resnet, retrace::Architecture::revnet, retrace::Architecture::hybrid};
+  SweepOptions sweep;
+  bool check = false;
+  std::string json, svg;
+};
+
+std::string fixed(double value, int digits) {
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(digits) << value;
+  return text.str();
+}
+double megabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1e6; }
+
+/// "stored 3, streamed 5": layers by mode.
+std::string modes(const retrace::Plan& plan) {
+  std::map<std::string, int> counts;
+  for (const retrace::PlannedLayer& layer : plan.layers) ++counts[mode_name(layer)];
+  std::string text;
+  for (const auto& [mode, count] : counts)
+    text += (text.empty() ? "" : ", ") + mode + ' ' + std::to_string(count);
+  return text;
+}
+
+void print_line(const std::vector<std::string>& cells) {
+  constexpr int widths[] = {12, 13, 9, 9, 8, 9, 9, 8};
+  for (std::size_t i = 0; i < cells.size(); ++i)
+    if (i < std::size(widths))
+      std::cout << std::setw(widths[i]) << cells[i] << "  ";
+    else
+      std::cout << cells[i];
+  std::cout << '\n';
+}
+
+void print(const Sweep& sweep) {
+  std::cout << '\n' << name(sweep.architecture) << ", batch " << sweep.batch << " of 32 x 32\n";
+  print_line({"way", "", "MB", "", "", "ms", "", "", ""});
+  print_line({"", "", "predicted", "measured", "off", "predicted", "measured", "off", "layers"});
+  const auto percent = [](double share) { return fixed(100 * share, 1) + " %"; };
+  const auto time = [](double seconds) { return fixed(1000 * seconds, 0); };
+  for (const Way& way : sweep.by_hand)
+    print_line({way.label, "", fixed(megabytes(way.plan.peak_bytes), 1),
+                fixed(megabytes(way.peak_bytes), 1), percent(way.peak_error()), "",
+                time(way.seconds), "", ""});
+  for (const Way& way : sweep.planned)
+    print_line({"plan for", way.label, fixed(megabytes(way.plan.peak_bytes), 1),
+                fixed(megabytes(way.peak_bytes), 1), percent(way.peak_error()),
+                time(way.plan.seconds), time(way.seconds), percent(way.time_error()),
+                modes(way.plan)});
+}
+
+nlohmann::ordered_json json(const Way& way) {
+  nlohmann::ordered_json object{{"label", way.label},
+                                {"peak_bytes_predicted", way.plan.peak_bytes},
+                                {"peak_bytes", way.peak_bytes},
+                                {"seconds", way.seconds}};
+  if (!way.budget) return object;
+  object["budget"] = *way.budget;
+  object["seconds_predicted"] = way.plan.seconds;
+  for (const retrace::PlannedLayer& layer : way.plan.layers)
+    object["modes"].push_back(mode_name(layer));
+  return object;
+}
+
+nlohmann::ordered_json json(const Sweep& sweep) {
+  nlohmann::ordered_json object{{"arch", name(sweep.architecture)}, {"batch", sweep.batch}};
+  for (const Way& way : sweep.by_hand) object["by_hand"].push_back(json(way));
+  for (const Way& way : sweep.planned) object["planned"].push_back(json(way));
+  return object;
+}
+
+/// Peak against time, one panel a network.
+void draw(std::ostream& out, const std::vector<Sweep>& sweeps) {
+  std::vector<benchmark::Plot> plots;
+  for (const Sweep& sweep : sweeps) {
+    benchmark::Plot plot{
+        std::string(name(sweep.architecture)) + ", batch " + std::to_string(sweep.batch),
+        {"peak of a step, MB"},
+        {"time of a step, ms"},
+        {}};
+    benchmark::Series measured{"planned, measured"}, predicted{"planned, predicted"};
+    predicted.dots = false;
+    predicted.dashed = true;
+    predicted.colour = 0;
+    for (const Way& way : sweep.planned) {
+      measured.add(megabytes(way.peak_bytes), 1000 * way.seconds);
+      predicted.add(megabytes(way.plan.peak_bytes), 1000 * way.plan.seconds);
+    }
+    plot.series = {measured, predicted};
+    std::size_t colour = 1;
+    for (const Way& way : sweep.by_hand) {
+      benchmark::Series point{way.label};
+      point.line = false;
+      point.colour = colour++;
+      point.add(megabytes(way.peak_bytes), 1000 * way.seconds);
+      plot.series.push_back(std::move(point));
+    }
+    plots.push_back(std::move(plot));
+  }
+  draw_plots(out, "Time against memory: one mode for all layers, and what is planned for a budget",
+             "32 x 32 images, all bytes that the step holds; plans for budgets evenly spaced",
+             plots);
+}
+
+/// Prints one line a check. Returns whether all passed.
+bool check(const Sweep& sweep) {
+  double peak = 0, time = 0, behind = 0;
+  for (const Way& way : sweep.planned) {
+    peak = std::max(peak, way.peak_error());
+    time = std::max(time, way.time_error());
+    if (const Way* best = sweep.best_by_hand(*way.budget))
+      behind = std::max(behind, way.seconds / best->seconds - 1);
+  }
+  bool passed = true;
+  const auto add = [&](const std::string& what, double value, double limit) {
+    passed = passed && value <= limit;
+    std::cout << (value <= limit ? "pass  " : "FAIL  ") << name(sweep.architecture) << ": " << what
+              << ' ' << fixed(100 * value, 1) << " %, at most " << fixed(100 * limit, 0) << " %\n";
+  };
+  add("predicted peak, from the measured one", peak, peak_limit);
+  add("predicted time, from the measured one", time, time_limit);
+  add("a plan behind the best mode by hand that fits", behind, slower_limit);
+  return passed;
+}
+
+/// Opens a file for writing, so that a wrong name is found before the work and not after it.
+std::ofstream create(const std::string& path) {
+  std::ofstream file;
+  if (path.empty()) return file;
+  file.open(path);
+  if (!file) throw std::runtime_error("cannot write " + path);
+  return file;
+}
+
+int run(const Options& options) {
+  std::ofstream json_file = create(options.json), svg = create(options.svg);
+  std::vector<Sweep> sweeps;
+  for (retrace::Architecture architecture : options.architectures) {
+    sweeps.push_back(sweep(architecture, options.sweep));
+    print(sweeps.back());
+  }
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const Sweep& each : sweeps) all.push_back(json(each));
+  if (json_file.is_open()) json_file << all.dump(2) << '\n';
+  if (svg.is_open()) draw(svg, sweeps);
+  bool passed = true;
+  if (options.check) {
+    std::cout << '\n';
+    for (const Sweep& each : sweeps) passed = check(each) && passed;
+  }
+  return passed ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  std::map<std::string, retrace::Architecture> names;
+  for (retrace::Architecture each : retrace::all_architectures) names.emplace(name(each), each);
+  CLI::App app("Time against memory of a training step: every mode by hand, and as planned.");
+  app.add_option("--arch", options.architectures, "Networks; resnet, revnet and hybrid by default")
+      ->transform(CLI::CheckedTransformer(names).description(""))
+      ->type_name("NAME")
+      ->default_str("");
+  app.add_option("--batch", options.sweep.batch, "Images in a step")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--budgets", options.sweep.budgets, "Budgets to plan for")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--steps", options.sweep.steps, "Steps timed of every way")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--threads", options.sweep.threads, "0: as many as OpenMP takes")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
+  app.add_flag("--check", options.check, "Compare with the limits; exit with 1 if one is passed");
+  app.add_option("--json", options.json, "Write JSON")->type_name("FILE");
+  app.add_option("--svg", options.svg, "Draw a chart")->type_name("FILE");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    return run(options);
+  } catch (const std::exception& error) {
+    std::cerr << "error: " << error.what() << '\n';
+    return 2;
+  }
+}

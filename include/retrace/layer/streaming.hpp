@@ -1,0 +1,86 @@
+// Backward over the chunks of a batch: which sums are gathered, and which gradients added, when.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+
+#include "retrace/core/run.hpp"
+#include "retrace/layer/channel_normalisation.hpp"
+#include "retrace/layer/parameter.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// The scratch of a chunk: small enough for a share of the last-level cache, large enough for the
+/// packing of a layer's weights, which every chunk repeats, not to count.
+inline constexpr Index chunk_scratch_bytes = 4 << 20;
+
+/// Images in a chunk whose scratch takes that many bytes an image: all where it takes none.
+constexpr Index chunk_images(Index bytes_per_image, Index batch) {
+  if (bytes_per_image <= 0) return batch;
+  return std::clamp<Index>(chunk_scratch_bytes / bytes_per_image, 1, std::max<Index>(batch, 1));
+}
+
+/// The recorded statistics once more, on images [first, first + count).
+constexpr Run replay(Run run, Chunk chunk) {
+  run = replay(run);
+  run.chunk = chunk;
+  return run;
+}
+
+/// Calls body(chunk) for the chunks of a batch, of equal size but for the last.
+template <class Body>
+void for_each_chunk(Index batch, Index images, Body body) {
+  for (Index first = 0; first < batch; first += images)
+    body(Chunk{first, std::min(images, batch - first)});
+}
+
+/// The passes over the chunks of a batch that a branch of k normalisations N₀ … N₍ₖ₋₁₎ takes
+/// backward: each N needs sums over the batch of a gradient that exists once those behind it have
+/// theirs.
+///
+/// Pass p of k, k − 1, …, 0: N₍ₚ₎ and those behind it use their sums, N₍ₚ₋₁₎ gathers its own, and
+/// the gradients of the parameters between these two are added to.
+///
+/// Leaves everything as it was, whatever happens between; a gradient is complete at the end alone,
+/// since every pass needs the parameters as they are.
+template <class T, Device D>
+class GradientPasses {
+ public:
+  explicit GradientPasses(ParameterList<T, D> list) : list_(std::move(list)), adds_(list_) {
+    for (const auto& named : list_.normalisations) named.normalisation->gather();
+  }
+  ~GradientPasses() {
+    for (const auto& named : list_.normalisations) named.normalisation->release();
+  }
+  GradientPasses(const GradientPasses&) = delete;
+  GradientPasses& operator=(const GradientPasses&) = delete;
+
+  /// k: of the first pass.
+  std::size_t first() const { return list_.normalisations.size(); }
+
+  void begin(std::size_t pass) {
+    const auto& norms = list_.normalisations;
+    const std::size_t begin = pass == 0 ? 0 : norms[pass - 1].before + 2;  // its own are γ and β
+    const std::size_t end = pass == first() ? list_.parameters.size() : norms[pass].before;
+    adds_.set_all(Adds::none);
+    for (std::size_t i = begin; i < end; ++i) adds_.set(i, Adds::part);
+    if (pass > 0) norms[pass - 1].normalisation->gather();
+  }
+  void end(std::size_t pass) {
+    if (pass > 0) list_.normalisations[pass - 1].normalisation->settle();
+  }
+
+  /// After the last pass.
+  void complete() {
+    adds_.restore();
+    for (std::size_t i = list_.parameters.size(); i-- > 0;)
+      list_.parameters[i].parameter->complete();
+  }
+
+ private:
+  ParameterList<T, D> list_;
+  AddsGuard<T, D> adds_;
+};
+
+}  // namespace retrace::inline RETRACE_ISA

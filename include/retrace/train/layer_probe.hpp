@@ -1,0 +1,238 @@
+// What each layer of a network takes in each mode: bytes by a dry run, seconds by measurement.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "retrace/math/philox.hpp"
+#include "retrace/net/chain.hpp"
+#include "retrace/train/assignment.hpp"
+#include "retrace/train/cost_cache.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// Runs layers one by one on batches of noise. Weights, running averages and modes stay as they
+/// are; the gradients that are there are added to, so empty them afterwards; dropout draws on.
+template <class P, Device D>
+class LayerProbe {
+ public:
+  using Net = Chain<P, D>;
+  using State = typename Net::State;
+  using Gradient = typename Net::Gradient;
+  /// Is told how many of all measurements are done.
+  using Progress = std::function<void(std::size_t done, std::size_t all)>;
+
+  static constexpr std::array<Mode, 4> modes{Mode::stored, Mode::reversible, Mode::inverted,
+                                             Mode::streamed};
+
+  LayerProbe(Net& net, D& device) : net_(net), device_(device) {}
+
+  /// Of a batch of that shape. Modes that are no different from one before are left out, and times
+  /// are 0.
+  std::vector<LayerOptions> bytes(Shape batch) {
+    net_.set_mode(Mode::stored);  // no layer is recomputed
+    std::vector<LayerOptions> layers;
+    typename D::Rehearsal rehearsal(device_);
+    State x(device_, batch);
+    for (std::size_t i = 0; i < net_.size(); ++i) {
+      LayerOptions layer;
+      layer.input = size(x.shape());
+      std::vector<std::string> seen;
+      for (Mode mode : modes) {
+        const Rehearsed result = rehearse(i, mode, x.shape());
+        const std::string difference = result.work + result.traffic;
+        if (std::find(seen.begin(), seen.end(), difference) != seen.end()) continue;
+        seen.push_back(difference);
+        layer.options.push_back(result.option);
+      }
+      net_.forward(x, preview(training), i, i + 1);
+      layer.output = size(x.shape());
+      layers.push_back(std::move(layer));
+    }
+    return layers;
+  }
+
+  /// Fills in the times of a step on `images` images, measured on batches of up to `most` unless
+  /// the cache knows them.
+  void add_seconds(std::vector<LayerOptions>& layers, Shape batch, Index most, CostCache& cache,
+                   const Progress& progress) {
+    net_.set_mode(Mode::stored);
+    const Shape large{std::min(batch.n, most), batch.h, batch.w, batch.c};
+    const std::vector<Keys> keys = all_keys(layers, large);
+    measure_missing(layers, keys, large, cache, progress);
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      for (std::size_t k = 0; k < layers[i].options.size(); ++k) {
+        const auto images = static_cast<double>(batch.n);
+        layers[i].options[k].forward_seconds = cache.find(keys[i][k] + " forward")->seconds(images);
+        layers[i].options[k].backward_seconds =
+            cache.find(keys[i][k] + " backward")->seconds(images);
+      }
+  }
+
+ private:
+  using Keys = std::vector<std::string>;
+
+  template <class T>
+  static std::int64_t bytes_of(Shape shape) {
+    return shape.size() * static_cast<Index>(sizeof(T));
+  }
+  static std::int64_t size(Shape shape) { return bytes_of<typename State::Element>(shape); }
+
+  struct Rehearsed {
+    LayerOption option;
+    std::string work;     ///< what it does, to tell layers and modes apart
+    std::string traffic;  ///< and how many bytes it moves for that, with gradients that are emptied
+  };
+
+  Rehearsed rehearse(std::size_t layer, Mode mode, Shape x) {
+    net_.set_mode(layer, mode);
+    Rehearsed result;
+    result.option.mode = mode;
+    result.option.reads_output = net_.reads_output(layer);
+    for (bool restore : {true, false}) rehearse_pass(layer, x, restore, result);
+    return result;
+  }
+
+  void rehearse_pass(std::size_t layer, Shape shape, bool restore, Rehearsed& result) {
+    auto& bytes = restore ? result.option.restoring : result.option.careless;
+    typename D::Rehearsal rehearsal(device_);
+    MemoryMeter& meter = device_.memory();
+    const auto live = [&] { return static_cast<std::int64_t>(meter.live().total()); };
+    const auto peak = [&] { return static_cast<std::int64_t>(meter.peak().total()); };
+    const std::int64_t before = live();
+    State x(device_, shape);
+    meter.restart_peak();
+    Run run = training;
+    run.restore = restore;
+    net_.forward(x, run, layer, layer + 1);
+    bytes.forward = peak() - before;
+    const Shape out = x.shape();
+    bytes.kept = live() - before - size(out);
+    const double forward = device_.work().multiply_adds;
+
+    Gradient dy(device_, out, Use::gradient);
+    if (!net_.reads_output(layer)) x = State::none(device_);
+    meter.restart_peak();
+    net_.backward(x, dy, layer, layer + 1);
+    bytes.backward = peak() - before;
+    const auto text = [](double number) { return std::to_string(std::llround(number)) + ' '; };
+    result.work += text(forward) + text(device_.work().multiply_adds - forward) +
+                   std::to_string(bytes.kept) + ' ';
+    result.traffic += text(device_.work().bytes);
+  }
+
+  /// A name for every layer and option: what it does, on what.
+  std::vector<Keys> all_keys(const std::vector<LayerOptions>& layers, Shape batch) {
+    std::vector<Keys> keys;
+    typename D::Rehearsal rehearsal(device_);
+    State x(device_, batch);
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      Keys of_layer;
+      for (const LayerOption& option : layers[i].options)
+        of_layer.push_back(to_string(x.shape()) + " mode " +
+                           std::to_string(static_cast<int>(option.mode)) + ": " +
+                           rehearse(i, option.mode, x.shape()).work + "bytes an element " +
+                           std::to_string(sizeof(typename State::Element)));
+      keys.push_back(std::move(of_layer));
+      net_.forward(x, preview(training), i, i + 1);
+    }
+    return keys;
+  }
+
+  /// Layer by layer on what the layers before make of noise.
+  void measure_missing(const std::vector<LayerOptions>& layers, const std::vector<Keys>& keys,
+                       Shape large, CostCache& cache, const Progress& progress) {
+    std::vector<std::string> missing;
+    for (const Keys& of_layer : keys)
+      for (const std::string& key : of_layer)
+        if (!cache.find(key + " forward") || !cache.find(key + " backward")) missing.push_back(key);
+    std::sort(missing.begin(), missing.end());
+    missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
+    if (missing.empty()) return;
+
+    State x = noise(large);
+    std::size_t done = 0;
+    for (std::size_t i = 0; i < layers.size() && done < missing.size(); ++i) {
+      for (std::size_t k = 0; k < keys[i].size(); ++k) {
+        const std::string& key = keys[i][k];
+        if (cache.find(key + " forward") && cache.find(key + " backward")) continue;
+        const auto [forward, backward] = measure(i, layers[i].options[k].mode, x, large.n);
+        cache.set(key + " forward", forward);
+        cache.set(key + " backward", backward);
+        if (progress) progress(++done, missing.size());
+      }
+      net_.forward(x, quiet(false), i, i + 1);
+    }
+    cache.save();
+  }
+
+  /// A step that moves no running average.
+  static Run quiet(bool keep) { return {Statistics::batch, false, keep}; }
+
+  struct Seconds {
+    double forward, backward;
+  };
+
+  /// A few images tell what does not depend on their number: packing weights, most of all. What is
+  /// streamed does that once a chunk, so there all is taken to grow with them.
+  std::pair<Cost, Cost> measure(std::size_t layer, Mode mode, const State& x, Index images) {
+    net_.set_mode(layer, mode);
+    const Index few = std::max<Index>(images / 32, 1), parts = x.shape().n / images;
+    const Seconds warm = run(layer, x, parts * few);
+    const Seconds small = faster(warm, run(layer, x, parts * few));
+    const Seconds large = faster(run(layer, x, parts * images), run(layer, x, parts * images));
+    const auto cost = [&](double less, double more) {
+      const auto count = static_cast<double>(images);
+      if (few == images || mode == Mode::streamed) return Cost{0, more / count};
+      const double per_image = std::max(more - less, 0.0) / static_cast<double>(images - few);
+      return Cost{std::max(more - per_image * count, 0.0), per_image};
+    };
+    return {cost(small.forward, large.forward), cost(small.backward, large.backward)};
+  }
+
+  static Seconds faster(Seconds a, Seconds b) {
+    return {std::min(a.forward, b.forward), std::min(a.backward, b.backward)};
+  }
+
+  Seconds run(std::size_t layer, const State& all, Index images) {
+    State x = clone(all.view().images(0, images));
+    const auto start = std::chrono::steady_clock::now();
+    net_.forward(x, quiet(true), layer, layer + 1);
+    const auto middle = std::chrono::steady_clock::now();
+    Gradient dy = gradient(x.shape());
+    const auto resumed = std::chrono::steady_clock::now();
+    net_.backward(x, dy, layer, layer + 1);
+    const auto end = std::chrono::steady_clock::now();
+    const auto seconds = [](auto from, auto to) {
+      return std::chrono::duration<double>(to - from).count();
+    };
+    return {seconds(start, middle), seconds(resumed, end)};
+  }
+
+  Gradient gradient(Shape shape) {
+    Gradient dy(device_, shape, Use::gradient);
+    fill(dy.view(), static_cast<typename Gradient::Element>(1e-3));
+    return dy;
+  }
+  State noise(Shape shape) {
+    Random random(0, stream("noise"));
+    std::vector<typename State::Element> values(static_cast<std::size_t>(shape.size()));
+    for (auto& value : values) value = static_cast<typename State::Element>(random.normal());
+    State x(device_, shape);
+    upload(x.view(), std::span<const typename State::Element>(values));
+    return x;
+  }
+
+  Net& net_;
+  D& device_;
+};
+
+}  // namespace retrace::inline RETRACE_ISA

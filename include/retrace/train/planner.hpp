@@ -1,0 +1,344 @@
+// A byte budget in, a way to spend it out: which mode every layer of a network runs in.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "retrace/net/chain.hpp"
+#include "retrace/train/assignment.hpp"
+#include "retrace/train/cost_cache.hpp"
+#include "retrace/train/layer_probe.hpp"
+#include "retrace/train/plan.hpp"
+#include "retrace/train/step.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+struct PlanOptions {
+  /// Bytes that will be held beside what the device holds already: velocities of an optimizer that
+  /// is yet to be made, say.
+  std::size_t other_bytes = 0;
+  bool may_fuse = true;      ///< an optimizer that steps inside backward may be planned
+  bool may_cut = true;       ///< so may micro-batches, where the whole batch fits in no way
+  Index probed_images = 64;  ///< of the batches that layers are timed on
+  std::filesystem::path cache = CostCache::usual_path();  ///< of those times; empty: none
+  std::function<void(std::size_t done, std::size_t all)> progress{};  ///< of timing
+};
+
+/// No plan fits.
+struct NoPlan : std::runtime_error {
+  NoPlan(std::size_t budget, std::size_t least, const std::string& how)
+      : std::runtime_error("no plan fits " + format_bytes(static_cast<double>(budget)) +
+                           ": the smallest that does takes " +
+                           format_bytes(static_cast<double>(least)) + ", " + how),
+        smallest(least) {}
+
+  std::size_t smallest;  ///< bytes
+};
+
+namespace detail {
+
+/// For as long as it lives nobody is told of complete gradients; *fused*, gradients live for a
+/// layer at a time, as with a fused optimizer.
+template <class T, Device D>
+class GradientTrial {
+ public:
+  GradientTrial(ParameterList<T, D> list, bool fused) : list_(std::move(list)) {
+    for (auto& named : list_.parameters) {
+      Parameter<T, D>& parameter = *named.parameter;
+      before_.push_back({std::exchange(parameter.on_complete, {}),
+                         parameter.gradient.shape() == parameter.value.shape()});
+      if (!fused) continue;
+      parameter.release_gradient();
+      parameter.on_complete = [](Parameter<T, D>& done) { done.release_gradient(); };
+    }
+  }
+  ~GradientTrial() {
+    for (std::size_t i = 0; i < before_.size(); ++i) {
+      Parameter<T, D>& parameter = *list_.parameters[i].parameter;
+      parameter.on_complete = std::move(before_[i].on_complete);
+      if (before_[i].held)
+        parameter.accumulator();
+      else
+        parameter.release_gradient();
+    }
+  }
+  GradientTrial(const GradientTrial&) = delete;
+  GradientTrial& operator=(const GradientTrial&) = delete;
+
+ private:
+  struct Before {
+    std::function<void(Parameter<T, D>&)> on_complete;
+    bool held;  ///< the gradient had memory
+  };
+  ParameterList<T, D> list_;
+  std::vector<Before> before_;
+};
+
+template <class P, Device D>
+class Planner {
+ public:
+  using Net = Chain<P, D>;
+
+  Planner(Net& net, D& device, Shape batch, std::size_t budget, const PlanOptions& options)
+      : net_(net),
+        device_(device),
+        probe_(net, device),
+        batch_(batch),
+        budget_(budget),
+        options_(options),
+        cache_(options.cache, machine_name(device)) {
+    net.set_mode(Mode::stored);  // ends checkpointing
+  }
+
+  Plan plan() {
+    for (Index micro = batch_.n; micro >= 1; micro = micro > 1 ? (micro + 1) / 2 : 0) {
+      std::optional<Plan> best = faster(plan(micro, false), plan(micro, true));
+      if (best) {
+        best->apply(net_);
+        return std::move(*best);
+      }
+      if (!options_.may_cut) break;
+    }
+    throw NoPlan(budget_, smallest_.peak_bytes, describe(smallest_));
+  }
+
+ private:
+  /// Fusing gives up clipping by the norm of all gradients and the discarding of steps, so it has
+  /// to be worth something.
+  static std::optional<Plan> faster(std::optional<Plan> apart, std::optional<Plan> fused) {
+    if (!apart) return fused;
+    return fused && fused->seconds < 0.98 * apart->seconds ? std::move(fused) : std::move(apart);
+  }
+
+  /// The fastest that fits, of micro-batches of so many images.
+  std::optional<Plan> plan(Index micro, bool fused) {
+    if (fused && (!options_.may_fuse || micro < batch_.n)) return {};
+    const GradientTrial trial(net_.parameters(), fused);
+    const Shape shape{micro, batch_.h, batch_.w, batch_.c};
+    std::vector<LayerOptions> layers = probe_.bytes(shape);
+    std::optional<Plan> best;
+    const auto consider = [&](Plan plan) {
+      measure_peak(plan);
+      if (smallest_.peak_bytes == 0 || plan.peak_bytes < smallest_.peak_bytes) smallest_ = plan;
+      if (plan.peak_bytes > budget_) return false;
+      if (!best || plan.seconds < best->seconds) best = std::move(plan);
+      return true;
+    };
+
+    const auto consider_uniform = [&] {
+      for (const auto& segments : uniform(layers)) consider(make(layers, segments, micro, fused));
+    };
+    consider_uniform();
+    if (const auto least = smallest(layers)) consider(make(layers, *least, micro, fused));
+    if (!best) return {};
+    add_seconds(layers, shape);
+    best.reset();
+    consider_uniform();
+    consider(make(layers, *smallest(layers), micro, fused));
+    refine(layers, micro, fused, consider);
+    polish(layers, best, consider);
+    return best;
+  }
+
+  /// The assignment of the smallest budget that has one, to within one per mille.
+  static std::optional<std::vector<Segment>> smallest(const std::vector<LayerOptions>& layers) {
+    std::int64_t least = 0, enough = 1;
+    while (!Assignment::fastest(layers, enough)) enough *= 2;
+    while (enough - least > enough / 1000 + 1) {
+      const std::int64_t middle = least + (enough - least) / 2;
+      (Assignment::fastest(layers, middle) ? enough : least) = middle;
+    }
+    return Assignment::fastest(layers, enough);
+  }
+
+  /// Solves with room for what the additive model leaves out, which a dry run tells.
+  template <class Consider>
+  void refine(const std::vector<LayerOptions>& layers, Index micro, bool fused,
+              const Consider& consider) {
+    std::int64_t room = room_beside_what_is_held();
+    for (int attempt = 0; attempt < 6 && room > 0; ++attempt) {
+      const auto segments = Assignment::fastest(layers, room);
+      if (!segments) return;
+      Plan plan = make(layers, *segments, micro, fused);
+      if (consider(plan)) return;
+      measure_peak(plan);
+      room -= static_cast<std::int64_t>(plan.peak_bytes - budget_) + room / 512;
+    }
+  }
+
+  /// Tries the faster modes of every layer that has a mode, as long as that helps.
+  template <class Consider>
+  void polish(const std::vector<LayerOptions>& layers, const std::optional<Plan>& best,
+              const Consider& consider) {
+    for (double before = best->seconds + 1; best->seconds < before;) {
+      before = best->seconds;
+      for (std::size_t i = 0; i < layers.size(); ++i)
+        for (const LayerOption& option : layers[i].options) {
+          const PlannedLayer& now = best->layers[i];
+          const double seconds = option.forward_seconds + option.backward_seconds;
+          if (now.recomputed || seconds >= now.seconds) continue;
+          Plan plan = *best;
+          plan.seconds += seconds_of_step(plan.micro_batch) * (seconds - now.seconds);
+          plan.layers[i].mode = option.mode;
+          plan.layers[i].seconds = seconds;
+          plan.layers[i].kept = option.bytes(true).kept;
+          consider(std::move(plan));
+        }
+    }
+  }
+
+  /// One mode for all, and checkpoints every k layers.
+  std::vector<std::vector<Segment>> uniform(const std::vector<LayerOptions>& layers) const {
+    std::vector<std::vector<Segment>> all;
+    for (Mode mode : LayerProbe<P, D>::modes) {
+      std::vector<Segment> segments;
+      for (std::size_t i = 0; i < layers.size(); ++i)
+        segments.push_back({i, i + 1, false, option_like(layers[i], mode)});
+      all.push_back(std::move(segments));
+    }
+    for (std::size_t every = 1; every < layers.size(); ++every) {
+      std::vector<Segment> segments;
+      std::size_t at = 0;
+      for (; at + every < layers.size(); at += every) segments.push_back({at, at + every, true});
+      for (; at < layers.size(); ++at) segments.push_back({at, at + 1, false, 0});
+      all.push_back(std::move(segments));
+    }
+    return all;
+  }
+
+  /// The option of that mode; the last before it, which it does not differ from, where it has none.
+  static std::size_t option_like(const LayerOptions& layer, Mode mode) {
+    std::size_t found = 0;
+    for (std::size_t k = 0; k < layer.options.size(); ++k)
+      if (layer.options[k].mode <= mode) found = k;
+    return found;
+  }
+
+  Plan make(const std::vector<LayerOptions>& layers, const std::vector<Segment>& segments,
+            Index micro, bool fused) const {
+    Plan plan{.batch = batch_, .micro_batch = micro, .fused_optimizer = fused};
+    double seconds = 0;
+    for (const Segment& segment : segments)
+      for (std::size_t i = segment.first; i < segment.end; ++i) {
+        const LayerOption& option = layers[i].options[segment.option];
+        PlannedLayer layer{.name = net_.name(i), .mode = option.mode};
+        layer.seconds = option.forward_seconds + option.backward_seconds;
+        if (segment.recomputed) {
+          layer.recomputed = true;
+          layer.begins_segment = i == segment.first;
+          layer.seconds += option.forward_seconds;
+          layer.kept = layer.begins_segment ? layers[i].input : 0;
+        } else {
+          layer.kept = option.bytes(true).kept;
+        }
+        seconds += layer.seconds;
+        plan.layers.push_back(std::move(layer));
+      }
+    plan.seconds = seconds_of_step(micro) * seconds + update_seconds_;
+    return plan;
+  }
+
+  /// Micro-batches in a step, the last of which may be smaller.
+  double seconds_of_step(Index micro) const {
+    return static_cast<double>(batch_.n) / static_cast<double>(micro);
+  }
+
+  void measure_peak(Plan& plan) {
+    plan.apply(net_);
+    const PeakMemory peak =
+        peak_memory(net_, device_, {plan.micro_batch, batch_.h, batch_.w, batch_.c});
+    plan.peak_bytes = peak.bytes.total() + options_.other_bytes;
+    plan.peak_place = peak.place;
+  }
+
+  std::int64_t room_beside_what_is_held() {
+    return static_cast<std::int64_t>(budget_) -
+           static_cast<std::int64_t>(device_.memory().live().total() + options_.other_bytes);
+  }
+
+  void add_seconds(std::vector<LayerOptions>& layers, Shape shape) {
+    std::int64_t image = 1;  // what a layer takes for one, with a copy of its input
+    for (const LayerOptions& layer : layers)
+      for (const LayerOption& option : layer.options)
+        image = std::max(
+            image, (layer.input + std::max(option.restoring.forward, option.restoring.backward)) /
+                       shape.n);
+    const Index fit = static_cast<Index>(room_beside_what_is_held() / image);
+    probe_.add_seconds(layers, shape, std::clamp<Index>(fit, 1, options_.probed_images), cache_,
+                       options_.progress);
+    auto list = net_.parameters();
+    list.zero_gradients();
+    if (update_seconds_ == 0) update_seconds_ = measure_update(list);
+  }
+
+  /// Of an optimizer with momentum: five passes over all parameters, and one that empties
+  /// gradients.
+  double measure_update(const typename Net::Parameters& list) {
+    constexpr Index largest = 1 << 20;
+    const std::string key = "sgd update of " + std::to_string(largest) + " parameters of " +
+                            std::to_string(sizeof(typename P::Branch)) + " bytes";
+    auto known = cache_.find(key);
+    if (!known) {
+      Tensor<typename P::Branch, D> value(device_, per_channel(largest), Use::workspace);
+      fill(value.view(), 0);
+      const auto update = [&] {
+        const auto start = std::chrono::steady_clock::now();
+        sgd_update(value.view(), value.view(), value.view(), 0, 0, 0);
+        fill(value.view(), 0);
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+      };
+      update();
+      known = Cost{std::min(update(), update()), 0};
+      cache_.set(key, *known);
+      cache_.save();
+    }
+    return known->fixed * static_cast<double>(list.count()) / static_cast<double>(largest);
+  }
+
+  static std::string describe(const Plan& plan) {
+    return (plan.fused_optimizer ? "with the optimizer inside backward"
+                                 : "with the optimizer after backward") +
+           std::string(plan.micro_batch < plan.batch.n
+                           ? " and " + std::to_string(plan.micro_batch) + " images at a time"
+                           : " and all images at once");
+  }
+
+  Net& net_;
+  D& device_;
+  LayerProbe<P, D> probe_;
+  Shape batch_;
+  std::size_t budget_;
+  const PlanOptions& options_;
+  CostCache cache_;
+  double update_seconds_ = 0;
+  Plan smallest_;
+};
+
+}  // namespace detail
+
+/// The fastest way to train the net on such batches within `budget` bytes, all that the device
+/// holds included: a mode for every layer, the segments that are run again, whether the optimizer
+/// steps inside backward, and, where nothing else fits, the size of micro-batches.
+///
+/// Peaks are those of dry runs of the net itself; times are sums of those of its layers, which are
+/// measured once for a machine and kept in a file. Never predicted to be slower than any one mode
+/// for all layers that fits.
+///
+/// Call it before training: gradients are emptied, modes set, and layers run on noise.
+/// @throws NoPlan with the smallest budget that would do.
+template <class P, Device D>
+Plan plan(Chain<P, D>& net, std::type_identity_t<D>& device, Shape batch, std::size_t budget,
+          const PlanOptions& options = {}) {
+  return detail::Planner<P, D>(net, device, batch, budget, options).plan();
+}
+
+}  // namespace retrace::inline RETRACE_ISA

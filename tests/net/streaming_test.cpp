@@ -1,0 +1,259 @@
+// Streamed branches: the gradients of stored ones, by way of chunks.
+#include "retrace/layer/streaming.hpp"
+
+#include "retrace/cpu/affine.hpp"
+#include "retrace/layer/batch_norm.hpp"
+#include "retrace/layer/dropout.hpp"
+#include "retrace/layer/relu.hpp"
+#include "retrace/layer/swap_coupling.hpp"
+#include "retrace/net/architectures.hpp"
+#include "support/catch.hpp"
+#include "support/contract.hpp"
+
+using namespace retrace;
+using namespace retrace::test;
+
+namespace {
+
+constexpr Index half = 6;
+constexpr Shape source_shape{5, 4, 6, half};
+
+using ConvStack = StackBranch<NormActConv<double, Cpu>>;
+using ChainOf = ChainBranch<Double, Cpu>;
+
+ConvStack stack(Cpu& device, int depth) {
+  Random random(1);
+  std::vector<NormActConv<double, Cpu>> stages;
+  for (int i = 0; i < depth; ++i) {
+    const Index in = i == 0 ? half : 4 + i, out = i + 1 == depth ? half : 5 + i;
+    stages.emplace_back(device, in, out, random);
+  }
+  return ConvStack(std::move(stages));
+}
+
+/// Normalisations in chain and coupling alike, invertible and not, and masks that differ from image
+/// to image.
+ChainOf chain(Cpu& device) {
+  Blocks<Double, Cpu> make(device, NetOptions{.slope = 0.3, .seed = 2});
+  Chain<Double, Cpu> layers;
+  layers.add("conv", make.conv(half, 8)).add("norm", make.norm(8));
+  layers.add("drop", Dropout<double, Cpu>(0.2, 7)).add("relu", Relu<double, Cpu>());
+  layers.add("block", make.coupling(8)).add("inverted", make.invertible_norm(8));
+  layers.add("partition", make.invertible_conv(8)).add("last", make.norm_act_conv(8, half));
+  return ChainOf(std::move(layers));
+}
+
+/// The block of the hybrid network.
+ChainOf hybrid(Cpu& device) {
+  Blocks<Double, Cpu> make(device, NetOptions{.slope = 0.3, .seed = 2});
+  return ChainOf(make.invertible_chain(half));
+}
+
+template <class B>
+ParameterList<double, Cpu> parameters(B& branch) {
+  ParameterList<double, Cpu> list;
+  branch.collect("", list);
+  return list;
+}
+
+struct Undone {
+  Values target, dsource;
+  std::vector<Values> gradients;
+};
+
+/// target += H(source), then back.
+template <class B>
+Undone there_and_back(B& branch, Cpu& device, Mode mode, Index chunk) {
+  branch.set_mode(mode);
+  if constexpr (requires { branch.set_chunk(chunk); }) branch.set_chunk(chunk);
+  auto list = parameters(branch);
+  list.zero_gradients();
+  const auto source = normal<double>(device, source_shape, 1);
+  auto target = normal<double>(device, source_shape, 2);
+  const auto dtarget = normal<double>(device, source_shape, 3, Use::gradient);
+  auto dsource = normal<double>(device, source_shape, 4, Use::gradient);
+  branch.add_to(target.view(), source.view(), preview(training), Store::add);
+  undo(branch, target.view(), source.view(), dtarget.view(), dsource.view(), training);
+  Undone result{values(target), values(dsource), {}};
+  for (auto& named : list.parameters) result.gradients.push_back(values(named.parameter->gradient));
+  return result;
+}
+
+/// A branch is made anew each time, since one that draws masks draws others in the next step.
+template <class Make>
+void check_streaming(Make make) {
+  Cpu device(2);
+  auto first = make(device);
+  const Undone whole = there_and_back(first, device, Mode::reversible, 0);
+  for (Index chunk : {1, 2, 3}) {
+    CAPTURE(chunk);
+    auto branch = make(device);
+    const Undone streamed = there_and_back(branch, device, Mode::streamed, chunk);
+    CHECK(same_bits(streamed.target, whole.target));  // the same values were recomputed
+    CHECK(relative_distance(streamed.dsource, whole.dsource) < 1e-12);
+    REQUIRE(streamed.gradients.size() == whole.gradients.size());
+    for (std::size_t i = 0; i < whole.gradients.size(); ++i) {
+      CAPTURE(parameters(branch).parameters[i].name);
+      CHECK(relative_distance(streamed.gradients[i], whole.gradients[i]) < 1e-12);
+    }
+  }
+}
+
+/// Multiply-adds of an evaluation, and of undoing it.
+template <class B>
+std::pair<double, double> multiply_adds(B& branch, Cpu& device) {
+  Cpu::Rehearsal rehearsal(device);
+  Tensor<double, Cpu> source(device, source_shape), target(device, source_shape),
+      dsource(device, source_shape);
+  branch.add_to(target.view(), source.view(), preview(training), Store::add);
+  const double forward = device.work().multiply_adds;
+  undo(branch, target.view(), source.view(), target.view(), dsource.view(), training);
+  return {forward, device.work().multiply_adds - forward};
+}
+
+}  // namespace
+
+TEST_CASE("a streamed stack gives the gradients of a reversible one") {
+  for (int depth : {1, 2, 3}) {
+    CAPTURE(depth);
+    check_streaming([=](Cpu& device) { return stack(device, depth); });
+  }
+}
+
+TEST_CASE("a streamed stack of convolutions alone gives the gradients of a reversible one") {
+  using Conv = Conv2d<double, Cpu>;
+  check_streaming([](Cpu& device) {
+    Random random(1);
+    Conv first(device, half, 7, random);
+    return StackBranch<Conv>(std::move(first), Conv(device, 7, half, random));
+  });
+}
+
+TEST_CASE("a streamed chain of any layers gives the gradients of a stored one") {
+  check_streaming([](Cpu& device) { return chain(device); });
+  check_streaming([](Cpu& device) { return hybrid(device); });
+}
+
+TEST_CASE("a swap coupling passes its mode on") {
+  Cpu device(2);
+  const auto x = normal<double>(device, {5, 4, 6, 2 * half});
+  const auto run = [&](Mode mode) {
+    SwapCoupling<ConvStack> layer(stack(device, 2));
+    layer.set_mode(mode);
+    layer.set_chunk(2);
+    AnyLayer<double> any = std::move(layer);
+    return pass(any, x);
+  };
+  CHECK(compare(run(Mode::streamed), run(Mode::reversible), 1e-12) == "");
+}
+
+TEST_CASE("undoing a streamed stack of two takes eight convolutions") {
+  Cpu device(1);
+  ConvStack branch = stack(device, 2);
+  branch.set_mode(Mode::reversible);
+  const auto [forward, reversible] = multiply_adds(branch, device);
+  CHECK(reversible == 3 * forward);
+  branch.set_mode(Mode::streamed);
+  branch.set_chunk(2);
+  CHECK(multiply_adds(branch, device).second == 4 * forward);  // 13/2 with passes of their own
+}
+
+TEST_CASE("a hybrid branch streams in eleven halves of its convolutions") {
+  Cpu device(1);
+  ChainOf branch = hybrid(device);
+  branch.set_mode(Mode::streamed);
+  branch.set_chunk(2);
+  const auto [forward, streamed] = multiply_adds(branch, device);
+  CHECK(streamed == 11 * forward / 2);
+}
+
+TEST_CASE("a chunk that is the whole batch is not streamed") {
+  Cpu device(1);
+  ConvStack branch = stack(device, 2);
+  branch.set_mode(Mode::streamed);
+  branch.set_chunk(5);
+  CHECK(multiply_adds(branch, device).second == 3 * multiply_adds(branch, device).first);
+  branch.set_chunk(0);  // of small images the cache holds more than five
+  CHECK(multiply_adds(branch, device).second == 3 * multiply_adds(branch, device).first);
+}
+
+TEST_CASE("the scratch of a streamed branch does not grow with the batch") {
+  const auto peak = [](auto make, Index batch) {
+    Cpu device(2);
+    auto branch = make(device);
+    branch.set_mode(Mode::streamed);
+    branch.set_chunk(2);
+    const Shape shape{batch, 4, 6, half};
+    const auto source = normal<double>(device, shape);
+    auto target = clone(source), dsource = clone(source);
+    branch.add_to(target.view(), source.view(), preview(training), Store::add);
+    const std::size_t before = device.memory().live().total();
+    device.memory().restart_peak();
+    undo(branch, target.view(), source.view(), source.view(), dsource.view(), training);
+    CHECK(device.memory().live().total() == before);
+    return device.memory().peak().total() - before;
+  };
+  const auto check = [&](auto make) { CHECK(peak(make, 12) == peak(make, 4)); };
+  check([](Cpu& device) { return stack(device, 3); });
+  check([](Cpu& device) { return hybrid(device); });
+  check([](Cpu& device) { return chain(device); });
+}
+
+TEST_CASE("the chunks of large images take the bytes they may") {
+  // What a chunk takes beyond what one image more or less makes of it.
+  const auto scratch = [](auto make, Shape shape) {
+    Dry device(1);
+    auto branch = make(static_cast<Cpu&>(device));
+    branch.set_mode(Mode::streamed);
+    Tensor<double, Cpu> source(device, shape), target(device, shape), dsource(device, shape);
+    branch.add_to(target.view(), source.view(), preview(training), Store::add);
+    const std::size_t before = device.memory().live().total();
+    device.memory().restart_peak();
+    undo(branch, target.view(), source.view(), source.view(), dsource.view(), training);
+    Bytes peak = device.memory().peak();
+    return static_cast<double>(peak.total() - before);
+  };
+  const Shape large{1000, 64, 64, half};
+  CHECK(scratch([](Cpu& device) { return stack(device, 2); }, large) <= 1.3 * chunk_scratch_bytes);
+  const double of_hybrid = scratch([](Cpu& device) { return hybrid(device); }, large);
+  CHECK(of_hybrid <= 1.3 * chunk_scratch_bytes);
+  CHECK(of_hybrid >= 0.5 * chunk_scratch_bytes);
+}
+
+TEST_CASE("a streamed gradient is complete once, when nothing needs its parameter any more") {
+  Cpu device;
+  ConvStack branch = stack(device, 2);
+  std::vector<std::string> completed;
+  auto list = parameters(branch);
+  const Undone expected = there_and_back(branch, device, Mode::streamed, 2);
+  for (auto& named : list.parameters)
+    named.parameter->on_complete = [&completed, name = named.name](Parameter<double, Cpu>& done) {
+      completed.push_back(name);
+      fill(done.value.view(), 0);  // as an optimizer may do
+    };
+  const Undone result = there_and_back(branch, device, Mode::streamed, 2);
+  CHECK(completed == std::vector<std::string>{"conv1.weight", "conv1.norm.beta", "conv1.norm.gamma",
+                                              "conv0.weight", "conv0.norm.beta",
+                                              "conv0.norm.gamma"});
+  CHECK(same_bits(result.dsource, expected.dsource));
+  CHECK(result.gradients == expected.gradients);
+}
+
+TEST_CASE("a streamed pass that fails leaves the branch as it was") {
+  Cpu device;
+  ConvStack branch = stack(device, 2);
+  const Undone expected = there_and_back(branch, device, Mode::streamed, 2);
+  const auto source = normal<double>(device, source_shape);
+  auto target = clone(source), dsource = clone(source);
+  branch.add_to(target.view(), source.view(), preview(training), Store::add);
+  device.memory().set_limit(device.memory().live().total() + 2000);
+  CHECK_THROWS_AS(
+      undo(branch, target.view(), source.view(), source.view(), dsource.view(), training),
+      OutOfMemory);
+  device.memory().set_limit(MemoryMeter::unlimited);
+  branch.abandon();
+  for (auto& named : parameters(branch).parameters) CHECK(named.parameter->adds == Adds::all);
+  const Undone again = there_and_back(branch, device, Mode::streamed, 2);
+  CHECK(same_bits(again.dsource, expected.dsource));
+  CHECK(again.gradients == expected.gradients);
+}

@@ -1,0 +1,192 @@
+// Plans: within budget by the meter, no slower than one mode for all, and refused with a figure.
+#include "retrace/train/planner.hpp"
+
+#include "retrace/cpu/machine.hpp"
+#include "retrace/train/sgd.hpp"
+#include "support/catch.hpp"
+#include "support/nets.hpp"
+
+using namespace retrace;
+using namespace retrace::test;
+
+namespace {
+
+constexpr Shape batch{16, 8, 8, 3};
+
+/// Times that are those of no machine: so many seconds a multiply-add.
+struct Times {
+  std::filesystem::path file = std::filesystem::temp_directory_path() /
+                               ("retrace_plan_" + std::to_string(getpid()) + ".tsv");
+  ~Times() { std::filesystem::remove(file); }
+};
+
+PlanOptions options(const Times& times) {
+  PlanOptions chosen;
+  chosen.cache = times.file;
+  chosen.probed_images = 4;
+  return chosen;
+}
+
+/// The peak of a step taken by the plan, measured.
+std::size_t measured_peak(Net& net, Cpu& device, const Plan& planned) {
+  planned.apply(net);
+  std::optional<Sgd<double, Cpu>> sgd;
+  sgd.emplace(net.parameters(), SgdOptions{.fused = planned.fused_optimizer});
+  if (planned.fused_optimizer) sgd->arm(0);
+  device.memory().restart_peak();
+  accumulate_gradients(net, batch.n, planned.micro_batch, [&](Index, Index count) {
+    struct Part {
+      Tensor<double, Cpu> x;
+      std::vector<std::uint8_t> labels;
+    };
+    return Part{images(device, {count, batch.h, batch.w, batch.c}), labels(count)};
+  });
+  return device.memory().peak().total();
+}
+
+std::size_t velocities(Net& net) {
+  return static_cast<std::size_t>(net.parameters().count()) * sizeof(double);
+}
+
+}  // namespace
+
+TEST_CASE("plans keep their budgets to the byte, and more bytes never take longer") {
+  const Times times;
+  for (Architecture architecture : all_architectures) {
+    Cpu device(2);
+    Net net = small_net(device, architecture);
+    PlanOptions chosen = options(times);
+    chosen.other_bytes = velocities(net);
+    chosen.may_fuse = false;
+    net.set_mode(Mode::stored);
+    const std::size_t held = device.memory().live().total() + chosen.other_bytes;
+    const std::size_t most = peak_memory(net, device, batch).bytes.total() + chosen.other_bytes;
+    double slower = std::numeric_limits<double>::infinity();
+    int plans = 0;
+    for (int part = 2; part <= 10; ++part) {
+      CAPTURE(name(architecture), part);
+      const std::size_t budget = held + (most - held) * static_cast<std::size_t>(part) / 10;
+      try {
+        const Plan planned = plan(net, device, batch, budget, chosen);
+        ++plans;
+        CHECK(planned.peak_bytes <= budget);
+        CHECK(measured_peak(net, device, planned) == planned.peak_bytes);
+        CHECK(planned.layers.size() == net.size());
+        if (planned.micro_batch == batch.n) {
+          CHECK(planned.seconds <= slower * 1.0001);
+          slower = planned.seconds;
+        }
+      } catch (const NoPlan& none) {
+        CHECK(none.smallest > budget);
+      }
+    }
+    CHECK(plans >= 3);
+    CHECK(plan(net, device, batch, most, chosen).micro_batch == batch.n);
+  }
+}
+
+TEST_CASE("a plan is no slower than any one mode that fits") {
+  const Times times;
+  Cpu device(2);
+  Net net = small_net(device, Architecture::hybrid);
+  PlanOptions chosen = options(times);
+  chosen.may_fuse = false;
+  for (const Way& each : ways(Architecture::hybrid)) {
+    each.choose(net);
+    const std::size_t budget = peak_memory(net, device, batch).bytes.total();
+    CAPTURE(each.name);
+    const Plan planned = plan(net, device, batch, budget, chosen);
+    CHECK(planned.peak_bytes <= budget);
+    CHECK(planned.micro_batch == batch.n);
+  }
+}
+
+TEST_CASE("a plan gives the gradients of any other way") {
+  const Times times;
+  Cpu device(2);
+  for (Architecture architecture : {Architecture::resnet, Architecture::revnet}) {
+    Net net = small_net(device, architecture), stored = small_net(device, architecture);
+    stored.set_mode(Mode::stored);
+    const auto expected = step(stored, device);
+    const std::size_t budget = peak_memory(stored, device, batch).bytes.total() * 8 / 10;
+    plan(net, device, batch, budget, options(times)).apply(net);
+    CHECK(relative_distance(step(net, device).gradients, expected.gradients) < 1e-9);
+    CHECK(device.memory().place() == "");
+  }
+}
+
+TEST_CASE("planning leaves weights, averages, gradients and hooks alone") {
+  const Times times;
+  Cpu device(2);
+  Net net = small_net(device, Architecture::revnet), same = small_net(device, Architecture::revnet);
+  int completed = 0;
+  for (auto& named : net.parameters().parameters)
+    named.parameter->on_complete = [&](Parameter<double, Cpu>&) { ++completed; };
+  const std::size_t before = device.memory().live().total();
+  plan(net, device, batch, before + 10'000'000, options(times));
+  CHECK(completed == 0);
+  CHECK(device.memory().live().total() == before);
+  CHECK(same_bits(buffers(net), buffers(same)));
+  for (const Values& gradient : gradients(net)) CHECK(largest(gradient) == 0);
+  net.set_mode(Mode::reversible);
+  CHECK(same_bits(step(net, device).gradients, step(same, device).gradients));
+}
+
+TEST_CASE("fused optimizers and micro-batches are planned where nothing else fits") {
+  const Times times;
+  Cpu device(2);
+  Net net = small_net(device, Architecture::irevnet);
+  PlanOptions chosen = options(times);
+  chosen.other_bytes = velocities(net);
+  chosen.may_fuse = chosen.may_cut = false;
+  const auto smallest = [&] {
+    try {
+      plan(net, device, batch, 1, chosen);
+    } catch (const NoPlan& none) {
+      CHECK_THAT(none.what(), containing("no plan fits 1 B: the smallest that does takes"));
+      return none.smallest;
+    }
+    return std::size_t{0};
+  };
+  const std::size_t whole = smallest();
+  CHECK(plan(net, device, batch, whole, chosen).peak_bytes <= whole);
+  CHECK_THROWS_AS(plan(net, device, batch, whole - 1, chosen), NoPlan);
+
+  chosen.may_cut = true;
+  CHECK(smallest() < whole);
+  const Plan cut = plan(net, device, batch, whole - 1, chosen);
+  CHECK(cut.micro_batch < batch.n);
+  CHECK(measured_peak(net, device, cut) == cut.peak_bytes);
+
+  chosen.may_fuse = true;
+  const Plan fused = plan(net, device, batch, whole - 1, chosen);
+  CHECK(fused.fused_optimizer);
+  CHECK(fused.micro_batch == batch.n);
+  CHECK(measured_peak(net, device, fused) == fused.peak_bytes);
+}
+
+TEST_CASE("times are measured once") {
+  const Times times;
+  Cpu device(2);
+  Net net = small_net(device, Architecture::hybrid);
+  PlanOptions chosen = options(times);
+  std::size_t measured = 0;
+  chosen.progress = [&](std::size_t done, std::size_t all) {
+    CHECK(done == ++measured);
+    CHECK(done <= all);
+  };
+  const std::size_t budget = device.memory().live().total() + 10'000'000;
+  const Plan first = plan(net, device, batch, budget, chosen);
+  CHECK(measured > 5);
+  const std::size_t once = measured;
+  const Plan again = plan(net, device, batch, budget, chosen);
+  CHECK(measured == once);
+  CHECK(again.seconds == Approx(first.seconds).epsilon(1e-6));
+  CHECK(again.seconds > 0);
+}
+
+TEST_CASE("the machine has a name") {
+  const std::string name = machine_name(Cpu(2));
+  CHECK_THAT(name, containing(", 2 threads"));
+  CHECK_THAT(name, containing(std::string(isa_name)));
+}
