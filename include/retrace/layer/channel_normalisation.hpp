@@ -161,6 +161,7 @@ class ChannelNormalisation {
     phase_ = Phase::whole;
   }
 
+  void abandon() { expected_.reset(); }
   void collect(const std::string& prefix, ParameterList<T, D>& list) {
     list.add(prefix, *this);
     list.add(joined(prefix, "gamma"), gamma_);

@@ -79,7 +79,10 @@ class NormActConv {
   /// dx −= what gradient() has left in it while the normalisation gathered its sums.
   void take_off_means(View<T, D> dx, View<const T, D> x) { norm_.take_off_means(dx, x); }
 
-  void abandon() { kept_.abandon(); }
+  void abandon() {
+    kept_.abandon();
+    norm_.abandon();
+  }
   void collect(const std::string& prefix, ParameterList<T, D>& list) {
     norm_.collect(joined(prefix, "norm"), list);
     list.add(joined(prefix, "weight"), weight_.parameter());

@@ -128,7 +128,11 @@ class StackBranch {
     return x;
   }
 
-  void abandon() { insides_.clear(); }
+  void abandon() {
+    insides_.clear();
+    if constexpr (requires(M stage) { stage.abandon(); })
+      for (M& stage : stages_) stage.abandon();
+  }
   template <class List>
   void collect(const std::string& prefix, List& list) {
     for (std::size_t i = 0; i < stages_.size(); ++i)
