@@ -13,6 +13,7 @@
 #include <stdexcept>
 
 #include "figure.hpp"
+#include "support/files.hpp"
 
 namespace {
 
@@ -95,12 +96,6 @@ Json json(const FigureMaker& maker, const Figure& figure) {
           {"plots", std::move(plots)}};
 }
 
-std::ofstream create(const std::filesystem::path& path) {
-  std::ofstream file(path);
-  if (!file) throw std::runtime_error("cannot write " + path.string());
-  return file;
-}
-
 void run(Options& options) {
   if (options.list) {
     for (const FigureMaker& each : all_figures())
@@ -112,8 +107,8 @@ void run(Options& options) {
   options.settings.data = load_data(options.data);
   for (const FigureMaker& maker : figures) {
     // Opened first, so that a folder that cannot be written to is found before the work.
-    std::ofstream svg = create(options.out / (maker.name + ".svg")),
-                  data = create(options.out / (maker.name + ".json"));
+    std::ofstream svg = benchmark::create((options.out / (maker.name + ".svg")).string()),
+                  data = benchmark::create((options.out / (maker.name + ".json")).string());
     std::cerr << "figure " << maker.name << ": " << maker.about << '\n';
     const Figure figure = maker.make(options.settings);
     benchmark::draw_plots(svg, figure.title, figure.note, figure.plots);

@@ -1,9 +1,10 @@
 // What the drift guard costs: the time of steps with it and without, in turn.
-#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <memory>
 
+#include "support/statistics.hpp"
 #include "training.hpp"
 
 namespace numerical_error {
@@ -11,11 +12,6 @@ namespace numerical_error {
 using namespace retrace;
 
 namespace {
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + std::ssize(values) / 2, values.end());
-  return values[values.size() / 2];
-}
 
 /// Milliseconds of each step, guarded and not, one after the other so that what else the machine
 /// does falls on both.
@@ -38,7 +34,7 @@ Plot step_times(Architecture architecture, const Settings& settings) {
     const std::chrono::duration<double, std::milli> time = std::chrono::steady_clock::now() - start;
     if (step > 0) (guard ? guarded : plain).add(static_cast<double>(step), time.count());
   }
-  const double with = median(guarded.y), without = median(plain.y);
+  const double with = benchmark::median(guarded.y), without = benchmark::median(plain.y);
   std::array<char, 100> text{};
   std::snprintf(text.data(), text.size(), "%s: medians %.1f and %.1f ms, %+.2f %%",
                 std::string(name(architecture)).c_str(), with, without, 100 * (with / without - 1));
