@@ -49,7 +49,7 @@ void add(Run& run, const json& line) {
   extend(run.test_accuracy, "test_accuracy");
   extend(run.learning_rate, "learning_rate");
   extend(run.images_per_second, "images_per_second");
-  extend(run.worst_snr, "worst_snr_db");
+  extend(run.worst_snr, "lowest_snr_db");
   run.bytes.points.push_back({images, total(line.at("peak_bytes"))});
   run.seconds_at_test.resize(run.test_accuracy.points.size(), run.seconds);
   run.highest_rate = std::max(run.highest_rate, line.at("learning_rate").get<double>());

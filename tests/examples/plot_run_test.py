@@ -85,7 +85,7 @@ def main():
                                   check=False)
 
         one = write("one", lines(500))
-        two = write("two", lines(200, mode="stored") + lines(200, seed=2, worst_snr_db=90.5))
+        two = write("two", lines(200, mode="stored") + lines(200, seed=2, lowest_snr_db=90.5))
         done = plot(one, two, "--page", "page.html", "--markdown", "table.md")
         assert (done.returncode, done.stdout, done.stderr) == (0, "", ""), done
         page = Page((folder / "page.html").read_text())
