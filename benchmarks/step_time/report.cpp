@@ -22,8 +22,10 @@ std::string percent(double share) { return fixed(100 * share, 1) + " %"; }
 
 std::string title(const Subject& subject) {
   std::string channels;
-  for (Index each : subject.net.channels)
-    channels += (channels.empty() ? "" : "-") + std::to_string(each);
+  for (Index each : subject.net.channels) {
+    if (!channels.empty()) channels += '-';
+    channels += std::to_string(each);
+  }
   return std::string(name(subject.architecture)) + ' ' + channels + ' ' + subject.mode +
          ", batch " + std::to_string(subject.batch) + " of 32 x 32, " +
          std::to_string(subject.threads) + (subject.threads == 1 ? " thread, " : " threads, ") +
