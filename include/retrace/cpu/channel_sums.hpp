@@ -52,8 +52,13 @@ void read_all(PixelReader& reader, Cpu& device, Shape shape, double times = 1) {
 template <class T, int N, class Tile>
 class ChannelSums final : public PixelReader {
  public:
-  ChannelSums(View<double, Cpu> sums, Index channels, Tile tile)
-      : sums_(sums), channels_(channels), tile_(tile), partial_(sums.device(), N * channels) {
+  /// @param device  whose threads will read
+  ChannelSums(Cpu& device, View<double, Cpu> sums, Index channels, Tile tile)
+      : device_(device),
+        sums_(sums),
+        channels_(channels),
+        tile_(tile),
+        partial_(device, N * channels) {
     partial_.clear();
   }
 
@@ -74,17 +79,17 @@ class ChannelSums final : public PixelReader {
   }
 
   void finish() {
-    Cpu& device = sums_.device();
-    device.parallel(N * channels_, {}, [&](Index begin, Index end, int) {
+    device_.parallel(N * channels_, {}, [&](Index begin, Index end, int) {
       for (Index i = begin; i < end; ++i) {
         sums_.data()[i] = 0;
-        for (int thread = 0; thread < device.threads(); ++thread)
+        for (int thread = 0; thread < device_.threads(); ++thread)
           sums_.data()[i] += partial_.row(thread)[i];
       }
     });
   }
 
  private:
+  Cpu& device_;
   View<double, Cpu> sums_;
   Index channels_;
   Tile tile_;
@@ -94,7 +99,7 @@ class ChannelSums final : public PixelReader {
 /// The same in a pass of its own, which reads `times` tensors of a shape.
 template <class T, int N, class Tile>
 void channel_sums(View<double, Cpu> sums, Shape shape, double times, Tile tile) {
-  ChannelSums<T, N, Tile> all(sums, shape.c, tile);
+  ChannelSums<T, N, Tile> all(sums.device(), sums, shape.c, tile);
   read_all<T>(all, sums.device(), shape, times);
   all.finish();
 }

@@ -101,7 +101,7 @@ void conv2d_input_gradient_sums(View<T, Cpu> dx, ConstView<T, Cpu> dy, ConstView
                                 Index stride, View<double, Cpu> sums, ConstView<T, Cpu> x,
                                 const ChannelNorm<T, Cpu>& norm, Activation activation) {
   using Tile = cpu::NormalisedGradientTile<T>;
-  cpu::ChannelSums<T, 2, Tile> all(sums, dx.shape().c,
+  cpu::ChannelSums<T, 2, Tile> all(dx.device(), sums, dx.shape().c,
                                    Tile{x, dx, norm, static_cast<T>(activation.slope)});
   cpu::convolve_gradient<T>(dx, dy, w, stride, Store::set, &all);
   all.finish();
