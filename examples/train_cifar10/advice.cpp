@@ -27,6 +27,7 @@ std::optional<Fit> largest_fit(const NetChoice& net, Index batch, std::size_t li
 
 std::vector<Fit> fits_of_modes(NetChoice net, Index batch, std::size_t limit) {
   std::vector<Fit> fits;
+  net.plan.reset();
   for (MemoryMode mode : memory_modes(net.architecture)) {
     net.mode = mode;
     if (const auto fit = largest_fit(net, batch, limit)) fits.push_back(*fit);

@@ -32,5 +32,6 @@ Net build_net(retrace::Cpu& device, const NetChoice& choice) {
     choice.plan->apply(net);
   else
     set_mode(net, choice.mode);
+  net.set_chunk(choice.chunk);
   return net;
 }

@@ -16,8 +16,9 @@ struct NetChoice {
   retrace::Architecture architecture = retrace::Architecture::revnet;
   retrace::NetOptions options;
   MemoryMode mode;
-  bool fused_optimizer = false;       ///< steps are taken inside backward
-  retrace::Index micro_batch = 0;     ///< images at a time, of those of a step; 0: all
+  bool fused_optimizer = false;    ///< steps are taken inside backward
+  retrace::Index micro_batch = 0;  ///< images at a time, of those of a step; 0: all
+  retrace::Index chunk = 0;  ///< images in a chunk of mode `streamed`; 0: what suits the cache
   std::optional<retrace::Plan> plan;  ///< of modes, in place of `mode`
 
   /// Images at a time in a step on so many.

@@ -55,6 +55,10 @@ void add_network_options(CLI::App& app, Options& options, RawOptions& raw) {
                  "how memory is spent: stored, checkpoint, checkpoint:K, reversible, inverted or "
                  "streamed (default: what the architecture was designed for)")
       ->type_name("MODE");
+  app.add_option("--chunk", options.net.chunk,
+                 "images in a chunk of mode streamed (default: what suits the cache)")
+      ->type_name("N")
+      ->check(whole_number(1));
   app.add_flag("--fused-optimizer", options.net.fused_optimizer,
                "step inside backward, so that gradients take the memory of the largest one");
   app.add_option("--micro-batch", options.net.micro_batch,

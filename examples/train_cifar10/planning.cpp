@@ -24,6 +24,8 @@ std::size_t bytes_of_velocities(Net& net) {
 Plan make_plan(std::ostream& out, const Options& options) {
   retrace::Cpu device(options.threads);
   Net net = build_net(device, options.net);
+  std::optional<retrace::DriftGuard<retrace::Float, retrace::Cpu>> guard;  // it holds samples
+  if (options.drift) guard.emplace(net, *options.drift);
   retrace::PlanOptions chosen{.other_bytes = bytes_of_velocities(net),
                               .may_fuse = options.clip == 0};
   chosen.progress = [&](std::size_t done, std::size_t all) {

@@ -215,8 +215,8 @@ BatchLoss Trainer::evaluate() {
   std::iota(all.begin(), all.end(), Index{0});
   BatchLoss sum;
   for (Indices left = all; !left.empty();) {
-    const Indices part =
-        left.first(std::min(left.size(), static_cast<std::size_t>(options_.batch)));
+    const Indices part = left.first(
+        std::min(left.size(), static_cast<std::size_t>(options_.net.at_a_time(options_.batch))));
     left = left.subspan(part.size());
     sum = combined(sum, evaluate(part));
   }

@@ -162,7 +162,7 @@ assert [layer["name"] for layer in plan["layers"]][:2] == ["stem", "level1.block
 for line in open("planned"):
     assert sum(json.loads(line)["peak_bytes"].values()) == plan["peak_bytes"] <= 2e6
 PYTHON
-"$program" "${short[@]}" --memory 100k >out 2>err
+"$program" "${short[@]}" --channels 8,16 --memory 100k >out 2>err
 [[ $? == 2 ]] || fail "--memory too small: status is not 2"
 holds err '^train_cifar10: no plan fits 100.0 kB: the smallest that does takes'
 
