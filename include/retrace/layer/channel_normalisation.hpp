@@ -190,13 +190,13 @@ class ChannelNormalisation {
                        to_string(x.shape()) + ") has no variance; use a larger batch");
     from_batch_ = true;
     if (pixels == 0) return;
-    if (!expected_) {
-      expected_.emplace(mean_);
-      channel_moments(x, expected_->mean.view(), expected_->variance.view());
+    std::optional<Moments> moments = std::exchange(expected_, std::nullopt);
+    if (!moments) {
+      moments.emplace(mean_);
+      channel_moments(x, moments->mean.view(), moments->variance.view());
     }
-    const Moments moments = *std::exchange(expected_, std::nullopt);
     record_statistics(mean_.view(), inverse_deviation_.view(), running_mean_.view(),
-                      running_variance_.view(), moments.mean.view(), moments.variance.view(),
+                      running_variance_.view(), moments->mean.view(), moments->variance.view(),
                       static_cast<double>(pixels), options_.epsilon, options_.momentum,
                       update_running);
   }
