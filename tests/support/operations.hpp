@@ -2,7 +2,6 @@
 #pragma once
 
 #include "retrace/cpu/conv2d.hpp"
-#include "retrace/cpu/conv2d.hpp"
 #include "retrace/cpu/dropout.hpp"
 #include "retrace/cpu/fixed_point.hpp"
 #include "retrace/cpu/linear.hpp"
