@@ -1,5 +1,6 @@
 // The safetensors reader and checkpoints: errors that they may throw, or tensors within the file
 // under a header that another JSON reader accepts too and that survives being written again.
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -24,8 +25,8 @@ void check(SafetensorsFile& file, std::span<const std::uint8_t> bytes) {
     require(*file.find(tensor.name) == tensor);
     std::vector<std::byte> values(tensor.end - tensor.begin);
     file.read(tensor, 0, values);
-    require(std::memcmp(values.data(), bytes.data() + 8 + length + tensor.begin, values.size()) ==
-            0);
+    const auto stored = std::as_bytes(bytes.subspan(8 + length + tensor.begin, values.size()));
+    require(std::ranges::equal(values, stored));
     data_bytes += values.size();
   }
   require(8 + length + data_bytes == bytes.size());
