@@ -15,6 +15,15 @@ std::string exact(Number number) {
   return {text, std::to_chars(text, text + sizeof text, number).ptr};
 }
 
+/// All modes that change the order of additions.
+std::string modes(const NetChoice& choice) {
+  std::string text = mode_name(choice);
+  if (choice.plan)
+    for (const retrace::PlannedLayer& layer : choice.plan->layers)
+      text += ' ' + retrace::mode_name(layer);
+  return choice.chunk > 0 ? text + " in chunks of " + std::to_string(choice.chunk) : text;
+}
+
 std::string checksum(const Data& data) {
   retrace::Crc64 sum;
   for (const retrace::ImageSet* set : {&data.train, &data.test}) {
@@ -75,7 +84,7 @@ CheckpointMetadata Checkpoints::metadata() const {
           {"best_step", exact(state.best_step)},
           {"data_crc64", data_checksum_},
           {"instructions", retrace::instruction_set},
-          {"mode", name(options_.net.mode)},
+          {"mode", modes(options_.net)},
           {"options", recorded_options(options_)},
           {"seconds", exact(state.seconds)},
           {"discarded", exact(state.discarded)},

@@ -139,9 +139,12 @@ std::string recorded_options(const Options& options) {
                                                                               : "refuse"},
       {"drift-discard", options.drift ? options.drift->discard_below : 0},
       {"batch", options.batch},
+      {"micro-batch", options.net.micro_batch},
       {"lr", options.learning_rate},
       {"momentum", options.momentum},
       {"weight-decay", options.weight_decay},
+      {"clip", options.clip},
+      {"clip-each", options.clip_each},
       {"train-images", options.train_images},
       {"eval-images", options.eval_images},
       {"seed", options.seed}};

@@ -135,7 +135,8 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
 } catch (const retrace::StreamOverflow& overflow) {
   if (!overflow.lowered) throw;
   report.discarded = overflow.what();
-} catch (const std::domain_error& error) {  // a fixed-point stream met what is not finite
+  optimizer_.parameters().zero_gradients();  // of the micro-batches before
+} catch (const std::domain_error& error) {   // a fixed-point stream met what is not finite
   update_or_discard(report, error.what() + (" at step " + std::to_string(report.step)));
 }
 

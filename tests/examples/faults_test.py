@@ -144,13 +144,12 @@ class Bench:
 # ---- The faults: each returns (tries, lost steps, wrong results) --------------------------------
 
 
-def killed(bench, tries):
-    """SIGKILL at a random moment"""
+def kill_and_continue(bench, tries, options, wanted):
     done = lost = wrong = 0
     while done < tries:
         run = bench.fresh("kill")
         for _ in range(bench.random.randint(1, 5)):
-            process = bench.start(run, "--resume")
+            process = bench.start(run, "--resume", options=options)
             time.sleep(bench.random.uniform(0, bench.duration))
             process.send_signal(signal.SIGKILL)
             process.communicate()
@@ -158,10 +157,29 @@ def killed(bench, tries):
                 break  # it had come to its end
             done += 1
             lost += bench.lost(run)
-        bench.finish(run)
-        wrong += bench.is_wrong(run)
+        bench.finish(run, options=options)
+        wrong += bench.result(run) != wanted
         shutil.rmtree(run)
     return done, lost, wrong
+
+
+def killed(bench, tries):
+    """SIGKILL at a random moment"""
+    return kill_and_continue(bench, tries, {}, bench.wanted)
+
+
+def killed_while_adapting(bench, tries):
+    """the same while layers become anchors, or a stream loses fraction bits"""
+    total = [0, 0, 0]
+    guarded = {"arch": "layerwise", "drift-warn": 200, "drift-discard": 200}
+    streamed = {"arch": "irevnet", "stream": "fixed16", "fraction-bits": 14, "micro-batch": 2}
+    for options in ({"channels": "8,32", **guarded}, {"channels": "8,32", **streamed}):
+        steady = bench.fresh("steady")
+        out, _ = bench.end(steady, options=options)
+        require("is discarded" in out, out)
+        done = kill_and_continue(bench, tries // 2, options, bench.result(steady))
+        total = [sum(pair) for pair in zip(total, done)]
+    return tuple(total)
 
 
 def asked_to_stop(bench, tries):
@@ -326,19 +344,19 @@ def damaged(bench, tries):
     return tries + 1, 0, wrong
 
 
-def of_another(bench, tries):
+def of_another(bench, _):
     """checkpoint of another training"""
     run = half_way(bench, "other")
-    others = [("arch", "resnet"), ("channels", "8,20"), ("blocks", "1,2"), ("seed", 1), ("batch", 5),
-              ("steps", 31), ("lr", 0.2), ("train-images", 61)]
-    for option, value in others[:tries]:
+    others = {"arch": "resnet", "channels": "8,20", "blocks": "1,2", "seed": 1, "batch": 5,
+              "steps": 31, "lr": 0.2, "train-images": 61}
+    for option, value in others.items():
         _, err = bench.finish(run, options={option: value}, status=2)
         require(f"--{option} is" in err and f"{value} here" in err, err)
     bench.finish(run)
-    return len(others[:tries]), 0, int(bench.is_wrong(run))
+    return len(others), 0, int(bench.is_wrong(run))
 
 
-def data_replaced(bench, tries):
+def data_replaced(bench, _):
     """data files replaced during the training"""
     folder = bench.folder / "cifar"
     folder.mkdir()
@@ -393,7 +411,7 @@ def no_memory(bench, tries):
     return refused, lost, wrong
 
 
-def not_finite(bench, tries):
+def not_finite(bench, _):
     """loss or gradient that is not finite"""
     wrong = lost = 0
     run = bench.fresh("nan")
@@ -411,9 +429,21 @@ def not_finite(bench, tries):
     return 2, lost, wrong
 
 
-FAULTS = {  # and how often each is tried for every twenty kills
-    killed: 20, asked_to_stop: 6, asked_twice: 2, out_of_time: 2, disk_full: 5, file_too_large: 5,
-    read_only: 4, damaged: 6, of_another: 8, data_replaced: 1, no_memory: 10, not_finite: 1}
+FAULTS = {  # and how often each is tried beside twenty kills
+    killed: 20,
+    killed_while_adapting: 6,
+    asked_to_stop: 6,
+    asked_twice: 2,
+    out_of_time: 2,
+    disk_full: 5,
+    file_too_large: 5,
+    read_only: 4,
+    damaged: 6,
+    of_another: 1,
+    data_replaced: 1,
+    no_memory: 10,
+    not_finite: 1,
+}
 
 
 def main():

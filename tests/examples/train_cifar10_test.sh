@@ -148,11 +148,11 @@ done
 
 export XDG_CACHE_HOME=$PWD/cache
 trains --channels 8,16 --memory 2M --save-plan plan.json --json planned
-holds out 'timing [0-9]+ layers'
+holds out 'timed steps in 1 of [0-9] modes'
 holds out '^level1.block0 +[a-z]+ +[0-9.]+ MB +[0-9.]+ ms'
 holds out 'mode planned'
 trains --channels 8,16 --memory 2M
-grep -q timing out && fail "layers are timed again"
+grep -q timed out && fail "layers are timed again"
 python3 - <<'PYTHON' || fail "the plan is not what it should be"
 import json
 
@@ -228,6 +228,10 @@ tiny=("${short[@]}" --channels '8,16' --train-images 16)
   fail "checkpoints are $(ls c)"
 refuses 'c holds the checkpoints of a training: pass --resume' \
   "${tiny[@]}" --steps 6 --checkpoint-dir c
+refuses '--clip is 0.0 there and 1.0 here' \
+  "${tiny[@]}" --steps 6 --clip 1 --checkpoint-dir c --resume
+refuses '--micro-batch is 0 there and 2 here' \
+  "${tiny[@]}" --steps 6 --micro-batch 2 --checkpoint-dir c --resume
 refuses '--steps is 6 there and 7 here' "${tiny[@]}" --steps 7 --checkpoint-dir c --resume
 refuses 'in use by another training|is of another training' \
   "${tiny[@]}" --steps 6 --arch resnet --checkpoint-dir c --resume

@@ -4,6 +4,7 @@
 #include "retrace/layer/dropout.hpp"
 #include "retrace/net/fixed_stream.hpp"
 #include "retrace/train/checkpoint_folder.hpp"
+#include "retrace/train/drift.hpp"
 #include "retrace/train/sgd.hpp"
 #include "support/catch.hpp"
 #include "support/file_limit.hpp"
@@ -129,6 +130,27 @@ TEST_CASE("a stream in fixed point goes on with the fraction bits that it had ch
   save();
   CHECK(run(other, 0.1) == expected);
   CHECK(other.format()->fraction_bits == one.format()->fraction_bits);
+}
+
+TEST_CASE("layers that a drift guard has made anchors are anchors again") {
+  const Scratch scratch;
+  Cpu device(2);
+  const DriftOptions never_good{.warn_below = 1000, .discard_below = 1000};
+  Net one = small_net(device, Architecture::layerwise);
+  Net other = small_net(device, Architecture::layerwise);
+  DriftGuard<Double, Cpu> guard(one, never_good), other_guard(other, never_good);
+  const auto take_step = [&](Net& net, DriftGuard<Double, Cpu>& its_guard) {
+    step(net, device);
+    its_guard.verdict();
+  };
+  take_step(one, guard);
+  REQUIRE(guard.anchors().size() == 1);
+  write_checkpoint(scratch.directory / "c", one.parameters(), {});
+  Checkpoint(scratch.directory / "c").restore(other.parameters());
+  take_step(one, guard);
+  take_step(other, other_guard);
+  REQUIRE(guard.anchors().size() == 2);
+  CHECK(other_guard.anchors() == std::vector<std::string>{guard.anchors()[1]});
 }
 
 TEST_CASE("a thousand flipped bytes are all noticed") {
