@@ -29,7 +29,7 @@ Plan make_plan(std::ostream& out, const Options& options) {
   retrace::PlanOptions chosen{.other_bytes = bytes_of_velocities(net),
                               .may_fuse = options.clip == 0};
   chosen.progress = [&](std::size_t done, std::size_t all) {
-    if (done == 1) out << "timing " << all << " layers in their modes, once for this machine\n";
+    out << "timed steps in " << done << " of " << all << " modes, once for this machine\n";
   };
   return retrace::plan(net, device, batch_shape(options.batch), *options.memory, chosen);
 }

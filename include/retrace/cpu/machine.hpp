@@ -3,18 +3,10 @@
 
 #include <fstream>
 #include <string>
-#include <string_view>
 
 #include "retrace/cpu/cpu.hpp"
 
 namespace retrace::inline RETRACE_ISA {
-
-#define RETRACE_TEXT_OF(name) #name
-#define RETRACE_TEXT(name) RETRACE_TEXT_OF(name)
-/// What this was compiled for: "avx2".
-inline constexpr std::string_view isa_name = RETRACE_TEXT(RETRACE_ISA);
-#undef RETRACE_TEXT
-#undef RETRACE_TEXT_OF
 
 /// "AMD EPYC, avx2, 2 threads": the processor as the operating system names it, the instruction set
 /// this was compiled for, and the device's threads.
@@ -27,7 +19,7 @@ inline std::string machine_name(const Cpu& device) {
       if (at != std::string::npos) processor = line.substr(at + 2);
       break;
     }
-  return processor + ", " + std::string(isa_name) + ", " + std::to_string(device.threads()) +
+  return processor + ", " + std::string(instruction_set) + ", " + std::to_string(device.threads()) +
          (device.threads() == 1 ? " thread" : " threads");
 }
 

@@ -78,12 +78,7 @@ class ChainBranch {
     stream_backward(
         chain_, source.n, chunk(device, source, beside), run, load,
         [&](Chunk at, Source value) {
-          restore(at, [&](Target target, Store how) {
-            if (how == Store::set)
-              copy(target, value);
-            else
-              add(target, value, how);
-          });
+          restore(at, [&](Target target, Store how) { add(target, value, how); });
         },
         [&](Chunk at) { return clone(images(dtarget, at), Use::gradient); },
         [&](Chunk at, GradientSource dx) { add(images(dsource, at), dx); });

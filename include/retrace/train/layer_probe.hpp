@@ -16,18 +16,20 @@
 #include "retrace/net/chain.hpp"
 #include "retrace/train/assignment.hpp"
 #include "retrace/train/cost_cache.hpp"
+#include "retrace/train/step.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Runs layers one by one on batches of noise. Weights, running averages and modes stay as they
-/// are; the gradients that are there are added to, so empty them afterwards; dropout draws on.
+/// Rehearses layers one by one, and times them in steps on batches of noise. Weights and running
+/// averages stay as they are; modes are set, gradients are added to, dropout draws on, and an
+/// observer is taken off.
 template <class P, Device D>
 class LayerProbe {
  public:
   using Net = Chain<P, D>;
   using State = typename Net::State;
   using Gradient = typename Net::Gradient;
-  /// Is told how many of all measurements are done.
+  /// Is told in how many of all modes steps have been timed.
   using Progress = std::function<void(std::size_t done, std::size_t all)>;
 
   static constexpr std::array<Mode, 4> modes{Mode::stored, Mode::reversible, Mode::inverted,
@@ -60,8 +62,8 @@ class LayerProbe {
     return layers;
   }
 
-  /// Fills in the times of a step on `images` images, measured on batches of up to `most` unless
-  /// the cache knows them.
+  /// Fills in the times of a step on a batch of that shape, measured on `most` images, or as many
+  /// as the device's limit has room for, unless the cache knows them.
   void add_seconds(std::vector<LayerOptions>& layers, Shape batch, Index most, CostCache& cache,
                    const Progress& progress) {
     net_.set_mode(Mode::stored);
@@ -147,74 +149,88 @@ class LayerProbe {
     return keys;
   }
 
-  /// Layer by layer on what the layers before make of noise.
+  /// Steps in every mode of which a cost is missing. A layer is timed where it stands, between the
+  /// others, since alone it would find its input in the cache.
   void measure_missing(const std::vector<LayerOptions>& layers, const std::vector<Keys>& keys,
                        Shape large, CostCache& cache, const Progress& progress) {
-    std::vector<std::string> missing;
-    for (const Keys& of_layer : keys)
-      for (const std::string& key : of_layer)
-        if (!cache.find(key + " forward") || !cache.find(key + " backward")) missing.push_back(key);
-    std::sort(missing.begin(), missing.end());
-    missing.erase(std::unique(missing.begin(), missing.end()), missing.end());
-    if (missing.empty()) return;
-
-    State x = noise(large);
-    std::size_t done = 0;
-    for (std::size_t i = 0; i < layers.size() && done < missing.size(); ++i) {
-      for (std::size_t k = 0; k < keys[i].size(); ++k) {
-        const std::string& key = keys[i][k];
-        if (cache.find(key + " forward") && cache.find(key + " backward")) continue;
-        const auto [forward, backward] = measure(i, layers[i].options[k].mode, x, large.n);
-        cache.set(key + " forward", forward);
-        cache.set(key + " backward", backward);
-        if (progress) progress(++done, missing.size());
-      }
-      net_.forward(x, quiet(false), i, i + 1);
+    std::vector<Mode> missing;
+    for (Mode mode : modes)
+      if (!all_known(mode, layers, keys, cache)) missing.push_back(mode);
+    for (std::size_t i = 0; i < missing.size(); ++i) {
+      measure(missing[i], layers, keys, large, cache);
+      if (progress) progress(i + 1, missing.size());
     }
-    cache.save();
+    if (!missing.empty()) cache.save();
   }
 
-  /// A step that moves no running average.
-  static Run quiet(bool keep) { return {Statistics::batch, false, keep}; }
+  static bool all_known(Mode mode, const std::vector<LayerOptions>& layers,
+                        const std::vector<Keys>& keys, const CostCache& cache) {
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      for (std::size_t k = 0; k < keys[i].size(); ++k)
+        if (layers[i].options[k].mode == mode &&
+            (!cache.find(keys[i][k] + " forward") || !cache.find(keys[i][k] + " backward")))
+          return false;
+    return true;
+  }
 
   struct Seconds {
-    double forward, backward;
+    double forward = 0, backward = 0;
   };
+  using Step = std::vector<Seconds>;  ///< by layer
 
   /// A few images tell what does not depend on their number: packing weights, most of all. What is
   /// streamed does that once a chunk, so there all is taken to grow with them.
-  std::pair<Cost, Cost> measure(std::size_t layer, Mode mode, const State& x, Index images) {
-    net_.set_mode(layer, mode);
-    const Index few = std::max<Index>(images / 32, 1), parts = x.shape().n / images;
-    const Seconds warm = run(layer, x, parts * few);
-    const Seconds small = faster(warm, run(layer, x, parts * few));
-    const Seconds large = faster(run(layer, x, parts * images), run(layer, x, parts * images));
-    const auto cost = [&](double less, double more) {
-      const auto count = static_cast<double>(images);
-      if (few == images || mode == Mode::streamed) return Cost{0, more / count};
-      const double per_image = std::max(more - less, 0.0) / static_cast<double>(images - few);
+  void measure(Mode mode, const std::vector<LayerOptions>& layers, const std::vector<Keys>& keys,
+               Shape shape, CostCache& cache) {
+    net_.set_mode(mode);
+    while (shape.n > 1 && device_.memory().limit() != MemoryMeter::unlimited &&
+           peak_memory(net_, device_, shape).bytes.total() > device_.memory().limit())
+      shape.n /= 2;
+    Shape few = shape;
+    few.n = std::max<Index>(shape.n / 32, 1);
+    run(few);  // warms up
+    const Step small = run(few), first = run(shape), second = run(shape);
+    const auto cost = [&](double less, double one, double other) {
+      const double more = (one + other) / 2, count = static_cast<double>(shape.n);
+      if (few.n == shape.n || mode == Mode::streamed) return Cost{0, more / count};
+      const double per_image = std::max(more - less, 0.0) / static_cast<double>(shape.n - few.n);
       return Cost{std::max(more - per_image * count, 0.0), per_image};
     };
-    return {cost(small.forward, large.forward), cost(small.backward, large.backward)};
+    for (std::size_t i = 0; i < layers.size(); ++i)
+      for (std::size_t k = 0; k < keys[i].size(); ++k) {
+        if (layers[i].options[k].mode != mode) continue;
+        cache.set(keys[i][k] + " forward",
+                  cost(small[i].forward, first[i].forward, second[i].forward));
+        cache.set(keys[i][k] + " backward",
+                  cost(small[i].backward, first[i].backward, second[i].backward));
+      }
   }
 
-  static Seconds faster(Seconds a, Seconds b) {
-    return {std::min(a.forward, b.forward), std::min(a.backward, b.backward)};
-  }
-
-  Seconds run(std::size_t layer, const State& all, Index images) {
-    State x = clone(all.view().images(0, images));
-    const auto start = std::chrono::steady_clock::now();
-    net_.forward(x, quiet(true), layer, layer + 1);
-    const auto middle = std::chrono::steady_clock::now();
-    Gradient dy = gradient(x.shape());
-    const auto resumed = std::chrono::steady_clock::now();
-    net_.backward(x, dy, layer, layer + 1);
-    const auto end = std::chrono::steady_clock::now();
-    const auto seconds = [](auto from, auto to) {
-      return std::chrono::duration<double>(to - from).count();
-    };
-    return {seconds(start, middle), seconds(resumed, end)};
+  /// Forward and backward on noise, without an update and without counting the batch.
+  Step run(Shape shape) {
+    Step step(net_.size());
+    State x = noise(shape);
+    Gradient dy = Gradient::none(device_);
+    auto before = std::chrono::steady_clock::now();
+    std::size_t layer = 0;
+    struct Observed {  // ends with the passes, even if they throw
+      Net& net;
+      ~Observed() { net.observe({}); }
+    } observed{net_};
+    net_.observe([&](const typename Net::Visit& visit) {
+      const auto now = std::chrono::steady_clock::now();
+      const double seconds = std::chrono::duration<double>(now - before).count();
+      before = now;
+      if (visit.pass == Net::Pass::forward)
+        step[layer++].forward = seconds;
+      else
+        step[--layer].backward = seconds;
+    });
+    net_.forward(x, {Statistics::batch, false, true});
+    dy = gradient(x.shape());
+    before = std::chrono::steady_clock::now();
+    net_.backward(x, dy);
+    return step;
   }
 
   Gradient gradient(Shape shape) {

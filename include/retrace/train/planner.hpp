@@ -28,7 +28,7 @@ struct PlanOptions {
   std::size_t other_bytes = 0;
   bool may_fuse = true;      ///< an optimizer that steps inside backward may be planned
   bool may_cut = true;       ///< so may micro-batches, where the whole batch fits in no way
-  Index probed_images = 64;  ///< of the batches that layers are timed on
+  Index probed_images = 64;  ///< of the steps that layers are timed in, whatever the budget is
   std::filesystem::path cache = CostCache::usual_path();  ///< of those times; empty: none
   std::function<void(std::size_t done, std::size_t all)> progress{};  ///< of timing
 };
@@ -266,15 +266,7 @@ class Planner {
   }
 
   void add_seconds(std::vector<LayerOptions>& layers, Shape shape) {
-    std::int64_t image = 1;  // what a layer takes for one, with a copy of its input
-    for (const LayerOptions& layer : layers)
-      for (const LayerOption& option : layer.options)
-        image = std::max(
-            image, (layer.input + std::max(option.restoring.forward, option.restoring.backward)) /
-                       shape.n);
-    const Index fit = static_cast<Index>(room_beside_what_is_held() / image);
-    probe_.add_seconds(layers, shape, std::clamp<Index>(fit, 1, options_.probed_images), cache_,
-                       options_.progress);
+    probe_.add_seconds(layers, shape, options_.probed_images, cache_, options_.progress);
     auto list = net_.parameters();
     list.zero_gradients();
     if (update_seconds_ == 0) update_seconds_ = measure_update(list);
