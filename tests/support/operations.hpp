@@ -12,10 +12,11 @@
 
 // clang-format off
 #define RETRACE_TEST_OPERATIONS(prefix, T)                                                        \
-  prefix template void conv2d<T>(View<T, Cpu>, View<const T, Cpu>, View<const T, Cpu>, Index,     \
-                                 const NormActivation<T, Cpu>*, Store);                           \
-  prefix template void conv2d_input_gradient<T>(View<T, Cpu>, View<const T, Cpu>,                 \
-                                                View<const T, Cpu>, Index, Store);                \
+  prefix template void cpu::convolve<T>(View<T, Cpu>, View<const T, Cpu>, View<const T, Cpu>, Index, \
+                                        const NormActivation<T, Cpu>*, Store, cpu::PixelReader*);  \
+  prefix template void cpu::convolve_gradient<T>(View<T, Cpu>, View<const T, Cpu>,                \
+                                                 View<const T, Cpu>, Index, Store,                \
+                                                 cpu::PixelReader*);                              \
   prefix template void conv2d_weight_gradient<T>(View<T, Cpu>, View<const T, Cpu>,                \
                                                  View<const T, Cpu>, Index,                       \
                                                  const NormActivation<T, Cpu>*);                  \

@@ -1,10 +1,11 @@
 // Checkpoints: the same bits again, every damage noticed, nothing lost when the disk is full.
 #include "retrace/train/checkpoint.hpp"
 
+#include "retrace/cpu/signal_noise.hpp"
 #include "retrace/layer/dropout.hpp"
 #include "retrace/net/fixed_stream.hpp"
 #include "retrace/train/checkpoint_folder.hpp"
-#include "retrace/train/drift.hpp"
+#include "retrace/train/drift_guard.hpp"
 #include "retrace/train/sgd.hpp"
 #include "support/catch.hpp"
 #include "support/file_limit.hpp"
