@@ -66,6 +66,33 @@ TEST_CASE("InvertibleBatchNorm keeps nothing") {
   CHECK(kept_bytes(layer, normal<float>(device, {2, 3, 4, 7})) == 0);
 }
 
+TEST_CASE("InvertibleBatchNorm stored keeps its input and nothing else, and needs no output") {
+  Cpu device;
+  const NormOptions options{.activation = leaky_relu(0.25)};
+  InvertibleBatchNorm<double, Cpu> inverting(device, 7, options), storing(device, 7, options);
+  storing.set_mode(Mode::stored);
+  CHECK(inverting.reads_output());
+  CHECK_FALSE(storing.reads_output());
+  const auto x = normal<double>(device, {2, 3, 4, 7});
+  auto y = clone(x), expected = clone(x);
+  inverting.forward(expected, training);
+  storing.forward(y, training);
+  CHECK(same_bits(values(y), values(expected)));
+
+  y = Tensor<double, Cpu>::none(device);
+  auto dy = normal<double>(device, x.shape(), 2), expected_dx = clone(dy);
+  inverting.backward(expected, expected_dx);
+  storing.backward(y, dy);
+  CHECK(same_bits(values(y), values(x)));
+  CHECK(relative_distance(values(dy), values(expected_dx)) < 1e-13);
+  CHECK(relative_distance(values(storing.gamma().gradient), values(inverting.gamma().gradient)) <
+        1e-13);
+
+  AnyLayer<float> layer = InvertibleBatchNorm<float, Cpu>(device, 7, options);
+  layer.set_mode(Mode::stored);
+  CHECK(kept_bytes(layer, normal<float>(device, {2, 3, 4, 7})) == 2 * 3 * 4 * 7 * sizeof(float));
+}
+
 TEST_CASE("InvertibleBatchNorm refuses what does not fit") {
   Cpu device;
   const auto make = [&](const NormOptions& options) {

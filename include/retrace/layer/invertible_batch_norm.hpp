@@ -3,8 +3,10 @@
 
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "retrace/layer/channel_normalisation.hpp"
+#include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
 
 namespace retrace::inline RETRACE_ISA {
@@ -16,7 +18,7 @@ namespace retrace::inline RETRACE_ISA {
 /// Inverse   z = (act⁻¹(y) − β)/s, x = σ·z + μ. An error in y comes back σ/s times as large.
 /// Backward  g = dy·act′;  dβ += Σ g,  dγ += sign(γ)·Σ g·z,  dx = s/σ·(g − mean g − z·mean(g·z)),
 ///           all from y: x is recovered in the pass that sums (Rota Bulò et al. 2018, §3).
-/// Stores    nothing but μ and 1/σ.
+/// Stores    nothing but μ and 1/σ; in mode `stored` x, from which backward is that of BatchNorm.
 template <class T, Device D>
 class InvertibleBatchNorm {
  public:
@@ -29,7 +31,12 @@ class InvertibleBatchNorm {
 
   void forward(State& x, Run run) {
     const auto folded = norm_.prepare("InvertibleBatchNorm::forward", x.view(), run);
-    normalise_activate(x.view(), x.view(), folded.view(), norm_.activation());
+    kept_.abandon();
+    if (!stores_ || !run.keep)
+      return normalise_activate(x.view(), x.view(), folded.view(), norm_.activation());
+    State y(x.device(), x.shape());
+    normalise_activate(y.view(), x.view(), folded.view(), norm_.activation());
+    kept_.take_over(std::exchange(x, std::move(y)), run);
   }
 
   void inverse(State& y, Run run) {
@@ -39,16 +46,24 @@ class InvertibleBatchNorm {
 
   void backward(State& y, Gradient& dy) {
     constexpr const char* where = "InvertibleBatchNorm::backward";
+    const bool stored = kept_.holds();
+    if (stored) y = kept_.give_back(where);
     require_same_shape(where, "y", y.shape(), "dy", dy.shape());
     const auto folded = norm_.recorded(where);
     auto sums = norm_.sums();
-    invert_normalise_activate_sums(sums.view(), y.view(), dy.view(), folded.view(),
-                                   norm_.activation());
+    if (!stored)
+      invert_normalise_activate_sums(sums.view(), y.view(), dy.view(), folded.view(),
+                                     norm_.activation());
+    else if (norm_.needs_sums())
+      normalise_activate_sums(sums.view(), y.view(), dy.view(), folded.view(), norm_.activation());
     normalise_activate_backward(dy.view(), y.view(), dy.view(),
-                                norm_.reduce(sums, y.shape().pixels()), folded.view(), identity,
-                                Store::set);
+                                norm_.reduce(sums, y.shape().pixels()), folded.view(),
+                                stored ? norm_.activation() : identity, Store::set);
   }
 
+  void set_mode(Mode mode) { stores_ = mode == Mode::stored; }
+  bool reads_output() const { return !stores_; }
+  void abandon() { kept_.abandon(); }
   void collect(const std::string& prefix, ParameterList<T, D>& list) {
     norm_.collect(prefix, list);
   }
@@ -68,6 +83,8 @@ class InvertibleBatchNorm {
   }
 
   ChannelNormalisation<T, D> norm_;
+  Kept<State> kept_;
+  bool stores_ = false;
 };
 
 }  // namespace retrace::inline RETRACE_ISA
