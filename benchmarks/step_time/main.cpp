@@ -33,8 +33,8 @@ void add_options(CLI::App& app, Options& options) {
       ->type_name("NAME")
       ->capture_default_str();
   app.add_option("--mode", subject.mode,
-                 "stored, checkpoint, reversible or inverted; that of the network's design if not "
-                 "given")
+                 "stored, checkpoint, reversible, inverted or streamed; that of the network's "
+                 "design if not given")
       ->type_name("MODE");
   app.add_option("--batch", subject.batch, "Images in a step")
       ->check(CLI::Range(1, 1'000'000))

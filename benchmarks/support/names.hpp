@@ -27,15 +27,16 @@ inline std::vector<std::string_view> modes(retrace::Architecture architecture) {
     case resnet:
       return {"stored", "checkpoint"};
     case hybrid:
-      return {"inverted", "reversible", "checkpoint", "stored"};
+      return {"inverted", "streamed", "reversible", "checkpoint", "stored"};
     case resnet_inplace_abn:
       return {"inverted", "stored"};
+    case layerwise:
+      return {"reversible", "checkpoint", "stored"};
     case revnet:
     case irevnet:
-    case layerwise:
       break;
   }
-  return {"reversible", "checkpoint", "stored"};
+  return {"reversible", "streamed", "checkpoint", "stored"};
 }
 
 /// @throws std::invalid_argument unless the mode is among those of the network.

@@ -16,11 +16,14 @@ void select_mode(Net& net, std::string_view mode) {
     net.set_mode(Mode::reversible);
   else if (mode == "inverted")
     net.set_mode(Mode::inverted);
+  else if (mode == "streamed")
+    net.set_mode(Mode::streamed);
   else if (mode == "checkpoint")
     net.checkpoint_sqrt();
   else
     throw std::invalid_argument("mode is '" + std::string(mode) +
-                                "', but must be stored, checkpoint, reversible or inverted");
+                                "', but must be stored, checkpoint, reversible, inverted or "
+                                "streamed");
 }
 
 Batch::Batch(Cpu& device, Shape shape) : images(device, shape) {

@@ -29,11 +29,11 @@ struct WinogradConvolution {
     Cpu& device = y.device();
     const Shape out = y.shape();
     const Layout l = layout();
-    Tensor<T, Cpu> transformed(device, {1, 1, l.slice, l.output_size}, Use::workspace);
+    Tensor<T, Cpu> transformed(device, {1, l.slice, tile_products, l.depth}, Use::workspace);
     ThreadRows<T> scratch(device, l.packed + l.in.size() + l.products.size());
     for (Index first = 0; first < l.outputs; first += l.slice) {
       const Index count = std::min(l.slice, l.outputs - first);
-      transform_weights(transformed.data(), first, count);
+      transform_weights(l, transformed.data(), first, count);
       const Index real = std::min(count, out.c - first);
       const Work work{static_cast<double>(weights.taps * weights.inputs * out.pixels() * real),
                       sizeof(T) * static_cast<double>(out.pixels() * (real + weights.inputs))};
@@ -47,18 +47,20 @@ struct WinogradConvolution {
 
  private:
   struct Layout {
-    Index outputs;      ///< channels, in whole registers
-    Index output_size;  ///< transformed weights of one output
-    Index slice;        ///< outputs whose transformed weights are held at a time
+    Index outputs;  ///< channels, in whole registers
+    Index depth;    ///< inputs that transformed weights have room for
+    Index slice;    ///< outputs whose transformed weights are held at a time
     TileGroups groups;
     TileMatrices in, products;
     Index packed;
   };
 
   Layout layout() const {
+    // One more where matrices would begin on the same cache sets
     Layout l{.outputs = round_up(weights.outputs, width),
-             .output_size = tile_products * weights.inputs};
-    const Index fit = transformed_weight_bytes / (l.output_size * static_cast<Index>(sizeof(T)));
+             .depth = weights.inputs + (weights.inputs % 32 == 0)};
+    const Index fit =
+        transformed_weight_bytes / (tile_products * l.depth * static_cast<Index>(sizeof(T)));
     l.slice = std::min(l.outputs, std::max(fit / (2 * width), Index{1}) * 2 * width);
     const Index columns = std::min(product_columns, l.slice);
     l.groups =
@@ -77,7 +79,7 @@ struct WinogradConvolution {
         .gather(group, 0, weights.inputs, packed, in, l.in);
     for (Index k = 0; k < count; k += product_columns) {
       const Index columns = std::min(product_columns, count - k);
-      multiply(l, group, in, transformed + k * l.output_size, columns, products);
+      multiply(l, group, in, transformed + k * tile_products * l.depth, columns, products);
       scatter(l, group, first + k, columns, products);
       if (reader)
         reader->read(l.groups.first_pixel(group), l.groups.first_pixel(group + 1), first + k,
@@ -87,15 +89,14 @@ struct WinogradConvolution {
 
   /// Writes G·w·Gᵀ of outputs [first, first + count), in chunks of product_columns, as
   /// out[block of registers][product][input][KV registers].
-  void transform_weights(T* out, Index first, Index count) const {
-    const Index output_size = tile_products * weights.inputs;
+  void transform_weights(const Layout& l, T* out, Index first, Index count) const {
     y.device().parallel(weights.inputs, {}, [&](Index from, Index to, int) {
       for (Index k = 0; k < count; k += product_columns)
         for_each_register_block<T>(std::min(product_columns, count - k), [&]<int KV>(Index at) {
-          T* block = out + (k + at * width) * output_size;
+          T* block = out + (k + at * width) * tile_products * l.depth;
           for (Index input = from; input < to; ++input)
             for (int r = 0; r < KV; ++r)
-              transform_filter(block + (input * KV + r) * width, weights.inputs * KV * width, input,
+              transform_filter(block + (input * KV + r) * width, l.depth * KV * width, input,
                                first + k + (at + r) * width);
         });
     });
@@ -121,7 +122,7 @@ struct WinogradConvolution {
     const Index inputs = weights.inputs, tiles = l.groups.tiles_of(group);
     for (Index p = 0; p < tile_products; ++p)
       for_each_register_block<T>(columns, [&]<int KV>(Index at) {
-        const T* block = transformed + (at * tile_products + p * KV) * width * inputs;
+        const T* block = transformed + (at * tile_products + p * KV) * width * l.depth;
         multiply_block<T, KV>(products + p * l.products.product + at * width, l.products.row,
                               in + p * l.in.product, l.in.row, block, tiles, inputs);
       });

@@ -59,18 +59,19 @@ struct TileGroups {
   Index count() const { return (rows() + group_rows - 1) / group_rows; }
   Index most_tiles() const { return most_rows * row_tiles(); }
 
-  /// Groups of at most about `tiles`, in multiples of what a product takes at once, and smaller
-  /// where threads would have nothing to do.
+  /// Groups of at most about `tiles`, as many for every thread, in multiples of what a product
+  /// takes at once where there are enough tiles.
   static TileGroups of(Shape out, Index tiles, Index threads) {
     TileGroups groups{out.n, out.h, out.w};
     const Index row = std::max<Index>(groups.row_tiles(), 1);
-    const Index step = product_rows / std::gcd(product_rows, row);
-    const auto in_steps = [step](Index rows) {
-      return rows >= step ? rows / step * step : std::max<Index>(rows, 1);
-    };
-    groups.most_rows = in_steps(tiles / row);
-    const Index share = (groups.rows() + threads - 1) / threads;
-    groups.group_rows = std::min(groups.most_rows, in_steps(share));
+    const Index all = product_rows / std::gcd(product_rows, row);
+    const Index most = std::max<Index>(tiles / row, 1);
+    groups.most_rows = most >= all ? most / all * all : most;
+    const Index count =
+        round_up((groups.rows() + groups.most_rows - 1) / groups.most_rows, threads);
+    const Index share = (groups.rows() + count - 1) / std::max<Index>(count, 1);
+    const Index half = std::max<Index>(all / 2, 1);  // of two registers a row
+    groups.group_rows = std::clamp<Index>(round_up(share, half), 1, groups.most_rows);
     return groups;
   }
 

@@ -13,7 +13,7 @@ namespace retrace::inline RETRACE_ISA {
 
 /// The scratch of a chunk: small enough for a share of the last-level cache, large enough for the
 /// packing of a layer's weights, which every chunk repeats, not to count.
-inline constexpr Index chunk_scratch_bytes = 4 << 20;
+inline constexpr Index chunk_scratch_bytes = 5 << 20;
 
 /// Images in a chunk whose scratch takes that many bytes an image: all where it takes none.
 constexpr Index chunk_images(Index bytes_per_image, Index batch) {

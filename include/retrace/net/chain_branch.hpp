@@ -3,6 +3,7 @@
 
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "retrace/layer/kept.hpp"
 #include "retrace/net/chain.hpp"
@@ -55,7 +56,7 @@ class ChainBranch {
   /// one. An image takes so many bytes `beside` what the branch needs for it.
   template <class Any>
   bool streams(const Any& source, Index beside = 0) {
-    return streamed_ && chunk(source.device(), source.shape(), beside) < source.shape().n;
+    return streamed_ && chunks(source.device(), source.shape(), beside).front() < source.shape().n;
   }
 
   /// target −= H(source), dsource += (∂H/∂source)ᵀ dtarget, chunk by chunk.
@@ -76,7 +77,7 @@ class ChainBranch {
               GradientSource dtarget, GradientTarget dsource, Run run) {
     const auto images = [](auto view, Chunk at) { return view.images(at.first, at.count); };
     stream_backward(
-        chain_, source.n, chunk(device, source, beside), run, load,
+        chain_, source.n, chunks(device, source, beside), run, load,
         [&](Chunk at, Source value) {
           restore(at, [&](Target target, Store how) { add(target, value, how); });
         },
@@ -89,7 +90,10 @@ class ChainBranch {
     chain_.set_mode(mode == Mode::inverted ? Mode::reversible : Mode::stored);
   }
   /// Images in a chunk; 0 takes what suits the cache.
-  void set_chunk(Index images) { chunk_ = images; }
+  void set_chunk(Index images) {
+    chunk_ = images;
+    source_ = none;
+  }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     chain_.watch(prefix, watch);
   }
@@ -104,22 +108,25 @@ class ChainBranch {
   Chain<P, D>& chain() { return chain_; }
 
  private:
-  Index chunk(D& device, Shape source, Index beside) {
-    if (chunk_ > 0) return chunk_;
-    const Index batch = std::exchange(source.n, 1);
-    if (source != image_) {
-      scratch_ = streamed_bytes_per_image(chain_, device, source);
-      image_ = source;
+  /// By pass; the first of them, which goes back furthest, has the fewest images.
+  const std::vector<Index>& chunks(D& device, Shape source, Index beside) {
+    if (source != source_) {
+      chunks_ =
+          chunks_of_passes(chain_, device, {1, source.h, source.w, source.c}, source.n, beside);
+      if (chunk_ > 0) chunks_.assign(chunks_.size(), chunk_);
+      source_ = source;
     }
-    return chunk_images(scratch_ + beside, batch);
+    return chunks_;
   }
+
+  static constexpr Shape none{0, 0, 0, 0};
 
   Chain<P, D> chain_;
   Kept<State> output_;
   bool streamed_ = false;
   Index chunk_ = 0;
-  Shape image_{0, 0, 0, 0};  ///< of which the chunks
-  Index scratch_ = 0;        ///< bytes, take so many an image
+  std::vector<Index> chunks_;
+  Shape source_ = none;  ///< which the chunks are of
 };
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -162,8 +162,7 @@ class FixedStream {
     Shape image = q.shape();
     image.n = parts;
     stream_backward(
-        tail_, batch, chunk_images(streamed_bytes_per_image(tail_, dy.device(), image), batch),
-        run_,
+        tail_, batch, chunks_of_passes(tail_, dy.device(), image, batch, 0), run_,
         [&](Chunk at) {
           return widened(q.images(at.first * parts, at.count * parts), Use::workspace);
         },
