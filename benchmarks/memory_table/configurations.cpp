@@ -51,7 +51,7 @@ std::vector<Configuration> configurations(Architecture architecture) {
                "streamed",
                streamed,
                {},
-               400,
+               450,
                Stream::floating,
                streamed_from,
                streamed_to},
