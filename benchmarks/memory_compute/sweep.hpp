@@ -14,7 +14,7 @@ namespace memory_compute {
 struct SweepOptions {
   retrace::Index batch = 64;
   int budgets = 12;  ///< evenly from the smallest that has a plan to what `stored` takes
-  int steps = 3;     ///< timed of every way, in turns
+  int steps = 5;     ///< timed of every way, in turns
   int threads = 0;   ///< 0: what OpenMP would use
 };
 

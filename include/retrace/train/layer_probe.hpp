@@ -178,6 +178,18 @@ class LayerProbe {
   };
   using Step = std::vector<Seconds>;  ///< by layer
 
+  static Step median(const std::array<Step, 3>& steps) {
+    const auto middle = [](double a, double b, double c) {
+      return std::max(std::min(a, b), std::min(std::max(a, b), c));
+    };
+    const auto& [a, b, c] = steps;
+    Step result(a.size());
+    for (std::size_t i = 0; i < a.size(); ++i)
+      result[i] = {middle(a[i].forward, b[i].forward, c[i].forward),
+                   middle(a[i].backward, b[i].backward, c[i].backward)};
+    return result;
+  }
+
   /// A few images tell what does not depend on their number: packing weights, most of all. What is
   /// streamed does that once a chunk, so there all is taken to grow with them.
   void measure(Mode mode, const std::vector<LayerOptions>& layers, const std::vector<Keys>& keys,
@@ -189,9 +201,9 @@ class LayerProbe {
     Shape few = shape;
     few.n = std::max<Index>(shape.n / 32, 1);
     run(few);  // warms up
-    const Step small = run(few), first = run(shape), second = run(shape);
-    const auto cost = [&](double less, double one, double other) {
-      const double more = (one + other) / 2, count = static_cast<double>(shape.n);
+    const Step small = run(few), large = median({run(shape), run(shape), run(shape)});
+    const auto cost = [&](double less, double more) {
+      const auto count = static_cast<double>(shape.n);
       if (few.n == shape.n || mode == Mode::streamed) return Cost{0, more / count};
       const double per_image = std::max(more - less, 0.0) / static_cast<double>(shape.n - few.n);
       return Cost{std::max(more - per_image * count, 0.0), per_image};
@@ -199,10 +211,8 @@ class LayerProbe {
     for (std::size_t i = 0; i < layers.size(); ++i)
       for (std::size_t k = 0; k < keys[i].size(); ++k) {
         if (layers[i].options[k].mode != mode) continue;
-        cache.set(keys[i][k] + " forward",
-                  cost(small[i].forward, first[i].forward, second[i].forward));
-        cache.set(keys[i][k] + " backward",
-                  cost(small[i].backward, first[i].backward, second[i].backward));
+        cache.set(keys[i][k] + " forward", cost(small[i].forward, large[i].forward));
+        cache.set(keys[i][k] + " backward", cost(small[i].backward, large[i].backward));
       }
   }
 
