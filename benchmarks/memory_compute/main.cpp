@@ -72,8 +72,10 @@ void print(const Sweep& sweep) {
   for (const Way& way : sweep.planned)
     print_line({"plan for", way.label, fixed(megabytes(way.plan.peak_bytes), 1),
                 fixed(megabytes(way.peak_bytes), 1), percent(way.peak_error()),
-                time(way.plan.seconds), time(way.seconds), percent(way.time_error()),
-                modes(way.plan)});
+                time(sweep.slowdown * way.plan.seconds), time(way.seconds),
+                percent(way.time_error(sweep.slowdown)), modes(way.plan)});
+  std::cout << "Predicted times are multiplied by " << fixed(sweep.slowdown, 2)
+            << ", by which stored steps took longer than when the layers were timed.\n";
 }
 
 nlohmann::ordered_json json(const Way& way) {
@@ -90,7 +92,8 @@ nlohmann::ordered_json json(const Way& way) {
 }
 
 nlohmann::ordered_json json(const Sweep& sweep) {
-  nlohmann::ordered_json object{{"arch", name(sweep.architecture)}, {"batch", sweep.batch}};
+  nlohmann::ordered_json object{
+      {"arch", name(sweep.architecture)}, {"batch", sweep.batch}, {"slowdown", sweep.slowdown}};
   for (const Way& way : sweep.by_hand) object["by_hand"].push_back(json(way));
   for (const Way& way : sweep.planned) object["planned"].push_back(json(way));
   return object;
@@ -111,7 +114,7 @@ void draw(std::ostream& out, const std::vector<Sweep>& sweeps) {
     predicted.colour = 0;
     for (const Way& way : sweep.planned) {
       measured.add(megabytes(way.peak_bytes), 1000 * way.seconds);
-      predicted.add(megabytes(way.plan.peak_bytes), 1000 * way.plan.seconds);
+      predicted.add(megabytes(way.plan.peak_bytes), 1000 * sweep.slowdown * way.plan.seconds);
     }
     plot.series = {measured, predicted};
     std::size_t colour = 1;
@@ -134,7 +137,7 @@ bool check(const Sweep& sweep) {
   double peak = 0, time = 0, behind = 0;
   for (const Way& way : sweep.planned) {
     peak = std::max(peak, way.peak_error());
-    time = std::max(time, way.time_error());
+    time = std::max(time, way.time_error(sweep.slowdown));
     if (const Way* best = sweep.best_by_hand(*way.budget))
       behind = std::max(behind, way.seconds / best->seconds - 1);
   }

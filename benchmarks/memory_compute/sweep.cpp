@@ -132,8 +132,8 @@ double median(std::vector<double> values) {
   return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
-/// All ways take turns, so that what else the machine does falls on all of them; the first turn
-/// warms up. Ways of the same modes are one.
+/// All ways take turns, so that what else the machine does falls on all of them. A step before the
+/// one that is timed has the memory ready, as it is in a training. Ways of the same modes are one.
 void measure(std::vector<Way*> ways, Training& training, int steps) {
   std::vector<std::vector<double>> seconds(ways.size());
   const auto first_alike = [&](std::size_t i) {
@@ -141,19 +141,27 @@ void measure(std::vector<Way*> ways, Training& training, int steps) {
     while (!same_modes(ways[k]->plan, ways[i]->plan)) ++k;
     return k;
   };
-  for (int turn = 0; turn <= steps; ++turn)
+  for (int turn = 0; turn < steps; ++turn)
     for (std::size_t i = 0; i < ways.size(); ++i) {
       if (first_alike(i) != i) continue;
       ways[i]->plan.apply(training.net());
+      training.step();
       const Training::Taken taken = training.step();
       ways[i]->peak_bytes = taken.peak;
-      if (turn > 0) seconds[i].push_back(taken.seconds);
+      seconds[i].push_back(taken.seconds);
     }
   for (std::size_t i = 0; i < ways.size(); ++i) {
     const std::size_t alike = first_alike(i);
     ways[i]->seconds = median(seconds[alike]);
     ways[i]->peak_bytes = ways[alike]->peak_bytes;
   }
+}
+
+/// Of three steps.
+double seconds_now(const Way& way, Training& training) {
+  way.plan.apply(training.net());
+  training.step();
+  return median({training.step().seconds, training.step().seconds, training.step().seconds});
 }
 
 double relative(double predicted, double measured) {
@@ -165,7 +173,7 @@ double relative(double predicted, double measured) {
 double Way::peak_error() const {
   return relative(static_cast<double>(plan.peak_bytes), static_cast<double>(peak_bytes));
 }
-double Way::time_error() const { return relative(plan.seconds, seconds); }
+double Way::time_error(double slowdown) const { return relative(slowdown * plan.seconds, seconds); }
 
 const Way* Sweep::best_by_hand(std::size_t budget) const {
   const Way* best = nullptr;
@@ -179,12 +187,16 @@ Sweep sweep(Architecture architecture, const SweepOptions& options) {
   Sweep result{architecture, options.batch, ways_by_hand(training.net()), {}};
   drop_alike(result.by_hand, training);
   std::cerr << name(architecture) << ": plans\n";
-  result.planned = plans(training, result.by_hand.front().plan.peak_bytes, options);
+  const Way& stored = result.by_hand.front();
+  const double before = seconds_now(stored, training);
+  result.planned = plans(training, stored.plan.peak_bytes, options);
+  const double when_planned = (before + seconds_now(stored, training)) / 2;
   std::vector<Way*> all;
   for (Way& way : result.by_hand) all.push_back(&way);
   for (Way& way : result.planned) all.push_back(&way);
   std::cerr << name(architecture) << ": " << options.steps << " steps a way\n";
   measure(all, training, options.steps);
+  result.slowdown = stored.seconds / when_planned;
   return result;
 }
 

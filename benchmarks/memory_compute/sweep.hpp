@@ -27,13 +27,14 @@ struct Way {
   double seconds = 0;                 ///< measured, the median
 
   double peak_error() const;  ///< relative to what was measured
-  double time_error() const;
+  double time_error(double slowdown) const;
 };
 
 struct Sweep {
   retrace::Architecture architecture;
   retrace::Index batch;
   std::vector<Way> by_hand, planned;
+  double slowdown = 1;  ///< of the machine, since layers were timed for the plans
 
   /// The fastest way by hand whose peak is within the budget; none may be.
   const Way* best_by_hand(std::size_t budget) const;

@@ -88,6 +88,13 @@ TEST_CASE("plans keep their budgets to the byte, and more bytes never take longe
     }
     CHECK(plans >= 3);
     CHECK(plan(net, device, batch, most, chosen).micro_batch == batch.n);
+    chosen.may_cut = false;
+    try {
+      plan(net, device, batch, 1, chosen);
+      FAIL("one byte is enough");
+    } catch (const NoPlan& none) {
+      CHECK(plan(net, device, batch, none.smallest, chosen).peak_bytes <= none.smallest);
+    }
   }
 }
 

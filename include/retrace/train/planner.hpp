@@ -137,27 +137,31 @@ class Planner {
     const auto consider_uniform = [&] {
       for (const auto& segments : uniform(layers)) consider(make(layers, segments, micro, fused));
     };
-    consider_uniform();
-    if (const auto least = smallest(layers)) consider(make(layers, *least, micro, fused));
+    // The same candidates before and after, so that what fitted without times does with them.
+    const std::vector<Segment> least = smallest(layers);
+    const auto consider_all = [&] {
+      consider_uniform();
+      consider(make(layers, least, micro, fused));
+    };
+    consider_all();
     if (!best) return {};
     add_seconds(layers, shape);
     best.reset();
-    consider_uniform();
-    consider(make(layers, *smallest(layers), micro, fused));
+    consider_all();
     refine(layers, micro, fused, consider);
     polish(layers, best, consider);
     return best;
   }
 
   /// The assignment of the smallest budget that has one, to within one per mille.
-  static std::optional<std::vector<Segment>> smallest(const std::vector<LayerOptions>& layers) {
+  static std::vector<Segment> smallest(const std::vector<LayerOptions>& layers) {
     std::int64_t least = 0, enough = 1;
     while (!Assignment::fastest(layers, enough)) enough *= 2;
     while (enough - least > enough / 1000 + 1) {
       const std::int64_t middle = least + (enough - least) / 2;
       (Assignment::fastest(layers, middle) ? enough : least) = middle;
     }
-    return Assignment::fastest(layers, enough);
+    return *Assignment::fastest(layers, enough);
   }
 
   /// Solves with room for what the additive model leaves out, which a dry run tells.
