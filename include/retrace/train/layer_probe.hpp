@@ -178,16 +178,17 @@ class LayerProbe {
   };
   using Step = std::vector<Seconds>;  ///< by layer
 
-  static Step median(const std::array<Step, 3>& steps) {
-    const auto middle = [](double a, double b, double c) {
-      return std::max(std::min(a, b), std::min(std::max(a, b), c));
+  /// The one of middle length, whole: a sum of each layer's median would be too short, since what
+  /// disturbs a step falls on another layer every time.
+  static Step median(std::array<Step, 3> steps) {
+    const auto length = [](const Step& step) {
+      double sum = 0;
+      for (const Seconds& layer : step) sum += layer.forward + layer.backward;
+      return sum;
     };
-    const auto& [a, b, c] = steps;
-    Step result(a.size());
-    for (std::size_t i = 0; i < a.size(); ++i)
-      result[i] = {middle(a[i].forward, b[i].forward, c[i].forward),
-                   middle(a[i].backward, b[i].backward, c[i].backward)};
-    return result;
+    std::sort(steps.begin(), steps.end(),
+              [&](const Step& a, const Step& b) { return length(a) < length(b); });
+    return std::move(steps[1]);
   }
 
   /// A few images tell what does not depend on their number: packing weights, most of all. What is
