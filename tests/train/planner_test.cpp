@@ -193,6 +193,14 @@ TEST_CASE("fused optimizers and micro-batches are planned where nothing else fit
   CHECK(measured_peak(net, device, fused) == fused.peak_bytes);
 }
 
+TEST_CASE("a chain without layers has no plan") {
+  const Times times;
+  Cpu device(1);
+  Net net;
+  CHECK_THROWS_WITH(plan(net, device, batch, 1'000'000, options(times)),
+                    "plan: the chain has no layers");
+}
+
 TEST_CASE("times are measured once") {
   const Times times;
   Cpu device(2);

@@ -331,9 +331,11 @@ class Planner {
 ///
 /// Call it before training: gradients are emptied, modes set, and layers run on noise.
 /// @throws NoPlan with the smallest budget that would do.
+/// @throws std::invalid_argument for a chain without layers.
 template <class P, Device D>
 Plan plan(Chain<P, D>& net, std::type_identity_t<D>& device, Shape batch, std::size_t budget,
           const PlanOptions& options = {}) {
+  if (net.size() == 0) throw std::invalid_argument("plan: the chain has no layers");
   return detail::Planner<P, D>(net, device, batch, budget, options).plan();
 }
 
