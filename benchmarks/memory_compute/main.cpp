@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "../support/files.hpp"
 #include "../support/plot.hpp"
 #include "sweep.hpp"
 
@@ -153,17 +154,8 @@ bool check(const Sweep& sweep) {
   return passed;
 }
 
-/// Opens a file for writing, so that a wrong name is found before the work and not after it.
-std::ofstream create(const std::string& path) {
-  std::ofstream file;
-  if (path.empty()) return file;
-  file.open(path);
-  if (!file) throw std::runtime_error("cannot write " + path);
-  return file;
-}
-
 int run(const Options& options) {
-  std::ofstream json_file = create(options.json), svg = create(options.svg);
+  std::ofstream json_file = benchmark::create(options.json), svg = benchmark::create(options.svg);
   std::vector<Sweep> sweeps;
   for (retrace::Architecture architecture : options.architectures) {
     sweeps.push_back(sweep(architecture, options.sweep));

@@ -7,6 +7,8 @@
 #include <iostream>
 #include <utility>
 
+#include "../support/statistics.hpp"
+
 namespace memory_compute {
 
 using namespace retrace;
@@ -126,12 +128,6 @@ std::vector<Way> plans(Training& training, std::size_t most, const SweepOptions&
   return ways;
 }
 
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
-
 /// All ways take turns, so that what else the machine does falls on all of them. A step before the
 /// one that is timed has the memory ready, as it is in a training. Ways of the same modes are one.
 void measure(std::vector<Way*> ways, Training& training, int steps) {
@@ -152,7 +148,7 @@ void measure(std::vector<Way*> ways, Training& training, int steps) {
     }
   for (std::size_t i = 0; i < ways.size(); ++i) {
     const std::size_t alike = first_alike(i);
-    ways[i]->seconds = median(seconds[alike]);
+    ways[i]->seconds = benchmark::median(seconds[alike]);
     ways[i]->peak_bytes = ways[alike]->peak_bytes;
   }
 }
@@ -161,7 +157,8 @@ void measure(std::vector<Way*> ways, Training& training, int steps) {
 double seconds_now(const Way& way, Training& training) {
   way.plan.apply(training.net());
   training.step();
-  return median({training.step().seconds, training.step().seconds, training.step().seconds});
+  return benchmark::median(
+      {training.step().seconds, training.step().seconds, training.step().seconds});
 }
 
 double relative(double predicted, double measured) {
