@@ -1,7 +1,11 @@
 // Plans: within budget by the meter, no slower than one mode for all, and refused with a figure.
 #include "retrace/train/planner.hpp"
 
+#include <fstream>
+#include <sstream>
+
 #include "retrace/cpu/machine.hpp"
+#include "retrace/math/philox.hpp"
 #include "retrace/train/sgd.hpp"
 #include "support/catch.hpp"
 #include "support/nets.hpp"
@@ -13,11 +17,25 @@ namespace {
 
 constexpr Shape batch{16, 8, 8, 3};
 
-/// Times that are those of no machine: so many seconds a multiply-add.
 struct Times {
   std::filesystem::path file = std::filesystem::temp_directory_path() /
                                ("retrace_plan_" + std::to_string(getpid()) + ".tsv");
   ~Times() { std::filesystem::remove(file); }
+
+  /// Puts others in the place of those measured, as of a machine that was disturbed all the time.
+  void scramble(std::uint64_t seed) const {
+    Random random(seed, 0);
+    std::ifstream before(file);
+    std::ostringstream after;
+    for (std::string line; std::getline(before, line);) {
+      const std::size_t last = line.rfind('\t');
+      const bool cost = last != std::string::npos && line.find('\t') < line.rfind('\t', last - 1);
+      if (cost) line = line.substr(0, last) + '\t' + std::to_string(1e-4 + 1e-3 * random.uniform());
+      after << line << '\n';
+    }
+    before.close();
+    std::ofstream(file) << after.str();
+  }
 };
 
 PlanOptions options(const Times& times) {
@@ -57,6 +75,7 @@ std::size_t velocities(Net& net) {
 }  // namespace
 
 TEST_CASE("plans keep their budgets to the byte, and more bytes never take longer") {
+  const auto seed = GENERATE(range<std::uint64_t>(0, 4));
   const Times times;
   for (Architecture architecture : all_architectures) {
     Cpu device(2);
@@ -64,13 +83,15 @@ TEST_CASE("plans keep their budgets to the byte, and more bytes never take longe
     PlanOptions chosen = options(times);
     chosen.other_bytes = velocities(net);
     chosen.may_fuse = false;
+    plan(net, device, batch, 100'000'000, chosen);
+    if (seed > 0) times.scramble(seed);
     net.set_mode(Mode::stored);
     const std::size_t held = device.memory().live().total() + chosen.other_bytes;
     const std::size_t most = peak_memory(net, device, batch).bytes.total() + chosen.other_bytes;
     double slower = std::numeric_limits<double>::infinity();
     int plans = 0;
     for (int part = 2; part <= 10; ++part) {
-      CAPTURE(name(architecture), part);
+      CAPTURE(name(architecture), part, seed);
       const std::size_t budget = held + (most - held) * static_cast<std::size_t>(part) / 10;
       try {
         const Plan planned = plan(net, device, batch, budget, chosen);
@@ -213,7 +234,7 @@ TEST_CASE("times are measured once") {
   };
   const std::size_t budget = device.memory().live().total() + 10'000'000;
   const Plan first = plan(net, device, batch, budget, chosen);
-  CHECK(measured == 4);
+  CHECK(measured == 3);  // in chunks of a batch as small as this nothing is different
   const std::size_t once = measured;
   const Plan again = plan(net, device, batch, budget, chosen);
   CHECK(measured == once);

@@ -99,6 +99,8 @@ class LayerProbe {
     Rehearsed result;
     result.option.mode = mode;
     result.option.reads_output = net_.reads_output(layer);
+    Rehearsed first;  // has buffers of its own to empty, which later ones find
+    rehearse_pass(layer, x, true, first);
     for (bool restore : {true, false}) rehearse_pass(layer, x, restore, result);
     return result;
   }
@@ -167,10 +169,12 @@ class LayerProbe {
                         const std::vector<Keys>& keys, const CostCache& cache) {
     for (std::size_t i = 0; i < layers.size(); ++i)
       for (std::size_t k = 0; k < keys[i].size(); ++k)
-        if (layers[i].options[k].mode == mode &&
-            (!cache.find(keys[i][k] + " forward") || !cache.find(keys[i][k] + " backward")))
-          return false;
+        if (layers[i].options[k].mode == mode && !known(keys[i][k], cache)) return false;
     return true;
+  }
+
+  static bool known(const std::string& key, const CostCache& cache) {
+    return cache.find(key + " forward") && cache.find(key + " backward");
   }
 
   struct Seconds {
@@ -192,7 +196,8 @@ class LayerProbe {
   }
 
   /// A few images tell what does not depend on their number: packing weights, most of all. What is
-  /// streamed does that once a chunk, so there all is taken to grow with them.
+  /// streamed does that once a chunk, so there all is taken to grow with them. What the cache knows
+  /// stays, so that the next plan counts with the times of the one before.
   void measure(Mode mode, const std::vector<LayerOptions>& layers, const std::vector<Keys>& keys,
                Shape shape, CostCache& cache) {
     net_.set_mode(mode);
@@ -211,7 +216,7 @@ class LayerProbe {
     };
     for (std::size_t i = 0; i < layers.size(); ++i)
       for (std::size_t k = 0; k < keys[i].size(); ++k) {
-        if (layers[i].options[k].mode != mode) continue;
+        if (layers[i].options[k].mode != mode || known(keys[i][k], cache)) continue;
         cache.set(keys[i][k] + " forward", cost(small[i].forward, large[i].forward));
         cache.set(keys[i][k] + " backward", cost(small[i].backward, large[i].backward));
       }

@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -119,85 +121,125 @@ class Planner {
     return fused && fused->seconds < 0.98 * apart->seconds ? std::move(fused) : std::move(apart);
   }
 
-  /// The fastest that fits, of micro-batches of so many images.
+  /// The fastest that fits, of micro-batches of so many images. What is tried does not depend on
+  /// the budget, which only chooses: so more bytes never take longer.
   std::optional<Plan> plan(Index micro, bool fused) {
     if (fused && (!options_.may_fuse || micro < batch_.n)) return {};
     const GradientTrial trial(net_.parameters(), fused);
     const Shape shape{micro, batch_.h, batch_.w, batch_.c};
     std::vector<LayerOptions> layers = probe_.bytes(shape);
-    std::optional<Plan> best;
-    const auto consider = [&](Plan plan) {
-      measure_peak(plan);
-      if (smallest_.peak_bytes == 0 || plan.peak_bytes < smallest_.peak_bytes) smallest_ = plan;
-      if (plan.peak_bytes > budget_) return false;
-      if (!best || plan.seconds < best->seconds) best = std::move(plan);
-      return true;
+    const auto plans_of = [&](const std::vector<std::vector<Segment>>& assignments) {
+      std::vector<Plan> plans;
+      for (const auto& segments : assignments) {
+        plans.push_back(make(layers, segments, micro, fused));
+        measure_peak(plans.back());
+      }
+      return plans;
     };
 
-    const auto consider_uniform = [&] {
-      for (const auto& segments : uniform(layers)) consider(make(layers, segments, micro, fused));
-    };
-    // The same candidates before and after, so that what fitted without times does with them.
-    const std::vector<Segment> least = smallest(layers);
-    const auto consider_all = [&] {
-      consider_uniform();
-      consider(make(layers, least, micro, fused));
-    };
-    consider_all();
-    if (!best) return {};
+    const std::int64_t least = least_room(layers);
+    std::vector<std::vector<Segment>> assignments = uniform(layers);
+    assignments.push_back(*Assignment::fastest(layers, least));
+    bool fits = false;
+    for (const Plan& plan : plans_of(assignments)) {
+      if (smallest_.peak_bytes == 0 || plan.peak_bytes < smallest_.peak_bytes) smallest_ = plan;
+      fits = fits || plan.peak_bytes <= budget_;
+    }
+    if (!fits) return {};
     add_seconds(layers, shape);
-    best.reset();
-    consider_all();
-    refine(layers, micro, fused, consider);
-    polish(layers, best, consider);
-    return best;
+    for (std::int64_t room : rooms(layers, least))
+      if (auto segments = Assignment::fastest(layers, room))
+        assignments.push_back(std::move(*segments));
+    return fastest(front(plans_of(assignments)), layers);
   }
 
-  /// The assignment of the smallest budget that has one, to within one per mille.
-  static std::vector<Segment> smallest(const std::vector<LayerOptions>& layers) {
+  /// The smallest budget that has an assignment, to within one per mille.
+  static std::int64_t least_room(const std::vector<LayerOptions>& layers) {
     std::int64_t least = 0, enough = 1;
     while (!Assignment::fastest(layers, enough)) enough *= 2;
     while (enough - least > enough / 1000 + 1) {
       const std::int64_t middle = least + (enough - least) / 2;
       (Assignment::fastest(layers, middle) ? enough : least) = middle;
     }
-    return *Assignment::fastest(layers, enough);
+    return enough;
   }
 
-  /// Solves with room for what the additive model leaves out, which a dry run tells.
-  template <class Consider>
-  void refine(const std::vector<LayerOptions>& layers, Index micro, bool fused,
-              const Consider& consider) {
-    std::int64_t room = room_beside_what_is_held();
-    for (int attempt = 0; attempt < 6 && room > 0; ++attempt) {
-      const auto segments = Assignment::fastest(layers, room);
-      if (!segments) return;
-      Plan plan = make(layers, *segments, micro, fused);
-      if (consider(plan)) return;
-      measure_peak(plan);
-      room -= static_cast<std::int64_t>(plan.peak_bytes - budget_) + room / 512;
+  /// Budgets from the smallest one to what lets every layer do what it likes, each a step above the
+  /// one before.
+  static std::vector<std::int64_t> rooms(const std::vector<LayerOptions>& layers,
+                                         std::int64_t least) {
+    constexpr int steps = 16;
+    std::int64_t kept = 0, held = 0;
+    for (const LayerOptions& layer : layers) {
+      std::int64_t most = layer.input;
+      for (const LayerOption& option : layer.options) {
+        most = std::max(most, option.bytes(true).kept);
+        held = std::max({held, option.bytes(true).forward, option.bytes(true).backward});
+      }
+      kept += most;
     }
+    const double ratio =
+        std::max(static_cast<double>(kept + held) / static_cast<double>(least), 1.);
+    std::vector<std::int64_t> all;
+    for (int i = 0; i <= steps; ++i)
+      all.push_back(static_cast<std::int64_t>(
+          std::ceil(static_cast<double>(least) * std::pow(ratio, double(i) / steps))));
+    return all;
   }
 
-  /// Tries the faster modes of every layer that has a mode, as long as that helps.
-  template <class Consider>
-  void polish(const std::vector<LayerOptions>& layers, const std::optional<Plan>& best,
-              const Consider& consider) {
-    for (double before = best->seconds + 1; best->seconds < before;) {
-      before = best->seconds;
-      for (std::size_t i = 0; i < layers.size(); ++i)
-        for (const LayerOption& option : layers[i].options) {
-          const PlannedLayer& now = best->layers[i];
-          const double seconds = option.forward_seconds + option.backward_seconds;
-          if (now.recomputed || seconds >= now.seconds) continue;
-          Plan plan = *best;
-          plan.seconds += seconds_of_step(plan.micro_batch) * (seconds - now.seconds);
-          plan.layers[i].mode = option.mode;
-          plan.layers[i].seconds = seconds;
-          plan.layers[i].kept = option.bytes(true).kept;
-          consider(std::move(plan));
-        }
+  /// Those that no smaller one beats, by rising bytes.
+  static std::vector<Plan> front(std::vector<Plan> plans) {
+    std::sort(plans.begin(), plans.end(), [](const Plan& a, const Plan& b) {
+      return std::pair(a.peak_bytes, a.seconds) < std::pair(b.peak_bytes, b.seconds);
+    });
+    double fastest = std::numeric_limits<double>::infinity();
+    std::erase_if(plans, [&](const Plan& each) {
+      const bool beaten = each.seconds >= fastest;
+      fastest = std::min(fastest, each.seconds);
+      return beaten;
+    });
+    return plans;
+  }
+
+  /// From each plan to the next, tries the faster modes of one layer after another, and returns the
+  /// fastest of all that were tried and fit.
+  std::optional<Plan> fastest(const std::vector<Plan>& front,
+                              const std::vector<LayerOptions>& layers) {
+    std::optional<Plan> best, current;
+    const auto fits = [&](const Plan& plan) {
+      if (plan.peak_bytes <= budget_ && (!best || plan.seconds < best->seconds)) best = plan;
+    };
+    for (std::size_t i = 0; i < front.size() && front[i].peak_bytes <= budget_; ++i) {
+      if (!current || front[i].seconds < current->seconds) current = front[i];
+      fits(*current);
+      const std::size_t next =
+          i + 1 < front.size() ? front[i + 1].peak_bytes : std::numeric_limits<std::size_t>::max();
+      for (double before = current->seconds + 1; current->seconds < before;) {
+        before = current->seconds;
+        for (std::size_t layer = 0; layer < layers.size(); ++layer)
+          for (const LayerOption& option : layers[layer].options) {
+            std::optional<Plan> changed = faster_with(*current, layer, option);
+            if (!changed) continue;
+            fits(*changed);
+            if (changed->peak_bytes < next) current = std::move(changed);
+          }
+      }
     }
+    return best;
+  }
+
+  /// The plan with another mode in one layer, if that has a mode and gets faster.
+  std::optional<Plan> faster_with(const Plan& plan, std::size_t i, const LayerOption& option) {
+    const PlannedLayer& now = plan.layers[i];
+    const double seconds = option.forward_seconds + option.backward_seconds;
+    if (now.recomputed || seconds >= now.seconds) return {};
+    std::optional<Plan> changed = plan;
+    changed->seconds += seconds_of_step(plan.micro_batch) * (seconds - now.seconds);
+    changed->layers[i].mode = option.mode;
+    changed->layers[i].seconds = seconds;
+    changed->layers[i].kept = option.bytes(true).kept;
+    measure_peak(*changed);
+    return changed;
   }
 
   /// One mode for all, and checkpoints every k layers.
@@ -262,11 +304,6 @@ class Planner {
         peak_memory(net_, device_, {plan.micro_batch, batch_.h, batch_.w, batch_.c});
     plan.peak_bytes = peak.bytes.total() + options_.other_bytes;
     plan.peak_place = peak.place;
-  }
-
-  std::int64_t room_beside_what_is_held() {
-    return static_cast<std::int64_t>(budget_) -
-           static_cast<std::int64_t>(device_.memory().live().total() + options_.other_bytes);
   }
 
   void add_seconds(std::vector<LayerOptions>& layers, Shape shape) {
