@@ -42,6 +42,9 @@ esac
 # shellcheck source=examples/install_dependencies.sh
 . "$root/examples/install_dependencies.sh"
 install_dependencies compiler cmake ninja python eigen catch2 cli11 json
+if [[ -e ${CUDA_PATH:-/usr/local/cuda}/include/cuda_runtime.h ]]; then
+  install_dependencies boost_context  # for the emulator of CUDA
+fi
 
 options=(-D CMAKE_BUILD_TYPE=Release -D RETRACE_BENCHMARKS=ON -D RETRACE_EXAMPLES=ON)
 if [[ -z $sanitize ]]; then
