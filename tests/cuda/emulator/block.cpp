@@ -10,7 +10,7 @@ Block& block() {
   return only;
 }
 
-void Block::prepare(dim3 shape, unsigned seed) {
+void Block::begin_launch(dim3 shape, unsigned seed) {
   count_ = static_cast<int>(shape.x * shape.y * shape.z);
   threads_.assign(static_cast<std::size_t>(count_), {});
   for (int i = 0; i < count_; ++i) {
@@ -21,13 +21,15 @@ void Block::prepare(dim3 shape, unsigned seed) {
   std::iota(order_.begin(), order_.end(), 0);
   shuffled_ = seed != 0;
   random_.seed(seed);
+  sanitizer::happens_before(&launched_);
 }
+
+void Block::end_launch() { sanitizer::happens_after(&done_); }
 
 std::string Block::run(const std::function<void()>& thread) {
   forget();
   thread_ = &thread;
   if (shuffled_) std::shuffle(order_.begin(), order_.end(), random_);
-  sanitizer::happens_before(&launched_);
   while (error_.empty()) {
     const std::size_t ready = ready_.size() - first_ready_;
     const bool more = next_ < count_;
@@ -41,7 +43,6 @@ std::string Block::run(const std::function<void()>& thread) {
   current_ = -1;
   if (error_.empty() && alive_ > 0) describe_deadlock();
   if (!error_.empty()) drop_fibres();
-  sanitizer::happens_after(&done_);
   shared_.clear();
   return error_;
 }
@@ -101,7 +102,8 @@ void Block::resume_next() {
 void Block::work(Fibre& fibre) {
   Block& self = block();
   self.run_thread(fibre);
-  while (!sanitizer::one_fibre_a_thread && self.ready_.empty() && self.next_ < self.count_) {
+  while (!sanitizer::one_fibre_a_thread && self.error_.empty() && self.ready_.empty() &&
+         self.next_ < self.count_) {
     fibre.thread = self.order_[static_cast<std::size_t>(self.next_++)];
     self.run_thread(fibre);
   }
@@ -115,7 +117,10 @@ void Block::run_thread(Fibre& fibre) {
   at(current_).state = State::ready;
   threadIdx = at(current_).index;
   sanitizer::happens_after(&launched_);
-  (*thread_)();
+  try {
+    (*thread_)();
+  } catch (const Stop&) {  // error_ tells why
+  }
   sanitizer::happens_before(&done_);
   at(current_).state = State::finished;
   --alive_;
@@ -123,8 +128,8 @@ void Block::run_thread(Fibre& fibre) {
 
 void Block::suspend() {
   const int me = current_;
-  Fibre& fibre = *at(me).fibre;
-  fibre.suspend();
+  sanitizer::happens_before(&done_);  // it may never run again, where another fails
+  at(me).fibre->suspend();
   current_ = me;
   threadIdx = at(me).index;
 }
@@ -146,11 +151,9 @@ void Block::yield() {
 // ------------------------------------------------------------------------------
 
 void Block::fail(const std::string& what) {
-  const sanitizer::Unseen unseen;
-  const auto part = [](unsigned i) { return std::to_string(i); };
-  error_ = what + " (block " + part(blockIdx.x) + "," + part(blockIdx.y) + "," + part(blockIdx.z) +
-           ", thread " + std::to_string(current_) + ")";
-  for (;;) at(current_).fibre->suspend();
+  error_ = what + " (block " + std::to_string(blockIdx.x) + "," + std::to_string(blockIdx.y) + "," +
+           std::to_string(blockIdx.z) + ", thread " + std::to_string(current_) + ")";
+  throw Stop();
 }
 
 void Block::describe_deadlock() {

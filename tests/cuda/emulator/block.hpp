@@ -21,7 +21,8 @@ class Block {
  public:
   /// The blocks that follow have threads of this shape, and start and resume them in an order
   /// shuffled by `seed`, or in order of their number if it is 0.
-  void prepare(dim3 shape, unsigned seed);
+  void begin_launch(dim3 shape, unsigned seed);
+  void end_launch();
 
   /// Runs every thread of a block to its end. Returns what was wrong, or nothing.
   std::string run(const std::function<void()>& thread);
@@ -41,6 +42,8 @@ class Block {
 
  private:
   enum class State { not_started, ready, at_barrier, at_collective, finished };
+
+  struct Stop {};  ///< thrown to leave a kernel that is wrong
 
   struct Thread {
     uint3 index;

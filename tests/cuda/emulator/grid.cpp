@@ -62,7 +62,7 @@ std::string run_blocks(const Grid& grid, KernelStats& stats) {
   const dim3 &shape = grid.launch.block, &blocks = grid.launch.grid;
   blockDim = shape;
   gridDim = blocks;
-  block().prepare(shape, options().seed);
+  block().begin_launch(shape, options().seed);
   std::string error;
   for (const std::uint64_t number : order_of_blocks(blocks, options().seed)) {
     const std::uint64_t row = number / blocks.x;
@@ -73,6 +73,7 @@ std::string run_blocks(const Grid& grid, KernelStats& stats) {
     stats.shared_bytes = std::max(stats.shared_bytes, block().shared_bytes());
     if (!error.empty()) break;
   }
+  block().end_launch();
   return error;
 }
 
