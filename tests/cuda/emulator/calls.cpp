@@ -1,7 +1,10 @@
 // Calls counted and made to fail, and what was found that no status tells.
 #include <cuda_runtime.h>
 
+#include <utility>
+
 #include "cuda/emulator/control.hpp"
+#include "cuda/emulator/device_memory.hpp"
 #include "cuda/emulator/launch.hpp"
 #include "cuda/emulator/runtime.hpp"
 
@@ -27,6 +30,11 @@ std::vector<std::string>& reports() {
   return list;
 }
 
+std::map<std::string, int>& objects() {
+  static auto& counts_of_kinds = *new std::map<std::string, int>;
+  return counts_of_kinds;
+}
+
 cudaError_t last_error = cudaSuccess;
 
 bool fits_device(const Launch& launch) {
@@ -37,6 +45,16 @@ bool fits_device(const Launch& launch) {
 }
 
 }  // namespace
+
+void add_object(const std::string& kind) { ++objects()[kind]; }
+void remove_object(const std::string& kind) { --objects()[kind]; }
+
+std::vector<std::string> leaks() {
+  std::vector<std::string> list = device_memory().leaks();
+  for (const auto& [kind, count] : objects())
+    if (count > 0) list.push_back(std::to_string(count) + " " + kind);
+  return list;
+}
 
 void report(const std::string& what) { reports().push_back(what); }
 

@@ -58,8 +58,12 @@ bool is_device_pointer(const void* pointer);
 /// Whether [pointer, pointer + bytes) is inside one live allocation.
 bool is_live(const void* pointer, std::size_t bytes);
 
-/// What is still there of allocations, streams, events and graphs, a sentence each.
+/// What is still there of allocations, streams, events, graphs and handles, a sentence each.
 std::vector<std::string> leaks();
+
+/// Counts objects of a kind that leaks() tells of.
+void add_object(const std::string& kind);
+void remove_object(const std::string& kind);
 
 /// Misuse that has no status to be told by, such as a free of what is not live; forgotten then.
 std::vector<std::string> take_reports();

@@ -1,7 +1,7 @@
 // CUDA's runtime: streams, events and graphs.
-#include <set>
+#include <utility>
 
-#include "cuda/emulator/device_memory.hpp"
+#include "cuda/emulator/control.hpp"
 #include "cuda/emulator/launch.hpp"
 #include "cuda/emulator/location.hpp"
 #include "cuda/emulator/runtime.hpp"
@@ -10,29 +10,18 @@
 namespace emulator {
 namespace {
 
-/// How many objects of a kind there are.
 template <class T>
-int& live_count() {
-  static int count = 0;
-  return count;
-}
-
-template <class T>
-T* create() {
-  ++live_count<T>();
+T* create(const char* kind) {
+  add_object(kind);
   return new T{};
 }
 
 template <class T>
-cudaError_t destroy(T* object) {
+cudaError_t destroy(T* object, const char* kind) {
   if (object == nullptr) return answer(cudaErrorInvalidResourceHandle);
-  --live_count<T>();
+  remove_object(kind);
   delete object;
   return cudaSuccess;
-}
-
-void add_leak(std::vector<std::string>& list, std::size_t count, const char* what) {
-  if (count > 0) list.push_back(std::to_string(count) + " " + what);
 }
 
 std::shared_ptr<Recording>& active_recording() {
@@ -41,15 +30,6 @@ std::shared_ptr<Recording>& active_recording() {
 }
 
 }  // namespace
-
-std::vector<std::string> leaks() {
-  std::vector<std::string> list = device_memory().leaks();
-  add_leak(list, stream_count(), "streams");
-  add_leak(list, static_cast<std::size_t>(live_count<CUevent_st>()), "events");
-  add_leak(list, static_cast<std::size_t>(live_count<CUgraph_st>()), "graphs");
-  add_leak(list, static_cast<std::size_t>(live_count<CUgraphExec_st>()), "executable graphs");
-  return list;
-}
 
 cudaError_t begin_waiting(const char* function) {
   if (const auto status = begin(function)) return status;
@@ -114,19 +94,19 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void*
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   if (const auto status = begin(__func__)) return status;
-  *event = create<CUevent_st>();
+  *event = create<CUevent_st>("events");
   return cudaSuccess;
 }
 
 cudaError_t cudaEventCreate(cudaEvent_t* event) {
   if (const auto status = begin(__func__)) return status;
-  *event = create<CUevent_st>();
+  *event = create<CUevent_st>("events");
   return cudaSuccess;
 }
 
 cudaError_t cudaEventDestroy(cudaEvent_t event) {
   if (const auto status = begin(__func__)) return status;
-  return destroy(event);
+  return destroy(event, "events");
 }
 
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
@@ -189,7 +169,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
   *graph = nullptr;
   if (!recording) return answer(cudaErrorIllegalState);
   if (recording->error != cudaSuccess) return answer(recording->error);
-  *graph = create<CUgraph_st>();
+  *graph = create<CUgraph_st>("graphs");
   (*graph)->recording = recording;
   return cudaSuccess;
 }
@@ -197,7 +177,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
                                  unsigned long long) {
   if (const auto status = begin(__func__)) return status;
-  *executable = create<CUgraphExec_st>();
+  *executable = create<CUgraphExec_st>("executable graphs");
   (*executable)->recording = graph->recording;
   return cudaSuccess;
 }
@@ -212,12 +192,12 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
   if (const auto status = begin(__func__)) return status;
-  return destroy(executable);
+  return destroy(executable, "executable graphs");
 }
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   if (const auto status = begin(__func__)) return status;
-  return destroy(graph);
+  return destroy(graph, "graphs");
 }
 
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t*, std::size_t* count) {

@@ -46,14 +46,16 @@ CUstream_st& resolve(cudaStream_t stream) {
   return *stream;
 }
 
-cudaStream_t add_stream() { return *streams().insert(new CUstream_st).first; }
+cudaStream_t add_stream() {
+  add_object("streams");
+  return *streams().insert(new CUstream_st).first;
+}
 
 void remove_stream(cudaStream_t stream) {
+  remove_object("streams");
   streams().erase(stream);
   delete stream;
 }
-
-std::size_t stream_count() { return streams().size(); }
 
 bool capturing() {
   return std::any_of(streams().begin(), streams().end(),

@@ -61,7 +61,6 @@ namespace emulator {
 CUstream_st& resolve(cudaStream_t stream);
 cudaStream_t add_stream();
 void remove_stream(cudaStream_t stream);
-std::size_t stream_count();
 
 /// Whether any stream is captured, when calls that wait are errors.
 bool capturing();
