@@ -1,0 +1,21 @@
+#include "cuda/doubles/cudnn_library.hpp"
+
+#include <dlfcn.h>
+
+#include <string>
+
+#include "cuda/emulator/location.hpp"
+
+namespace doubles {
+
+void* cudnn_symbol(const char* name) {
+  // Of its own scope, so that its calls of itself do not end at the double.
+  static void* const library = dlopen(RETRACE_CUDNN_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr)
+    throw emulator::Error(std::string("cuDNN cannot be opened: ") + dlerror());
+  void* symbol = dlsym(library, name);
+  if (symbol == nullptr) throw emulator::Error(std::string("cuDNN has no ") + name);
+  return symbol;
+}
+
+}  // namespace doubles
