@@ -10,7 +10,10 @@ namespace doubles {
 
 void* cudnn_symbol(const char* name) {
   // Of its own scope, so that its calls of itself do not end at the double.
-  static void* const library = dlopen(RETRACE_CUDNN_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+  static void* const library = [] {
+    const emulator::sanitizer::UntrackedHeap untracked;
+    return dlopen(RETRACE_CUDNN_LIBRARY, RTLD_NOW | RTLD_LOCAL);
+  }();
   if (library == nullptr)
     throw emulator::Error(std::string("cuDNN cannot be opened: ") + dlerror());
   void* symbol = dlsym(library, name);

@@ -18,6 +18,7 @@
 #if defined(RETRACE_EMULATOR_ASAN)
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 
 #if defined(RETRACE_EMULATOR_TSAN)
@@ -62,6 +63,13 @@ inline void allow(const void* from, std::size_t bytes) {
 }
 inline constexpr bool forbids = true;
 
+/// While one lives, what is allocated may be left behind: another's library keeps it.
+class UntrackedHeap {
+ public:
+  UntrackedHeap() { __lsan_disable(); }
+  ~UntrackedHeap() { __lsan_enable(); }
+};
+
 #elif defined(RETRACE_EMULATOR_TSAN)
 
 inline void before_switch(Stack& from, const Stack& to) {
@@ -80,6 +88,9 @@ inline void after_switch(Stack&, Stack&) {}
 inline void forbid(const void*, std::size_t) {}
 inline void allow(const void*, std::size_t) {}
 inline constexpr bool forbids = false;
+struct UntrackedHeap {
+  UntrackedHeap() {}
+};
 #endif
 
 #if defined(RETRACE_EMULATOR_TSAN)
