@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <list>
 #include <numeric>
 #include <random>
+#include <utility>
 
 #include "cuda/emulator/block.hpp"
 #include "cuda/emulator/control.hpp"
@@ -19,6 +19,11 @@ namespace {
 std::vector<KernelStats>& all_stats() {
   static std::vector<KernelStats> list;
   return list;
+}
+
+std::function<void(const Grid&)>& engine() {
+  static auto& other = *new std::function<void(const Grid&)>;
+  return other;
 }
 
 TrafficCounter& traffic_counter() {
@@ -93,6 +98,8 @@ const std::vector<KernelStats>& stats() { return all_stats(); }
 const KernelStats& stats(const std::string& kernel) { return stats_of(kernel); }
 void reset_stats() { all_stats().clear(); }
 
+void set_engine(std::function<void(const Grid&)> chosen) { engine() = std::move(chosen); }
+
 void run(const Grid& grid) {
   const sanitizer::Unseen unseen;
   if (block().running()) throw Error("a kernel cannot launch another");
@@ -104,6 +111,10 @@ void run(const Grid& grid) {
   const unsigned threads = shape.x * shape.y * shape.z;
   ++stats.launches;
   stats.threads += std::uint64_t{blocks.x} * blocks.y * blocks.z * threads;
+  if (engine()) {
+    engine()(grid);
+    return;
+  }
   traffic_counter().begin_launch(stats, static_cast<int>(threads));
   const std::string error = run_blocks(grid, stats);
   traffic_counter().end_launch();

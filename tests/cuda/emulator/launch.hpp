@@ -39,6 +39,9 @@ bool accept(const Launch& launch);
 void enqueue(cudaStream_t stream, std::function<void()> operation);
 void run(const Grid& grid);
 
+/// Runs launches from now on in place of the fibres, or nullptr: the fibres again.
+void set_engine(std::function<void(const Grid&)> engine);
+
 template <class... P, class... A>
 void launch(void (*kernel)(P...), const Launch& how, A&&... arguments) {
   static_assert((std::is_trivially_copyable_v<P> && ...), "a kernel gets the bytes of an argument");
