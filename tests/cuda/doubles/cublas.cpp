@@ -93,8 +93,7 @@ using namespace doubles;
 
 extern "C" {
 
-// ---- Handles
-// -------------------------------------------------------------------------------------
+// ---- Handles ----------------------------------------------------------------------------------
 
 cublasStatus_t cublasCreate_v2(cublasHandle_t* handle) {
   if (const int status = emulator::begin_call("cublasCreate"))
@@ -179,8 +178,7 @@ const char* cublasGetStatusName(cublasStatus_t status) {
 
 const char* cublasGetStatusString(cublasStatus_t status) { return cublasGetStatusName(status); }
 
-// ---- Products
-// ------------------------------------------------------------------------------------
+// ---- Products ---------------------------------------------------------------------------------
 
 cublasStatus_t cublasSgemm_v2(cublasHandle_t handle, cublasOperation_t of_a, cublasOperation_t of_b,
                               int m, int n, int k, const float* alpha, const float* a, int lda,

@@ -123,8 +123,7 @@ using namespace doubles;
 
 extern "C" {
 
-// ---- Handles
-// -------------------------------------------------------------------------------------
+// ---- Handles ----------------------------------------------------------------------------------
 
 cudnnStatus_t cudnnCreate(cudnnHandle_t* handle) {
   if (const auto status = injected(__func__)) return status;
@@ -165,8 +164,7 @@ void cudnnGetLastErrorString(char* message, std::size_t bytes) {
   real(&cudnnGetLastErrorString, __func__)(message, bytes);
 }
 
-// ---- Descriptors
-// ---------------------------------------------------------------------------------
+// ---- Descriptors ------------------------------------------------------------------------------
 
 cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type,
                                            cudnnBackendDescriptor_t* descriptor) {

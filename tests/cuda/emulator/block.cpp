@@ -61,8 +61,7 @@ void Block::forget() {
   order_of_barriers_ = std::make_unique<BarrierOrder>();
 }
 
-// ---- Which thread runs
-// ----------------------------------------------------------------------------
+// ---- Which thread runs ------------------------------------------------------------------------
 
 void Block::start_next() {
   if (idle_.empty()) {
@@ -147,8 +146,7 @@ void Block::yield() {
   suspend();
 }
 
-// ---- What went wrong
-// ------------------------------------------------------------------------------
+// ---- What went wrong --------------------------------------------------------------------------
 
 void Block::fail(const std::string& what) {
   error_ = what + " (block " + std::to_string(blockIdx.x) + "," + std::to_string(blockIdx.y) + "," +

@@ -107,8 +107,7 @@ void Block::complete(int first, unsigned mask) {
   }
 }
 
-// ---- Shared memory
-// --------------------------------------------------------------------------------
+// ---- Shared memory ----------------------------------------------------------------------------
 
 void* Block::shared_array(const void* key, std::size_t bytes, std::size_t alignment,
                           const Location& where) {
@@ -135,8 +134,7 @@ std::string Block::describe_shared(const void* array) const {
   return "a shared array";
 }
 
-// ---- The kernels' side
-// ----------------------------------------------------------------------------
+// ---- The kernels' side ------------------------------------------------------------------------
 
 void block_barrier(const Location& where) { block().barrier(where); }
 

@@ -44,8 +44,7 @@ using namespace emulator;
 
 extern "C" {
 
-// ---- Streams
-// -------------------------------------------------------------------------------------
+// ---- Streams ----------------------------------------------------------------------------------
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
   if (const auto status = begin(__func__)) return status;
@@ -89,8 +88,7 @@ cudaError_t cudaLaunchHostFunc(cudaStream_t stream, cudaHostFn_t function, void*
   return cudaSuccess;
 }
 
-// ---- Events
-// --------------------------------------------------------------------------------------
+// ---- Events -----------------------------------------------------------------------------------
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
   if (const auto status = begin(__func__)) return status;
@@ -141,8 +139,7 @@ cudaError_t cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEve
   return cudaSuccess;
 }
 
-// ---- Graphs
-// --------------------------------------------------------------------------------------
+// ---- Graphs -----------------------------------------------------------------------------------
 
 cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
   if (const auto status = begin(__func__)) return status;

@@ -4,6 +4,7 @@
 // behind first; a shuffle waits for the lanes of its mask, a barrier for all threads of the block.
 #pragma once
 
+#include <bit>
 #include <cstdint>
 #include <random>
 #include <vector>
@@ -13,6 +14,12 @@
 #include "cuda/ptx/module.hpp"
 
 namespace ptx {
+
+/// Calls f with each lane of a mask.
+template <class F>
+void each(std::uint32_t lanes, F&& f) {
+  for (; lanes != 0; lanes &= lanes - 1) f(std::countr_zero(lanes));
+}
 
 class BlockRun {
  public:

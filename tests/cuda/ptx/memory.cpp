@@ -1,5 +1,4 @@
 // Loads, stores and atomics of PTX, their addresses checked.
-#include <bit>
 #include <cstring>
 
 #include "cuda/emulator/control.hpp"
@@ -8,11 +7,6 @@
 
 namespace ptx {
 namespace {
-
-template <class F>
-void each(std::uint32_t lanes, F&& f) {
-  for (; lanes != 0; lanes &= lanes - 1) f(std::countr_zero(lanes));
-}
 
 /// A value in memory as a register holds it: small signed ones are spread.
 Bits read(const Instruction& in, const char* from) {
