@@ -86,6 +86,22 @@ TEST_CASE("a convolution by hand, scaled and added to") {
   REQUIRE(of_y.values() == std::vector<float>{3, 3, 23, 3, 3, 3, 43, 3, 3, 3, 63, 3});
 }
 
+TEST_CASE("a filter moves by its stride over padded rows and columns") {
+  const Shape s{1, 4, 5, 7, 4, 3, 1, 2};
+  std::vector<float> x(140, 0.0f), w(144, 0.0f);
+  for (std::size_t pixel = 0; pixel < 35; ++pixel) x[4 * pixel] = static_cast<float>(pixel);
+  w[4 * (0 * 3 + 2)] = 1;  // filter 0 takes what is above, to the right
+  const Array<float> of_x(x), of_w(w), of_y(48);
+  run(Plan(Pass::forward, s, CUDNN_DATA_FLOAT), of_x.get(), of_w.get(), of_y.get());
+  const auto y = of_y.values();
+  for (std::size_t i = 0; i < 3; ++i) {
+    for (std::size_t j = 0; j < 4; ++j) {
+      const bool inside = i > 0 && j < 3;
+      REQUIRE(y[4 * (i * 4 + j)] == (inside ? static_cast<float>((2 * i - 1) * 7 + 2 * j + 1) : 0));
+    }
+  }
+}
+
 TEST_CASE("each architecture has plans, and tells their workspace") {
   const Shape s{8, 64, 16, 16, 64, 3, 1, 1};
   for (const int capability : {75, 80, 90, 120}) {
