@@ -1,10 +1,9 @@
 // What an operation does with the value it computes.
 #pragma once
 
-#include "retrace/core/isa.hpp"
+namespace retrace {
 
-namespace retrace::inline RETRACE_ISA {
-
+/// Without functions, it is the same for every instruction set, and compiled kernels take it.
 enum class Store { set, add, subtract };
 
-}  // namespace retrace::inline RETRACE_ISA
+}  // namespace retrace

@@ -1,4 +1,4 @@
-// The host as a device: its memory, its threads, and a way to rehearse work without doing it.
+// The host as a device: its memory and its threads.
 #pragma once
 
 #include <omp.h>
@@ -7,7 +7,7 @@
 #include <cstddef>
 #include <exception>
 
-#include "retrace/core/memory_meter.hpp"
+#include "retrace/core/metered_device.hpp"
 #include "retrace/core/tensor.hpp"
 #include "retrace/cpu/heap.hpp"
 #include "retrace/cpu/profile.hpp"
@@ -16,27 +16,15 @@ namespace retrace::inline RETRACE_ISA {
 
 class ConvolutionBackend;
 
-/// What a dry device counted instead of computing.
-struct Work {
-  double multiply_adds = 0;  ///< of convolutions and matrix products
-  double bytes = 0;          ///< read and written by every operation, caches apart
-};
-
 /// Memory that is freed serves later tensors: a training step gets the addresses of the step
 /// before it, and no memory from the operating system. The process never holds more than a
 /// sixteenth above the meter's peak for it.
-///
-/// A *dry* Cpu meters every tensor and counts the work of every operation, but allocates no
-/// memory and computes nothing: the same layers, run on it, tell what they would need. The
-/// elements of a tensor made on it do not exist.
-class Cpu {
+class Cpu : public MeteredDevice {
  public:
   using Self = Cpu;  ///< the device that tensors of this one name, a dry one too
 
   /// @param threads  0 takes what OpenMP would use.
   explicit Cpu(int threads = 0) : threads_(threads > 0 ? threads : omp_get_max_threads()) {}
-  Cpu(const Cpu&) = delete;
-  Cpu& operator=(const Cpu&) = delete;
 
   /// The meter counts before the device allocates, so memory().peak() includes these bytes.
   void* allocate(std::size_t bytes) {
@@ -50,7 +38,6 @@ class Cpu {
   /// How often memory was asked of the operating system rather than reused.
   std::size_t allocations() const { return heap_.acquisitions(); }
 
-  MemoryMeter& memory() { return memory_; }
   int threads() const { return threads_; }
 
   /// Whether convolutions may use Winograd's algorithm where it is faster: it rounds a few times
@@ -69,19 +56,12 @@ class Cpu {
   void set_convolutions(ConvolutionBackend* backend) { convolutions_ = backend; }
   ConvolutionBackend* convolutions() const { return convolutions_; }
 
-  bool dry() const { return dry_; }
-  const Work& work() const { return work_; }
-
   /// Calls body(first, last, thread) once for each thread's share of [0, count): contiguous, and
   /// the same for the same number of threads. A dry device only adds up `work`.
   /// @throws what a body throws; of several, any.
   template <class Body>
   void parallel(Index count, Work work, Body body) {
-    if (dry_) {
-      work_.multiply_adds += work.multiply_adds;
-      work_.bytes += work.bytes;
-      return;
-    }
+    if (dry_) return add_work(work);
     if (count <= 0) return;
     const int team = static_cast<int>(std::min<Index>(threads_, count));
     if (team == 1) return body(Index{0}, count, 0);
@@ -97,37 +77,10 @@ class Cpu {
     if (failure) std::rethrow_exception(failure);
   }
 
-  /// Makes a device dry for a while, without a limit, and leaves its meter as it was.
-  class Rehearsal {
-   public:
-    explicit Rehearsal(Cpu& device)
-        : device_(device), memory_(device.memory_), dry_(device.dry_), work_(device.work_) {
-      device_.dry_ = true;
-      device_.work_ = {};
-      device_.memory_.set_limit(MemoryMeter::unlimited);
-      device_.memory_.restart_peak();
-    }
-    ~Rehearsal() {
-      device_.memory_ = memory_;
-      device_.dry_ = dry_;
-      device_.work_ = work_;
-    }
-    Rehearsal(const Rehearsal&) = delete;
-    Rehearsal& operator=(const Rehearsal&) = delete;
-
-   private:
-    Cpu& device_;
-    MemoryMeter memory_;
-    bool dry_;
-    Work work_;
-  };
-
- protected:
-  MemoryMeter memory_;
+ private:
   cpu::Heap heap_;
   int threads_;
-  bool dry_ = false, winograd_ = true;
-  Work work_;
+  bool winograd_ = true;
   Profile* profile_ = nullptr;
   ConvolutionBackend* convolutions_ = nullptr;
 };

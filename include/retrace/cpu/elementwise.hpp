@@ -22,12 +22,6 @@ void store(T& target, T value, Store how) {
 
 namespace cpu {
 
-/// The work of a pass that touches every element of `shape` `times` times.
-template <class T>
-Work pass(Shape shape, double times) {
-  return {0, times * sizeof(T) * static_cast<double>(shape.size())};
-}
-
 /// Calls row(pointers…) for the channels of each pixel of views of one shape.
 template <class T, class Row, class... Ts>
 void for_each_pixel(View<T, Cpu> first, Row row, View<Ts, Cpu>... rest) {
@@ -64,7 +58,7 @@ template <class T>
 void copy(View<T, Cpu> to, ConstView<T, Cpu> from) {
   const auto timed = to.device().timed(Operation::movement);
   require_same_shape("copy", "to", to.shape(), "from", from.shape());
-  cpu::for_each_tile_block<T>(to.device(), to.shape(), cpu::pass<T>(to.shape(), 2),
+  cpu::for_each_tile_block<T>(to.device(), to.shape(), pass<T>(to.shape(), 2),
                               [=]<int W>(Index first, Index last, Index channel) {
                                 for (Index p = first; p < last; ++p)
                                   cpu::save<W>(to.pixel(p) + channel,
@@ -97,7 +91,7 @@ template <class T>
 void add(View<T, Cpu> to, ConstView<T, Cpu> from, Store how = Store::add) {
   const auto timed = to.device().timed(Operation::movement);
   require_same_shape("add", "to", to.shape(), "from", from.shape());
-  cpu::for_each_tile_block<T>(to.device(), to.shape(), cpu::pass<T>(to.shape(), 3),
+  cpu::for_each_tile_block<T>(to.device(), to.shape(), pass<T>(to.shape(), 3),
                               [=]<int W>(Index first, Index last, Index channel) {
                                 for (Index p = first; p < last; ++p)
                                   cpu::store_block<W>(to.pixel(p) + channel,

@@ -163,7 +163,7 @@ void global_average(View<T, Cpu> y, ConstView<T, Cpu> x) {
   const Index images = y.shape().n, channels = y.shape().c;
   if (images == 0) return;
   const Index pixels = x.shape().pixels() / images;
-  y.device().parallel(images, cpu::pass<T>(x.shape(), 1), [=](Index first, Index last, int) {
+  y.device().parallel(images, pass<T>(x.shape(), 1), [=](Index first, Index last, int) {
     std::vector<double> sums(static_cast<std::size_t>(channels));
     for (Index image = first; image < last; ++image) {
       std::fill(sums.begin(), sums.end(), 0);
@@ -186,7 +186,7 @@ void global_average_backward(View<T, Cpu> dx, ConstView<T, Cpu> dy) {
   if (images == 0) return;
   const Index pixels = dx.shape().pixels() / images;
   const T share = T(1) / static_cast<T>(pixels);
-  dx.device().parallel(dx.shape().pixels(), cpu::pass<T>(dx.shape(), 1),
+  dx.device().parallel(dx.shape().pixels(), pass<T>(dx.shape(), 1),
                        [=](Index first, Index last, int) {
                          for (Index p = first; p < last; ++p)
                            for (Index c = 0; c < channels; ++c)

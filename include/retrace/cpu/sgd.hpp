@@ -15,7 +15,7 @@ void sgd_update(View<T, Cpu> value, ConstView<T, Cpu> gradient, SameView<T, Cpu>
   T* w = value.data();
   T* v = velocity.data();
   const T* g = gradient.data();
-  value.device().parallel(value.shape().size(), cpu::pass<T>(value.shape(), 5),
+  value.device().parallel(value.shape().size(), pass<T>(value.shape(), 5),
                           [=](Index first, Index last, int) {
 #pragma omp simd
                             for (Index i = first; i < last; ++i) {
@@ -32,7 +32,7 @@ double sum_of_squares(View<T, Cpu> x) {
   fill(partial.view(), 0);
   const T* values = x.data();
   double* sums = partial.data();
-  x.device().parallel(x.shape().size(), cpu::pass<T>(x.shape(), 1),
+  x.device().parallel(x.shape().size(), pass<T>(x.shape(), 1),
                       [=](Index first, Index last, int thread) {
                         double lane[8] = {};
                         for (; first + 8 <= last; first += 8)
@@ -57,11 +57,10 @@ template <class T>
 void scale(View<T, Cpu> x, double factor) {
   const T share = static_cast<T>(factor);
   T* values = x.data();
-  x.device().parallel(x.shape().size(), cpu::pass<T>(x.shape(), 2),
-                      [=](Index first, Index last, int) {
+  x.device().parallel(x.shape().size(), pass<T>(x.shape(), 2), [=](Index first, Index last, int) {
 #pragma omp simd
-                        for (Index i = first; i < last; ++i) values[i] *= share;
-                      });
+    for (Index i = first; i < last; ++i) values[i] *= share;
+  });
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -15,7 +15,7 @@ math::SignalNoise signal_noise(View<T, Cpu> truth, ConstView<T, Cpu> x) {
   const Index channels = x.shape().c;
   cpu::ThreadRows<math::SignalNoise> partial(device, 1);
   partial.clear();
-  device.parallel(x.shape().pixels(), cpu::pass<T>(x.shape(), 2),
+  device.parallel(x.shape().pixels(), pass<T>(x.shape(), 2),
                   [&](Index first, Index last, int thread) {
                     math::SignalNoise& sums = *partial.row(thread);
                     for (Index pixel = first; pixel < last; ++pixel)

@@ -7,15 +7,10 @@
 #include <span>
 #include <vector>
 
+#include "retrace/core/loss_sum.hpp"
 #include "retrace/cpu/elementwise.hpp"
 
 namespace retrace::inline RETRACE_ISA {
-
-/// Of a batch: Σ −log softmax(x)[label], and how many images have their label's logit the largest.
-struct LossSum {
-  double loss = 0;
-  Index correct = 0;
-};
 
 /// dx = (softmax(x) − onehot(label))/images for the rows of x, [N,1,1,K], summed in order.
 /// @pre every label is less than K.
@@ -25,7 +20,7 @@ LossSum softmax_cross_entropy(View<T, Cpu> dx, ConstView<T, Cpu> x,
   const Index rows = x.shape().n, classes = x.shape().c;
   std::vector<double> losses(labels.size(), 0.0);
   std::vector<std::uint8_t> hits(labels.size(), 0);
-  dx.device().parallel(rows, cpu::pass<T>(x.shape(), 2), [&](Index first, Index last, int) {
+  dx.device().parallel(rows, pass<T>(x.shape(), 2), [&](Index first, Index last, int) {
     for (Index row = first; row < last; ++row) {
       const T* logits = x.pixel(row);
       const auto image = static_cast<std::size_t>(row);

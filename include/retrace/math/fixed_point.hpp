@@ -53,7 +53,7 @@ int fraction_bits_for(double largest, int head_room) {
 
 /// x·scale rounded to the nearest integer, ties to even, and saturated. A NaN becomes the lowest.
 template <FixedPoint E, class T, class Count>
-E saturated(T x, T scale, RoundingCounts<Count>& counts) {
+constexpr E saturated(T x, T scale, RoundingCounts<Count>& counts) {
   // The largest number of T that E holds: one of float's steps below 2^31 for 32 bits.
   constexpr T lowest = static_cast<T>(std::numeric_limits<E>::min());
   constexpr T excess = sizeof(E) == 4 && std::numeric_limits<T>::digits < 32 ? T(128) : T(1);
@@ -79,7 +79,7 @@ constexpr E wrapping_sum(E q, E r, Store how, RoundingCounts<Count>& counts) {
 
 /// q =, += or −= round(x·scale).
 template <FixedPoint E, class T, class Count>
-void store_rounded(E& q, T x, T scale, Store how, RoundingCounts<Count>& counts) {
+constexpr void store_rounded(E& q, T x, T scale, Store how, RoundingCounts<Count>& counts) {
   const E r = saturated<E>(x, scale, counts);
   q = how == Store::set ? r : wrapping_sum(q, r, how, counts);
 }

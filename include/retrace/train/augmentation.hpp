@@ -12,6 +12,7 @@
 
 #include "retrace/core/error.hpp"
 #include "retrace/core/shape.hpp"
+#include "retrace/math/crop_flip.hpp"
 #include "retrace/math/philox.hpp"
 #include "retrace/train/image_set.hpp"
 
@@ -25,27 +26,10 @@ struct Augmentation {
   std::uint32_t epoch = 0;
 };
 
-/// Black pixels added on every side of an image before it is cropped to its size again.
-inline constexpr std::uint32_t crop_padding = 4;
-
-/// Where a crop starts relative to the image, and whether it is mirrored left to right.
-struct CropFlip {
-  Index top = 0, left = 0;  ///< -crop_padding to crop_padding
-  bool flip = false;
-  constexpr bool operator==(const CropFlip&) const = default;
-};
-
 /// What `augmentation` does to one image.
 constexpr CropFlip crop_flip_of(const Augmentation& augmentation, Index image) {
   if (!augmentation.crop_flip) return {};
-  Random random(augmentation.seed, stream("augmentation", augmentation.epoch),
-                static_cast<std::uint64_t>(image));
-  const auto offset = [&random] {
-    return Index{random.below(2 * crop_padding + 1)} - Index{crop_padding};
-  };
-  const Index top = offset();
-  const Index left = offset();
-  return {top, left, random.below(2) == 1};
+  return math::crop_flip(augmentation.seed, stream("augmentation", augmentation.epoch), image);
 }
 
 /// Writes the chosen images, augmented and normalised, one after the other in NHWC.

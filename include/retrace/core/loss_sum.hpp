@@ -1,0 +1,14 @@
+// What a loss adds up over the rows of a batch.
+#pragma once
+
+#include "retrace/core/shape.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// Of a batch: Σ −log softmax(x)[label], and how many images have their label's logit the largest.
+struct LossSum {
+  double loss = 0;
+  Index correct = 0;
+};
+
+}  // namespace retrace::inline RETRACE_ISA
