@@ -5,6 +5,8 @@ Installs what is missing with apt, builds everything into build/, and runs the t
   --filter REGEX      run only the tests whose name matches, such as layer/ or core/shape
   --sanitize WHICH    build with a sanitizer, into a folder of its own, and run under it:
                       address, undefined, address,undefined or thread (by Clang)
+  --cuda              compile the kernels for NVIDIA GPUs as well (nvcc), into a folder of its own,
+                      and run their tests on a GPU if there is one
   --strict            a warning fails the build
   --build-dir DIR     build there instead
   --jobs N            compile N files at a time (default 2)
@@ -16,11 +18,12 @@ fail() {
 }
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-filter=. sanitize='' build='' jobs=2 strict=OFF
+filter=. sanitize='' build='' jobs=2 strict=OFF cuda=OFF
 while [[ $# -gt 0 ]]; do
   case $1 in
     --help) echo "$usage"; exit ;;
     --strict) strict=ON; shift; continue ;;
+    --cuda) cuda=ON; shift; continue ;;
     --filter | --sanitize | --build-dir | --jobs)
       [[ $# -ge 2 && -n $2 ]] || fail "$1 needs a value (see --help)" ;;
     *) fail "unknown option $1 (see --help)" ;;
@@ -57,10 +60,15 @@ if [[ $sanitize == thread ]]; then
   install_dependencies thread_sanitizer
   options+=(-D CMAKE_CXX_COMPILER=clang++)
 fi
+if [[ $cuda == ON ]]; then
+  command -v nvcc >/dev/null || fail "--cuda needs nvcc (CUDA 12 or newer) on the PATH"
+  [[ $filter != . ]] || filter=cuda/
+  : "${build:=$root/build-cuda}"
+fi
 : "${build:=$root/build${sanitize:+-${sanitize/,/-}}}"
 [[ -e $build/CMakeCache.txt ]] || options+=(-G Ninja)  # else keep the one it was made with
 
 cmake -S "$root" -B "$build" "${options[@]}" -D RETRACE_TESTS=ON \
-  -D RETRACE_SANITIZE="$sanitize" -D RETRACE_WARNINGS_AS_ERRORS=$strict
+  -D RETRACE_SANITIZE="$sanitize" -D RETRACE_WARNINGS_AS_ERRORS=$strict -D RETRACE_CUDA=$cuda
 cmake --build "$build" --parallel "$jobs"
-ctest --test-dir "$build" --output-on-failure --no-tests=error --tests-regex "$filter"
+ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --no-tests=error --tests-regex "$filter"

@@ -9,6 +9,7 @@
 #include "data.hpp"
 #include "json_log.hpp"
 #include "options.hpp"
+#include "other_device.hpp"
 #include "plan.hpp"
 #include "planning.hpp"
 #include "progress.hpp"
@@ -18,17 +19,17 @@
 
 namespace {
 
-void print_start(const Options& options, const Data& data, const retrace::Cpu& device,
+void print_start(const Options& options, const Data& data, const Device& device,
                  retrace::Index parameters) {
   std::cout << to_string(options.net) << ": " << fixed(static_cast<double>(parameters) / 1e6, 2)
             << " M parameters, batch " << options.batch << ", " << data.train.size() << ' '
-            << data.train.name << " images, threads " << device.threads() << std::endl;
+            << data.train.name << " images, " << describe(device) << std::endl;
 }
 
 /// Continues a training where that is asked for, and trains to the end or until it is to stop.
 TrainingSummary train(const Options& options, const Data& data, const Stop& stop,
                       std::optional<JsonLog>& log) try {
-  retrace::Cpu device(options.threads);
+  Device device = make_device(options.threads);
   device.memory().set_limit(options.memory_limit);
   Trainer trainer(device, options, data);
   std::optional<Checkpoints> checkpoints;
@@ -119,6 +120,7 @@ int run(const Options& options) {
 int main(int count, char** arguments) {
   try {
     const Options options = parse_options(count, arguments);
+    if (options.device != device_kind) become_program_for(options.device, arguments);
     if (options.threads > 0) omp_set_num_threads(options.threads);
     return run(planned(options));
   } catch (const HelpWanted& help) {

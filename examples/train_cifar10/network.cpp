@@ -26,7 +26,7 @@ std::string to_string(const NetChoice& choice) {
          (choice.micro_batch > 0 ? ", micro-batches of " + std::to_string(choice.micro_batch) : "");
 }
 
-Net build_net(retrace::Cpu& device, const NetChoice& choice) {
+Net build_net(Device& device, const NetChoice& choice) {
   Net net = retrace::build<retrace::Float>(device, choice.architecture, choice.options);
   if (choice.plan)
     choice.plan->apply(net);

@@ -4,12 +4,12 @@
 #include <algorithm>
 #include <optional>
 
+#include "device.hpp"
 #include "memory_mode.hpp"
-#include "retrace/retrace.hpp"
 
-using Net = retrace::Chain<retrace::Float, retrace::Cpu>;
-using Optimizer = retrace::Sgd<float, retrace::Cpu>;
-using Batch = retrace::LabelledBatch<float, retrace::Cpu>;
+using Net = retrace::Chain<retrace::Float, Device>;
+using Optimizer = retrace::Sgd<float, Device>;
+using Batch = retrace::LabelledBatch<float, Device>;
 
 /// Which network, and how it spends memory.
 struct NetChoice {
@@ -34,4 +34,4 @@ std::string mode_name(const NetChoice& choice);
 std::string to_string(const NetChoice& choice);
 
 /// Compiled once, because the builders of all architectures take the compiler a while.
-Net build_net(retrace::Cpu& device, const NetChoice& choice);
+Net build_net(Device& device, const NetChoice& choice);

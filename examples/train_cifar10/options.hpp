@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <stdexcept>
+#include <string>
 
 #include "network.hpp"
 
@@ -33,6 +34,7 @@ struct Options {
   bool resume = false;
   double max_minutes = 0;  ///< 0: as long as it takes
 
+  std::string device = device_kind;
   int threads = 0;  ///< 0: as many as OpenMP would use
   std::size_t memory_limit = retrace::MemoryMeter::unlimited;
   std::optional<std::size_t> memory;  ///< bytes to plan the modes for, which are the limit too

@@ -19,7 +19,7 @@ struct Rehearsed {
       : net(build_net(device, choice)),
         optimizer(net.parameters(), {.fused = choice.fused_optimizer}) {}
 
-  retrace::Dry device;
+  DryDevice device;
   Net net;
   Optimizer optimizer;
 };
@@ -47,8 +47,7 @@ std::vector<LayerMemory> watch_step(Rehearsed& rehearsed, Index images) {
     pass.after = meter.live().total();
     meter.restart_peak();
   });
-  retrace::peak_memory(rehearsed.net, static_cast<retrace::Cpu&>(rehearsed.device),
-                       batch_shape(images));
+  retrace::peak_memory(rehearsed.net, static_cast<Device&>(rehearsed.device), batch_shape(images));
   rehearsed.net.observe({});
   return layers;
 }
@@ -73,7 +72,7 @@ Table use_table(const PeakMemory& peak) {
 
 PeakMemory predict_peak(const NetChoice& choice, Index images) {
   Rehearsed rehearsed(choice);
-  return retrace::peak_memory(rehearsed.net, static_cast<retrace::Cpu&>(rehearsed.device),
+  return retrace::peak_memory(rehearsed.net, static_cast<Device&>(rehearsed.device),
                               batch_shape(choice.at_a_time(images)));
 }
 

@@ -22,9 +22,9 @@ std::size_t bytes_of_velocities(Net& net) {
 }  // namespace
 
 Plan make_plan(std::ostream& out, const Options& options) {
-  retrace::Cpu device(options.threads);
+  Device device = make_device(options.threads);
   Net net = build_net(device, options.net);
-  std::optional<retrace::DriftGuard<retrace::Float, retrace::Cpu>> guard;  // it holds samples
+  std::optional<retrace::DriftGuard<retrace::Float, Device>> guard;  // it holds samples
   if (options.drift) guard.emplace(net, *options.drift);
   retrace::PlanOptions chosen{.other_bytes = bytes_of_velocities(net),
                               .may_fuse = options.clip == 0};

@@ -40,7 +40,7 @@ std::string to_string(const retrace::Drift& drift) {
          " dB of signal to noise";
 }
 
-Trainer::Trainer(retrace::Cpu& device, const Options& options, const Data& data)
+Trainer::Trainer(Device& device, const Options& options, const Data& data)
     : device_(device),
       options_(options),
       data_(data),
@@ -63,7 +63,7 @@ Trainer::Trainer(retrace::Cpu& device, const Options& options, const Data& data)
   if (options.on_nan == OnNan::skip) before_step_.emplace(optimizer_.parameters());
 }
 
-retrace::ParameterList<float, retrace::Cpu> Trainer::tensors() {
+retrace::ParameterList<float, Device> Trainer::tensors() {
   auto list = optimizer_.parameters();
   optimizer_.collect("momentum", list);
   return list;

@@ -66,13 +66,13 @@ class Trainer {
   using Listener = std::function<bool(const StepReport&)>;
 
   /// @throws std::invalid_argument if there are fewer training images than one batch takes.
-  Trainer(retrace::Cpu& device, const Options& options, const Data& data);
+  Trainer(Device& device, const Options& options, const Data& data);
 
   retrace::Index parameter_count() { return optimizer_.parameters().count(); }
-  int threads() const { return device_.threads(); }
+  int threads() const { return threads_of(device_); }
 
   /// What a checkpoint holds: values, running averages, momentum.
-  retrace::ParameterList<float, retrace::Cpu> tensors();
+  retrace::ParameterList<float, Device> tensors();
   const TrainingState& state() const { return state_; }
   void continue_from(const TrainingState& state) { state_ = state; }
 
@@ -102,15 +102,15 @@ class Trainer {
 
   Batch training_batch(std::size_t epoch, Indices indices);
 
-  retrace::Cpu& device_;
+  Device& device_;
   const Options& options_;
   const Data& data_;
   Net net_;
   Optimizer optimizer_;
   retrace::OneCycle schedule_;
   std::vector<retrace::Drift> drifts_;
-  std::optional<retrace::DriftGuard<retrace::Float, retrace::Cpu>> guard_;
-  std::optional<retrace::BufferSnapshot<float, retrace::Cpu>> before_step_;  ///< to skip it
+  std::optional<retrace::DriftGuard<retrace::Float, Device>> guard_;
+  std::optional<retrace::BufferSnapshot<float, Device>> before_step_;  ///< to skip it
   TrainingState state_;
   std::size_t discarded_in_a_row_ = 0;
 };

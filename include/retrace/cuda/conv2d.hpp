@@ -1,0 +1,99 @@
+// Convolutions on a GPU, in NHWC on pitched views: forward and both gradients.
+#pragma once
+
+#include "retrace/cuda/normalise.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+namespace cuda {
+
+template <class T>
+kernels::Prologue<T> prologue_of(const NormActivation<T, Cuda>* prologue) {
+  if (!prologue) return {};
+  return {prologue->norm.scale.data(), prologue->norm.shift.data(),
+          static_cast<T>(prologue->activation.slope)};
+}
+
+/// A pass over images x and y, or what stands in their places, with weights of shape w.
+template <class T>
+kernels::Convolution convolution(kernels::ConvolutionPass pass, View<T, Cuda> x, View<T, Cuda> y,
+                                 Shape w, Index stride, Store how, bool prologue) {
+  const Shape in = x.shape(), out = y.shape();
+  return {pass,  in.n,  in.h,      in.w, in.c,   x.pitch(), out.h,
+          out.w, out.c, y.pitch(), w.n,  stride, how,       prologue};
+}
+
+template <class T>
+Tensor<std::uint8_t, Cuda> convolution_scratch(Cuda& device, const kernels::Convolution& pass) {
+  return {device, per_channel(kernels::convolution_scratch<T>(device.context(), pass)),
+          Use::workspace};
+}
+
+inline Work convolution_work(Shape y, Shape w) {
+  return {static_cast<double>(y.pixels() * w.size()), 0};
+}
+
+}  // namespace cuda
+
+/// y (set, += or −=) x * w with zero "same" padding; `prologue` is applied to x as it is read.
+/// Shapes: x [N,H,W,C], w [k,k,C,K] with k odd, y [N,⌈H/stride⌉,⌈W/stride⌉,K].
+/// y must not overlap x.
+template <class T>
+void conv2d(View<T, Cuda> y, ConstView<T, Cuda> x, ConstView<T, Cuda> w, Index stride,
+            const NormActivation<T, Cuda>* prologue = nullptr, Store how = Store::set) {
+  const auto pass = cuda::convolution<const T>(kernels::ConvolutionPass::forward, x, y, w.shape(),
+                                               stride, how, prologue != nullptr);
+  auto scratch = cuda::convolution_scratch<T>(y.device(), pass);
+  y.device().run(cuda::convolution_work(y.shape(), w.shape()), [&](kernels::Context& on) {
+    kernels::convolve<T>(on, pass, y.data(), x.data(), w.data(), cuda::prologue_of(prologue),
+                         scratch.data());
+  });
+}
+
+/// conv2d and channel_moments(y).
+/// @pre mean and variance hold one value per channel of y, and y has a pixel.
+template <class T>
+void conv2d_moments(View<T, Cuda> y, ConstView<T, Cuda> x, ConstView<T, Cuda> w, Index stride,
+                    const NormActivation<T, Cuda>* prologue, Store how, View<double, Cuda> mean,
+                    View<double, Cuda> variance) {
+  conv2d(y, x, w, stride, prologue, how);
+  channel_moments(y, mean, variance);
+}
+
+/// dx (set, += or −=) the gradient of conv2d's input. dx must not overlap dy.
+template <class T>
+void conv2d_input_gradient(View<T, Cuda> dx, ConstView<T, Cuda> dy, ConstView<T, Cuda> w,
+                           Index stride, Store how = Store::set) {
+  const auto pass = cuda::convolution<const T>(kernels::ConvolutionPass::input_gradient, dx, dy,
+                                               w.shape(), stride, how, false);
+  auto scratch = cuda::convolution_scratch<T>(dx.device(), pass);
+  dx.device().run(cuda::convolution_work(dy.shape(), w.shape()), [&](kernels::Context& on) {
+    kernels::convolve_gradient<T>(on, pass, dx.data(), dy.data(), w.data(), scratch.data());
+  });
+}
+
+/// conv2d_input_gradient and normalise_activate_sums(sums, x, dx, …).
+template <class T>
+void conv2d_input_gradient_sums(View<T, Cuda> dx, ConstView<T, Cuda> dy, ConstView<T, Cuda> w,
+                                Index stride, View<double, Cuda> sums, ConstView<T, Cuda> x,
+                                const ChannelNorm<T, Cuda>& norm, Activation activation) {
+  conv2d_input_gradient(dx, dy, w, stride);
+  normalise_activate_sums(sums, x, dx, norm, activation);
+}
+
+/// dw += the gradient of conv2d's weights; `prologue` is applied to x as it is read.
+template <class T>
+void conv2d_weight_gradient(View<T, Cuda> dw, ConstView<T, Cuda> x, ConstView<T, Cuda> dy,
+                            Index stride, const NormActivation<T, Cuda>* prologue = nullptr) {
+  const auto pass = cuda::convolution<const T>(kernels::ConvolutionPass::weight_gradient, x, dy,
+                                               dw.shape(), stride, Store::add, prologue != nullptr);
+  const auto pass = cuda::convolution<const T>(kernels::ConvolutionPass::weight_gradient, x, dy,
+                                               dw.shape(), stride, Store::add, prologue != nullptr);
+  auto scratch = cuda::convolution_scratch<T>(dw.device(), pass);
+  dw.device().run(cuda::convolution_work(dy.shape(), dw.shape()), [&](kernels::Context& on) {
+    kernels::convolve_weight_gradient<T>(on, pass, dw.data(), x.data(), dy.data(),
+                                         cuda::prologue_of(prologue), scratch.data());
+  });
+}
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,96 @@
+// An NVIDIA GPU as a device: its memory and the stream that operations are put on.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+
+#include "retrace/core/device_error.hpp"
+#include "retrace/core/metered_device.hpp"
+#include "retrace/core/tensor.hpp"
+#include "retrace/cuda/compiled.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// Which libraries may compute what, and how.
+using CudaOptions = kernels::ContextOptions;
+
+/// Operations return before they are done; they run in order, and what gives a number to the host
+/// waits. Memory comes from a pool that keeps what is freed, so that a training step takes none
+/// from the driver after the first.
+///
+/// Link Retrace::cuda, which has the kernels.
+class Cuda : public MeteredDevice {
+ public:
+  using Self = Cuda;
+
+  /// @throws DeviceError if there is no GPU of that number, no driver, or no memory on it.
+  explicit Cuda(int number = 0, const CudaOptions& options = {})
+      : context_(kernels::open(number, options)) {}
+
+  /// The meter counts before the device allocates, so memory().peak() includes these bytes.
+  void* allocate(std::size_t bytes) {
+    return dry_ || bytes == 0 ? nullptr : kernels::allocate(*context_, bytes);
+  }
+  void release(void* memory, std::size_t) noexcept {
+    if (memory) kernels::release(*context_, memory);
+  }
+
+  /// Waits until all operations are done.
+  /// @throws DeviceError if one of them failed.
+  void synchronize() {
+    if (!dry_) kernels::synchronize(*context_);
+  }
+  /// Null on a device that has been dry all its life.
+  kernels::Context* context() const { return context_.get(); }
+  /// "NVIDIA H100 80GB HBM3".
+  std::string name() const { return kernels::name(*context_); }
+
+  /// Puts an operation on the stream: body(context). A dry device only adds up its work.
+  template <class Body>
+  void run(Work work, Body body) {
+    if (dry_) return add_work(work);
+    body(*context_);
+  }
+
+ protected:
+  struct Dry {};
+  explicit Cuda(Dry) { dry_ = true; }
+
+ private:
+  struct Close {
+    void operator()(kernels::Context* context) const { kernels::close(context); }
+  };
+  std::unique_ptr<kernels::Context, Close> context_;
+};
+
+/// A GPU that is dry all its life and need not exist.
+class DryCuda : public Cuda {
+ public:
+  DryCuda() : Cuda(Dry{}) {}
+};
+
+namespace cuda {
+
+/// What kernels know of a view.
+template <class T>
+kernels::Pixels<T> pixels(View<T, Cuda> x) {
+  return {x.data(), x.shape().pixels(), x.shape().c, x.pitch()};
+}
+template <class T>
+kernels::Images<T> images(View<T, Cuda> x) {
+  const Shape s = x.shape();
+  return {x.data(), s.n, s.h, s.w, s.c, x.pitch()};
+}
+
+/// Doubles for a reduction to work with.
+inline Tensor<double, Cuda> scratch(Cuda& device, Index doubles) {
+  return {device, per_channel(doubles), Use::workspace};
+}
+
+}  // namespace cuda
+
+/// What measured times belong to.
+inline std::string machine_name(const Cuda& device) { return device.name(); }
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,80 @@
+// Rounding into and widening out of a narrow state on a GPU, and what reconstructions lose.
+#pragma once
+
+#include "retrace/cuda/elementwise.hpp"
+#include "retrace/math/fixed_point.hpp"
+#include "retrace/math/signal_noise.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// q =, += or −= round(x/step), with `step` a power of two. Returns what did not fit, and so waits.
+/// @throws ShapeError unless the shapes agree.
+template <math::FixedPoint E, class T>
+math::RoundingCounts<Index> store_rounded(View<E, Cuda> q, View<T, Cuda> x, double step,
+                                          Store how) {
+  using U = std::remove_const_t<T>;
+  require_same_shape("store_rounded", "q", q.shape(), "x", x.shape());
+  auto scratch = cuda::scratch(x.device(), kernels::pair_scratch);
+  kernels::Pair counts;
+  q.device().run(pass<E>(q.shape(), 2), [&](kernels::Context& on) {
+    counts = kernels::store_rounded<E, U>(on, cuda::pixels(q), cuda::pixels(x),
+                                          static_cast<U>(1 / step), how, scratch.data());
+  });
+  return {static_cast<Index>(counts.first), static_cast<Index>(counts.second)};
+}
+
+/// x = q·step.
+/// @throws ShapeError unless the shapes agree.
+template <class T, class E>
+requires math::FixedPoint<std::remove_const_t<E>>
+void widen(View<T, Cuda> x, View<E, Cuda> q, double step) {
+  require_same_shape("widen", "x", x.shape(), "q", q.shape());
+  x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
+    kernels::widen<T, std::remove_const_t<E>>(on, cuda::pixels(x), cuda::pixels(q),
+                                              static_cast<T>(step));
+  });
+}
+
+/// The largest |x|; 0 of none.
+template <class T>
+double largest_magnitude(View<T, Cuda> x) {
+  auto scratch = cuda::scratch(x.device(), kernels::pair_scratch);
+  double largest = 0;
+  x.device().run(pass<T>(x.shape(), 1), [&](kernels::Context& on) {
+    largest =
+        kernels::largest_magnitude<std::remove_const_t<T>>(on, cuda::pixels(x), scratch.data());
+  });
+  return largest;
+}
+
+/// Of x beside `truth`, summed in double. Nothing on a dry device.
+/// @throws ShapeError unless the shapes agree.
+template <class T>
+math::SignalNoise signal_noise(View<T, Cuda> truth, ConstView<T, Cuda> x) {
+  require_same_shape("signal_noise", "truth", truth.shape(), "x", x.shape());
+  auto scratch = cuda::scratch(x.device(), kernels::pair_scratch);
+  kernels::Pair sums;
+  x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
+    sums = kernels::signal_noise<std::remove_const_t<T>>(on, cuda::pixels(truth), cuda::pixels(x),
+                                                         scratch.data());
+  });
+  return {sums.first, sums.second};
+}
+
+/// sample[k] = x at the k-th scattered place; both packed.
+template <class T>
+void take_sample(View<T, Cuda> sample, ConstView<T, Cuda> x) {
+  x.device().run({}, [&](kernels::Context& on) {
+    kernels::take_sample<T>(on, cuda::pixels(sample), cuda::pixels(x));
+  });
+}
+
+/// Of x beside the sample that was taken where it is restored. Nothing on a dry device.
+template <class T>
+math::SignalNoise sample_noise(View<const T, Cuda> sample, ConstView<T, Cuda> x) {
+  Tensor<T, Cuda> found(x.device(), sample.shape(), Use::workspace);
+  take_sample(found.view(), x);
+  return signal_noise(sample, found.view());
+}
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,81 @@
+// What training takes beside its layers, on a GPU: loss, update, dropped elements.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "retrace/core/loss_sum.hpp"
+#include "retrace/cuda/elementwise.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// dx = (softmax(x) − onehot(label))/images for the rows of x, [N,1,1,K], summed in order.
+/// @pre every label is less than K.
+template <class T>
+LossSum softmax_cross_entropy(View<T, Cuda> dx, ConstView<T, Cuda> x,
+                              std::span<const std::uint8_t> labels, Index images) {
+  Cuda& device = x.device();
+  const Index rows = x.shape().n;
+  Tensor<std::uint8_t, Cuda> targets(device, per_channel(rows), Use::workspace);
+  Tensor<std::uint8_t, Cuda> hit(device, per_channel(rows), Use::workspace);
+  auto loss = cuda::scratch(device, rows);
+  std::vector<double> losses(labels.size(), 0.0);
+  std::vector<std::uint8_t> hits(labels.size(), 0);
+  upload(targets.view(), labels);
+  device.run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
+    kernels::softmax_cross_entropy<T>(on, cuda::pixels(dx), cuda::pixels(x), targets.data(),
+                                      loss.data(), hit.data(), images);
+  });
+  download(std::span(losses), loss.view());
+  download(std::span(hits), hit.view());
+  LossSum total;
+  for (std::size_t image = 0; image < labels.size(); ++image) {
+    total.loss += losses[image];
+    total.correct += hits[image];
+  }
+  return total;
+}
+
+/// v = momentum·v + g + decay·w,  w −= rate·v  (Sutskever et al. 2013, in PyTorch's form). All
+/// packed.
+template <class T>
+void sgd_update(View<T, Cuda> value, ConstView<T, Cuda> gradient, SameView<T, Cuda> velocity,
+                double rate, double momentum, double decay) {
+  value.device().run(pass<T>(value.shape(), 5), [&](kernels::Context& on) {
+    kernels::sgd_update<T>(on, cuda::pixels(value), cuda::pixels(gradient), velocity.data(),
+                           static_cast<T>(rate), static_cast<T>(momentum), static_cast<T>(decay));
+  });
+}
+
+/// Σ x² of packed x, in double. 0 on a dry device.
+template <class T>
+double sum_of_squares(View<T, Cuda> x) {
+  auto scratch = cuda::scratch(x.device(), kernels::pair_scratch);
+  double sum = 0;
+  x.device().run(pass<T>(x.shape(), 1), [&](kernels::Context& on) {
+    sum = kernels::sum_of_squares<std::remove_const_t<T>>(on, cuda::pixels(x), scratch.data());
+  });
+  return sum;
+}
+
+/// x *= factor, packed.
+template <class T>
+void scale(View<T, Cuda> x, double factor) {
+  x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
+    kernels::scale<T>(on, cuda::pixels(x), static_cast<T>(factor));
+  });
+}
+
+/// Multiplies each element of x, packed, by 0 with probability `rate` and by 1/(1 − rate)
+/// otherwise. Element e takes word e % 4 of Philox block (e/4, step) under the key `seed`; x begins
+/// with element `begin`.
+template <class T>
+void drop_elements(View<T, Cuda> x, double rate, std::uint64_t seed, std::uint64_t step,
+                   Index begin = 0) {
+  x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
+    kernels::drop_elements<T>(on, cuda::pixels(x), rate, seed, step, begin);
+  });
+}
+
+}  // namespace retrace::inline RETRACE_ISA

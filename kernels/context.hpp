@@ -1,0 +1,54 @@
+// The stream of a GPU, the libraries that put work on it, and what becomes of their errors.
+#pragma once
+
+#include <cublas_v2.h>
+#include <cuda_runtime.h>
+
+#include <memory>
+#include <utility>
+
+#include "convolution_library.hpp"
+#include "retrace/core/device_error.hpp"
+#include "retrace/cuda/compiled.hpp"
+
+namespace retrace::kernels {
+
+/// @throws DeviceError "kernels/context.cpp:41: cudaMalloc: out of memory" unless it went well.
+void check(cudaError_t status, const char* call, const char* file = __builtin_FILE(),
+           int line = __builtin_LINE());
+void check(cublasStatus_t status, const char* call, const char* file = __builtin_FILE(),
+           int line = __builtin_LINE());
+
+/// To be asked after a launch.
+inline void check_launch(const char* kernel, const char* file = __builtin_FILE(),
+                         int line = __builtin_LINE()) {
+  check(cudaGetLastError(), kernel, file, line);
+}
+
+class Context {
+ public:
+  Context(int device, const ContextOptions& options);
+  ~Context();
+  Context(const Context&) = delete;
+  Context& operator=(const Context&) = delete;
+
+  cudaStream_t stream() const { return stream_; }
+  /// Keeps an error that nobody could be told of, for the next wait to tell.
+  void keep(cudaError_t status) {
+    if (kept_ == cudaSuccess) kept_ = status;
+  }
+  cudaError_t take_kept() { return std::exchange(kept_, cudaSuccess); }
+  int device() const { return device_; }
+  /// Null where the libraries are not to be used; the second, where there is none.
+  cublasHandle_t blas() const { return blas_; }
+  ConvolutionLibrary* convolutions() const { return convolutions_.get(); }
+
+ private:
+  int device_;
+  cudaStream_t stream_ = nullptr;
+  cublasHandle_t blas_ = nullptr;
+  std::unique_ptr<ConvolutionLibrary> convolutions_;
+  cudaError_t kept_ = cudaSuccess;
+};
+
+}  // namespace retrace::kernels

@@ -1,0 +1,11 @@
+// Stands in for cudnn.cpp where there is no cuDNN.
+#include "convolution_library.hpp"
+
+namespace retrace::kernels {
+
+std::unique_ptr<ConvolutionLibrary> make_convolution_library(cudaStream_t, int,
+                                                             const ContextOptions&) {
+  return nullptr;
+}
+
+}  // namespace retrace::kernels

@@ -1,0 +1,106 @@
+// Every call of the runtime may fail: a training step says so, and leaves nothing behind.
+#include <cuda_runtime.h>
+
+#include "cuda/devices.hpp"
+#include "cuda/emulator/control.hpp"
+#include "cuda/emulator/testing.hpp"
+#include "retrace/net/architectures.hpp"
+#include "support/catch.hpp"
+#include "support/nets.hpp"
+
+using namespace retrace;
+using namespace retrace::test;
+
+namespace {
+
+/// A step of a network with an update and what reads numbers back.
+void train_a_step() {
+  Cuda gpu;
+  auto net = build<Double>(gpu, Architecture::revnet, small_options(Architecture::revnet));
+  Sgd<double, Cuda> optimizer(net.parameters(), {.clip = 1});
+  auto x = moved<double>(gpu, normal_values(2 * 8 * 8 * 3, 1), {2, 8, 8, 3});
+  accumulate_gradients(net, x, labels(2));
+  optimizer.step(0.1);
+  gpu.synchronize();
+}
+
+/// What a step says, with the `nth` call of a function failing.
+std::string message_of_a_step(const std::string& function, int nth) {
+  emulator::fail_call(function, nth, cudaErrorLaunchFailure);
+  std::string message;
+  try {
+    train_a_step();
+  } catch (const DeviceError& error) {
+    message = error.what();
+  }
+  emulator::fail_no_call();
+  return message;
+}
+
+}  // namespace
+
+TEST_CASE("a step leaves nothing on the device and misuses nothing") {
+  train_a_step();
+  CHECK(emulator::leaks() == std::vector<std::string>{});
+  CHECK(emulator::take_reports() == std::vector<std::string>{});
+}
+
+TEST_CASE("whichever call fails, the step says which, where and why") {
+  emulator::reset_calls();
+  train_a_step();
+  const std::map<std::string, int> all = emulator::calls();
+  CHECK(all.size() > 8);
+  for (const auto& [function, times] : all) {
+    // They undo what was done, ask for the error of another call, or have no error.
+    if (function == "cudaStreamDestroy" || function == "cudaGetLastError" ||
+        function == "cudaGetErrorString")
+      continue;
+    for (int nth : {1, (times + 1) / 2, times}) {
+      CAPTURE(function, nth, times);
+      const std::string message = message_of_a_step(function, nth);
+      // The last wait is for the stream's end, when there is nobody left to tell.
+      const bool told = function != "cudaStreamSynchronize" || nth < times;
+      if (told && function != "cudaFreeAsync") {
+        CHECK_THAT(message, containing("kernels/") && containing(".c"));
+        CHECK_THAT(message, containing(cudaGetErrorString(cudaErrorLaunchFailure)));
+      }
+      CHECK(emulator::take_reports() == std::vector<std::string>{});
+      if (function != "cudaFreeAsync") CHECK(emulator::leaks() == std::vector<std::string>{});
+    }
+  }
+}
+
+TEST_CASE("an error of a release is told by the next wait") {
+  Cuda gpu;
+  {
+    Tensor<float, Cuda> x(gpu, {1, 1, 1, 8});
+    emulator::fail_call("cudaFreeAsync", 1, cudaErrorLaunchFailure);
+  }
+  emulator::fail_no_call();
+  CHECK_THROWS_WITH(gpu.synchronize(), containing("cudaFreeAsync"));
+  CHECK_NOTHROW(gpu.synchronize());
+}
+
+TEST_CASE("a GPU without room is out of memory, by the layer that wanted it") {
+  const emulator::test::SavedOptions saved;
+  emulator::options().memory = 1 << 20;
+  Cuda gpu;
+  const MemoryMeter::Place here(gpu.memory(), "level1.block0");
+  CHECK_THROWS_AS((Tensor<float, Cuda>(gpu, {1, 1024, 1024, 8})), OutOfMemory);
+  CHECK(gpu.memory().live().total() == 0);
+  Tensor<float, Cuda> small(gpu, {1, 8, 8, 8});
+  fill(small.view(), 1.f);
+  CHECK_NOTHROW(gpu.synchronize());
+}
+
+TEST_CASE("without a GPU a program is told in one line") {
+  emulator::fail_call("cudaGetDeviceCount", 1, cudaErrorNoDevice);
+  CHECK_THROWS_WITH(Cuda(), containing("there is no NVIDIA GPU to use"));
+  emulator::fail_call("cudaGetDeviceCount", 1, cudaErrorInsufficientDriver);
+  CHECK_THROWS_WITH(Cuda(), containing("there is no NVIDIA GPU to use"));
+  emulator::fail_no_call();
+  CHECK_THROWS_WITH(Cuda(7), containing("there is no GPU 7"));
+  DryCuda dry;  // needs none
+  auto net = build<Float>(dry, Architecture::revnet, small_options(Architecture::revnet));
+  CHECK(peak_memory(net, dry, {4, 8, 8, 3}).bytes.total() > 0);
+}

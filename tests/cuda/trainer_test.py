@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""Tests the trainer on a GPU, emulated, against the trainer on the host.
+
+usage: trainer_test.py BUILD
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+BUILD = pathlib.Path(sys.argv.pop(1))
+HOST = BUILD / "examples" / "train_cifar10"
+EMULATED = BUILD / "tests" / "train_cifar10_emulated"
+REAL = BUILD / "examples" / "train_cifar10_cuda"
+SMALL = ["--channels", "8,16", "--blocks", "1,1", "--batch", "8", "--steps", "3", "--eval-images",
+         "16", "--threads", "1"]
+
+
+def run(program, *options, status=0):
+    result = subprocess.run([str(program), *options], capture_output=True, text=True, check=False,
+                            env={**os.environ, "RETRACE_CIFAR10": "/nowhere"}, timeout=300)
+    if result.returncode != status:
+        raise AssertionError(f"{program} ended with {result.returncode}:\n{result.stdout}"
+                             f"{result.stderr}")
+    return result.stdout + result.stderr
+
+
+def losses(program, folder, *options):
+    log = pathlib.Path(folder) / f"{program.name}.json"
+    run(program, *SMALL, *options, "--json", str(log))
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    return [line["loss"] for line in lines if "loss" in line]
+
+
+class TrainerTest(unittest.TestCase):
+    def test_trains_as_the_host_does(self):
+        for arch in ("revnet", "resnet"):
+            with tempfile.TemporaryDirectory() as folder:
+                host = losses(HOST, folder, "--arch", arch)
+                gpu = losses(EMULATED, folder, "--arch", arch)
+                self.assertEqual(len(host), len(gpu))
+                for ours, theirs in zip(host, gpu):
+                    self.assertAlmostEqual(ours, theirs, delta=1e-3)
+
+    def test_resumes_from_a_checkpoint_of_the_host(self):
+        with tempfile.TemporaryDirectory() as folder:
+            run(HOST, *SMALL, "--checkpoint-dir", folder, "--checkpoint-every", "2")
+            output = run(EMULATED, *SMALL, "--checkpoint-dir", folder, "--resume")
+            self.assertIn("step 3", output)
+
+    def test_says_in_one_line_that_there_is_no_gpu(self):
+        if subprocess.run(["nvidia-smi"], capture_output=True, check=False).returncode == 0 \
+                if pathlib.Path("/usr/bin/nvidia-smi").exists() else False:
+            self.skipTest("there is a GPU")
+        output = run(HOST, *SMALL, "--device", "cuda", status=2)
+        self.assertRegex(output, r"^train_cifar10: there is no NVIDIA GPU to use \(.*\n$")
+
+
+if __name__ == "__main__":
+    unittest.main()
