@@ -21,6 +21,7 @@ bool means_no_gpu(cudaError_t status) {
 void require_device(int number) {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status != cudaSuccess) cudaGetLastError();  // else the next launch would report it
   if (means_no_gpu(status) || (status == cudaSuccess && count == 0))
     throw DeviceError(std::string("there is no NVIDIA GPU to use (") + cudaGetErrorString(status) +
                       "): check that nvidia-smi lists one, or train on the host");

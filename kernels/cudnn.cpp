@@ -26,15 +26,14 @@ cudnnDataType_t data_type(ElementType type) {
 
 /// [a, channels, h, w] by cuDNN's order of extents, with channels innermost in memory.
 Descriptor tensor(std::int64_t id, ElementType type, std::int64_t a, std::int64_t channels,
-                  std::int64_t h, std::int64_t w, std::int64_t pitch) {
+                  std::int64_t h, std::int64_t w, std::int64_t pitch, bool aligned = true) {
   Descriptor t(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   t.set(CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, std::vector{data_type(type)});
   t.set(CUDNN_ATTR_TENSOR_DIMENSIONS, {a, channels, h, w});
   t.set(CUDNN_ATTR_TENSOR_STRIDES, {h * w * pitch, 1, w * pitch, pitch});
   t.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, {id});
-  // Half of a state begins where its other half ends.
   const std::int64_t element = type == ElementType::float64 ? 8 : 4;
-  t.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, {pitch * element % 16 == 0 ? 16 : element});
+  t.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, {aligned && pitch * element % 16 == 0 ? 16 : element});
   t.finish();
   return t;
 }
@@ -144,11 +143,11 @@ class Cudnn final : public ConvolutionLibrary {
  private:
   using Key = std::tuple<ConvolutionPass, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
                          std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
-                         std::int64_t, std::int64_t, Store, ElementType>;
+                         std::int64_t, std::int64_t, Store, bool, ElementType>;
 
   const Plan& plan_of(const Convolution& c, ElementType type) {
-    const Key key{c.pass, c.n,       c.x_h,     c.x_w,    c.inputs, c.x_pitch, c.y_h,
-                  c.y_w,  c.outputs, c.y_pitch, c.kernel, c.stride, c.how,     type};
+    const Key key{c.pass,    c.n,       c.x_h,    c.x_w,    c.inputs, c.x_pitch, c.y_h, c.y_w,
+                  c.outputs, c.y_pitch, c.kernel, c.stride, c.how,    c.aligned, type};
     const auto [at, is_new] = plans_.try_emplace(key);
     if (is_new) make(at->second, c, type);
     return at->second;
@@ -156,10 +155,12 @@ class Cudnn final : public ConvolutionLibrary {
 
   void make(Plan& plan, const Convolution& c, ElementType type) {
     plan.parts.reserve(16);  // they refer to one another
-    const Descriptor& x = plan.keep(tensor('x', type, c.n, c.inputs, c.x_h, c.x_w, c.x_pitch));
+    const Descriptor& x =
+        plan.keep(tensor('x', type, c.n, c.inputs, c.x_h, c.x_w, c.x_pitch, c.aligned));
     const Descriptor& w =
         plan.keep(tensor('w', type, c.outputs, c.inputs, c.kernel, c.kernel, c.inputs));
-    const Descriptor& y = plan.keep(tensor('y', type, c.n, c.outputs, c.y_h, c.y_w, c.y_pitch));
+    const Descriptor& y =
+        plan.keep(tensor('y', type, c.n, c.outputs, c.y_h, c.y_w, c.y_pitch, c.aligned));
     const Descriptor& shape = plan.keep(geometry(c, type));
     const OperationNames names = names_of(c.pass);
     Descriptor operation(names.type);

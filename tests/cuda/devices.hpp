@@ -68,9 +68,10 @@ class Operands {
 /// The largest distance between what operation(device, operands), which returns Values, gives and
 /// leaves on the host and on a GPU, in roundings of T of the largest element.
 template <class T, class Operation>
-double distance(const std::vector<Shape>& shapes, Margin margin, Operation operation) {
+double distance(const std::vector<Shape>& shapes, Margin margin, Operation operation,
+                const CudaOptions& options = {}) {
   Cpu host(1);
-  Cuda gpu;
+  Cuda gpu(0, options);
   Operands<T, Cpu> ours(host, shapes, margin);
   Operands<T, Cuda> theirs(gpu, shapes, margin);
   const Values expected = operation(host, ours), found = operation(gpu, theirs);

@@ -251,36 +251,56 @@ TEMPLATE_TEST_CASE("poolings permute, choose and average", "", float, double) {
   }
 }
 
-TEMPLATE_TEST_CASE("convolutions go forward and back", "", float, double) {
-  using T = TestType;
-  struct Case {
-    Shape x;
-    Index outputs, kernel, stride;
-  };
-  for (const Case& each :
-       {Case{{2, 5, 7, 3}, 8, 3, 1}, Case{{2, 6, 5, 8}, 70, 3, 2}, Case{{1, 4, 4, 66}, 5, 1, 1},
-        Case{{3, 7, 7, 4}, 4, 5, 2}, Case{{2, 9, 9, 16}, 16, 3, 1}}) {
-    const Shape w{each.kernel, each.kernel, each.x.c, each.outputs};
-    const Index s = each.stride;
-    const Shape y{each.x.n, (each.x.h + s - 1) / s, (each.x.w + s - 1) / s, each.outputs};
-    for (Margin margin : {Margin{0, 0}, Margin{1, 2}})
-      for (Store how : {Store::set, Store::add, Store::subtract})
-        for (bool normalises : {false, true}) {
-          CAPTURE(to_string(each.x), each.outputs, each.kernel, s, normalises);
-          CHECK(distance<T>({each.x, y, each.x}, margin, [=](auto& device, auto& x) {
-                  using D = std::remove_reference_t<decltype(device)>;
-                  RandomNorm<T, D> norm(device, each.x.c);
-                  const NormActivation<T, D> prologue{norm.view(), relu};
-                  const auto weights = moved<T>(device, normal_values(w.size(), 8), w);
-                  auto gradient = moved<T>(device, normal_values(w.size(), 9), w);
-                  conv2d(x[1], x[0], weights.view(), s, normalises ? &prologue : nullptr, how);
-                  conv2d_input_gradient(x[2], x[1], weights.view(), s, how);
-                  conv2d_weight_gradient(gradient.view(), x[0], x[1], s,
-                                         normalises ? &prologue : nullptr);
-                  return values(gradient);
-                }) <= 256);
-        }
-  }
+namespace {
+
+struct ConvolutionCase {
+  Shape x;
+  Index outputs, kernel, stride;
+};
+const std::vector<ConvolutionCase> convolution_cases{{{2, 5, 7, 3}, 8, 3, 1},
+                                                     {{2, 6, 5, 8}, 70, 3, 2},
+                                                     {{1, 4, 4, 66}, 5, 1, 1},
+                                                     {{3, 7, 7, 4}, 4, 5, 2},
+                                                     {{2, 9, 9, 16}, 16, 3, 1}};
+
+/// All three passes; what is left of x, y and dx, and the gradient of the weights.
+template <class T>
+double convolution_distance(const ConvolutionCase& each, Margin margin, Store how, bool normalises,
+                            const CudaOptions& options) {
+  const Shape w{each.kernel, each.kernel, each.x.c, each.outputs};
+  const Index s = each.stride;
+  const Shape y{each.x.n, (each.x.h + s - 1) / s, (each.x.w + s - 1) / s, each.outputs};
+  return distance<T>(
+      {each.x, y, each.x}, margin,
+      [=](auto& device, auto& x) {
+        using D = std::remove_reference_t<decltype(device)>;
+        RandomNorm<T, D> norm(device, each.x.c);
+        const NormActivation<T, D> activated{norm.view(), relu};
+        const auto* prologue = normalises ? &activated : nullptr;
+        const auto weights = moved<T>(device, normal_values(w.size(), 8), w);
+        auto gradient = moved<T>(device, normal_values(w.size(), 9), w);
+        conv2d(x[1], x[0], weights.view(), s, prologue, how);
+        conv2d_input_gradient(x[2], x[1], weights.view(), s, how);
+        conv2d_weight_gradient(gradient.view(), x[0], x[1], s, prologue);
+        return values(gradient);
+      },
+      options);
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("convolutions go forward and back, by libraries and without", "", float,
+                   double) {
+  for (bool libraries : {false, true})
+    for (const ConvolutionCase& each : convolution_cases)
+      for (Margin margin : {Margin{0, 0}, Margin{1, 2}})
+        for (Store how : {Store::set, Store::add, Store::subtract})
+          for (bool normalises : {false, true}) {
+            CAPTURE(libraries, to_string(each.x), each.outputs, each.kernel, each.stride,
+                    normalises);
+            CHECK(convolution_distance<TestType>(each, margin, how, normalises,
+                                                 {.libraries = libraries}) <= 256);
+          }
 }
 
 TEMPLATE_TEST_CASE("a loss and its gradient, an update, dropped elements", "", float, double) {

@@ -246,6 +246,7 @@ struct Convolution {
   std::int64_t n, x_h, x_w, inputs, x_pitch, y_h, y_w, outputs, y_pitch, kernel, stride;
   Store how = Store::set;  ///< what becomes of the result; a gradient of weights is added
   bool prologue = false;   ///< x is normalised and activated as it is read
+  bool aligned = true;     ///< every pixel of x and y begins at a multiple of 16 bytes
 };
 
 /// Bytes of scratch that the pass takes. Without a context: what it takes without libraries.

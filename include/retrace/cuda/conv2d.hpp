@@ -19,8 +19,13 @@ template <class T>
 kernels::Convolution convolution(kernels::ConvolutionPass pass, View<T, Cuda> x, View<T, Cuda> y,
                                  Shape w, Index stride, Store how, bool prologue) {
   const Shape in = x.shape(), out = y.shape();
-  return {pass,  in.n,  in.h,      in.w, in.c,   x.pitch(), out.h,
-          out.w, out.c, y.pitch(), w.n,  stride, how,       prologue};
+  const auto aligned = [](View<T, Cuda> images) {
+    return reinterpret_cast<std::uintptr_t>(images.data()) % 16 == 0 &&
+           images.pitch() * static_cast<Index>(sizeof(T)) % 16 == 0;
+  };
+  return {pass,      in.n,   in.h,  in.w,     in.c,
+          x.pitch(), out.h,  out.w, out.c,    y.pitch(),
+          w.n,       stride, how,   prologue, aligned(x) && aligned(y)};
 }
 
 template <class T>
@@ -85,8 +90,6 @@ void conv2d_input_gradient_sums(View<T, Cuda> dx, ConstView<T, Cuda> dy, ConstVi
 template <class T>
 void conv2d_weight_gradient(View<T, Cuda> dw, ConstView<T, Cuda> x, ConstView<T, Cuda> dy,
                             Index stride, const NormActivation<T, Cuda>* prologue = nullptr) {
-  const auto pass = cuda::convolution<const T>(kernels::ConvolutionPass::weight_gradient, x, dy,
-                                               dw.shape(), stride, Store::add, prologue != nullptr);
   const auto pass = cuda::convolution<const T>(kernels::ConvolutionPass::weight_gradient, x, dy,
                                                dw.shape(), stride, Store::add, prologue != nullptr);
   auto scratch = cuda::convolution_scratch<T>(dw.device(), pass);
