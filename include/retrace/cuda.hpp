@@ -1,6 +1,7 @@
 // Everything that runs on a GPU. Link Retrace::cuda.
 #pragma once
 
+#include "retrace/cuda/augmentation.hpp"
 #include "retrace/cuda/conv2d.hpp"
 #include "retrace/cuda/cuda.hpp"
 #include "retrace/cuda/elementwise.hpp"
@@ -9,3 +10,4 @@
 #include "retrace/cuda/pool.hpp"
 #include "retrace/cuda/training.hpp"
 #include "retrace/retrace.hpp"
+#include "retrace/train/device_images.hpp"

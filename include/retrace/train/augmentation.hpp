@@ -32,6 +32,33 @@ constexpr CropFlip crop_flip_of(const Augmentation& augmentation, Index image) {
   return math::crop_flip(augmentation.seed, stream("augmentation", augmentation.epoch), image);
 }
 
+/// Throws unless the normalisation is of the set's channels and every index names an image of it.
+inline void require_images(const char* where, const ImageSet& set, std::span<const Index> indices,
+                           const Normalisation& normalisation) {
+  const auto channels = static_cast<std::size_t>(set.channels);
+  if (normalisation.mean.size() != channels || normalisation.inverse_deviation.size() != channels)
+    throw ShapeError(std::string(where) + ": the images have " + std::to_string(channels) +
+                     " channels but the normalisation has " +
+                     std::to_string(normalisation.mean.size()));
+  for (Index index : indices)
+    if (index < 0 || index >= set.size())
+      throw DataError(std::string(where) + ": there is no image " + std::to_string(index) +
+                      " in '" + set.name + "', which has " + std::to_string(set.size()));
+}
+
+/// What each of 256 pixel values becomes, [256, C].
+template <class T>
+std::vector<T> normalised_values(const Normalisation& normalisation) {
+  const std::size_t channels = normalisation.mean.size();
+  std::vector<T> table(256 * channels);
+  for (std::size_t value = 0; value < 256; ++value)
+    for (std::size_t c = 0; c < channels; ++c)
+      table[value * channels + c] =
+          static_cast<T>((static_cast<double>(value) - normalisation.mean[c]) *
+                         normalisation.inverse_deviation[c]);
+  return table;
+}
+
 /// Writes the chosen images, augmented and normalised, one after the other in NHWC.
 ///
 /// As is usual: pad the raw image with black, crop, flip, then normalise. So padding becomes
@@ -48,22 +75,9 @@ void fill_batch(std::span<T> out, const ImageSet& set, std::span<const Index> in
     throw ShapeError("fill_batch: out has " + std::to_string(out.size()) + " elements but " +
                      std::to_string(indices.size()) + " images have " +
                      std::to_string(indices.size() * image_size));
-  if (normalisation.mean.size() != channels || normalisation.inverse_deviation.size() != channels)
-    throw ShapeError("fill_batch: the images have " + std::to_string(channels) +
-                     " channels but the normalisation has " +
-                     std::to_string(normalisation.mean.size()));
-  for (Index index : indices)
-    if (index < 0 || index >= set.size())
-      throw DataError("fill_batch: there is no image " + std::to_string(index) + " in '" +
-                      set.name + "', which has " + std::to_string(set.size()));
+  require_images("fill_batch", set, indices, normalisation);
 
-  std::vector<T> normalised(256 * channels);  // of every pixel value, channels innermost
-  for (std::size_t value = 0; value < 256; ++value)
-    for (std::size_t c = 0; c < channels; ++c)
-      normalised[value * channels + c] =
-          static_cast<T>((static_cast<double>(value) - normalisation.mean[c]) *
-                         normalisation.inverse_deviation[c]);
-
+  const std::vector<T> normalised = normalised_values<T>(normalisation);
 #pragma omp parallel for
   for (std::size_t i = 0; i < indices.size(); ++i) {
     const std::uint8_t* image = set.image(indices[i]).data();

@@ -1,0 +1,22 @@
+// Cropping, flipping and normalising images on a GPU.
+#pragma once
+
+#include "retrace/cuda/elementwise.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// Images `indices` of a set, cropped and flipped by the draw that belongs to each in `stream` of
+/// `seed` (math::crop_flip) if `crops`, and normalised by `table`, [256, C]: the value of each
+/// pixel value. The same as train/augmentation.hpp makes on the host, bit for bit.
+/// @pre out is packed, and every index names an image of the set.
+template <class T>
+void augment_images(View<T, Cuda> out, View<const std::uint8_t, Cuda> set,
+                    View<const std::int64_t, Cuda> indices, ConstView<T, Cuda> table, bool crops,
+                    std::uint64_t seed, std::uint64_t stream) {
+  out.device().run(pass<T>(out.shape(), 1), [&](kernels::Context& on) {
+    kernels::augment<T>(on, cuda::images(out), set.data(), indices.data(), table.data(), crops,
+                        seed, stream);
+  });
+}
+
+}  // namespace retrace::inline RETRACE_ISA
