@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "retrace/retrace.hpp"
+#include "float_networks.hpp"
 
 namespace memory_compute {
 

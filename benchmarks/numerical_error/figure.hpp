@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "retrace/retrace.hpp"
+#include "float_networks.hpp"
 #include "support/plot.hpp"
 
 namespace numerical_error {

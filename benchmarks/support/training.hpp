@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "retrace/retrace.hpp"
+#include "float_networks.hpp"
 
 namespace benchmark {
 

@@ -15,7 +15,7 @@ inline std::string describe(const Device& device) { return device.name(); }
 /// None that results depend on.
 inline int threads_of(const Device&) { return 0; }
 #else
-#include "retrace/retrace.hpp"
+#include "float_networks.hpp"
 
 using Device = retrace::Cpu;
 using DryDevice = retrace::Dry;

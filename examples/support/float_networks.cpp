@@ -1,0 +1,5 @@
+#include "float_networks.hpp"
+
+namespace retrace {
+RETRACE_FLOAT_NETWORKS()
+}  // namespace retrace
