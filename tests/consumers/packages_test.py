@@ -90,6 +90,10 @@ class Packages(unittest.TestCase):
                               APP / "main.cpp", "-o", program)
                 self.assertIn("there and back", self.succeeds(program))
 
+    def test_a_whole_network_compiles_without_a_warning(self):
+        self.succeeds("g++", "-std=c++20", *WARNINGS, "-I", ROOT / "include", "-I", self.eigen(), "-fopenmp",
+                      "-fsyntax-only", ROOT / "examples" / "first_chain.cpp")
+
     def eigen(self):
         """Where Eigen/Core is: beside share/eigen3/cmake, in include/eigen3."""
         return Path(setting("Eigen3_DIR")).parents[2] / "include" / "eigen3"
