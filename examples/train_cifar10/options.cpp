@@ -106,6 +106,8 @@ void add_training_options(CLI::App& app, Options& options, RawOptions& raw) {
                  "folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin (default: "
                  "$RETRACE_CIFAR10, then data/cifar-10-batches-bin, then synthetic images)")
       ->type_name("FOLDER");
+  app.add_flag("--read-batches", options.read_batches,
+               "read the images of each batch from their files, instead of all into memory");
   app.add_option("--epochs", raw.epochs, "passes over the training images (default 10)")
       ->type_name("N")
       ->check(whole_number(1));
