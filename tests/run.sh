@@ -5,6 +5,8 @@ Installs what is missing with apt, builds everything into build/, and runs the t
   --filter REGEX      run only the tests whose name matches, such as layer/ or core/shape
   --sanitize WHICH    build with a sanitizer, into a folder of its own, and run under it:
                       address, undefined, address,undefined or thread (by Clang)
+  --arm               build for 64-bit and 32-bit Arm instead and run under qemu-user: tests/arm.sh,
+                      whose options follow (--arm --help)
   --strict            a warning fails the build
   --build-dir DIR     build there instead
   --jobs N            compile N files at a time (default 2)
@@ -20,6 +22,7 @@ filter=. sanitize='' build='' jobs=2 strict=OFF
 while [[ $# -gt 0 ]]; do
   case $1 in
     --help) echo "$usage"; exit ;;
+    --arm) exec "$root/tests/arm.sh" "${@:2}" ;;
     --strict) strict=ON; shift; continue ;;
     --filter | --sanitize | --build-dir | --jobs)
       [[ $# -ge 2 && -n $2 ]] || fail "$1 needs a value (see --help)" ;;
