@@ -57,6 +57,9 @@ _missing_packages() {
       cli11) _has_header CLI/CLI.hpp || echo libcli11-dev ;;
       onednn) _has_header oneapi/dnnl/dnnl.hpp || echo libdnnl-dev ocl-icd-opencl-dev ;;
       boost_context) _has_header boost/context/fiber.hpp || echo libboost-context-dev ;;
+      arm64) command -v aarch64-linux-gnu-g++ >/dev/null || echo g++-aarch64-linux-gnu ;;
+      arm32) command -v arm-linux-gnueabihf-g++ >/dev/null || echo g++-arm-linux-gnueabihf ;;
+      qemu) command -v qemu-arm >/dev/null || echo qemu-user ;;
       json) _has_header nlohmann/json.hpp || echo nlohmann-json3-dev ;;
       *) echo "install_dependencies: unknown name '$need'" >&2; return 1 ;;
     esac

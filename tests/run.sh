@@ -7,6 +7,8 @@ Installs what is missing with apt, builds everything into build/, and runs the t
                       address, undefined, address,undefined or thread (by Clang)
   --cuda              compile the kernels for NVIDIA GPUs as well (nvcc), into a folder of its own,
                       and run their tests on a GPU if there is one
+  --arm               build for 64-bit and 32-bit Arm instead and run under qemu-user: tests/arm.sh,
+                      whose options follow (--arm --help)
   --strict            a warning fails the build
   --build-dir DIR     build there instead
   --jobs N            compile N files at a time (default 2)
@@ -22,6 +24,7 @@ filter=. sanitize='' build='' jobs=2 strict=OFF cuda=OFF
 while [[ $# -gt 0 ]]; do
   case $1 in
     --help) echo "$usage"; exit ;;
+    --arm) exec "$root/tests/arm.sh" "${@:2}" ;;
     --strict) strict=ON; shift; continue ;;
     --cuda) cuda=ON; shift; continue ;;
     --filter | --sanitize | --build-dir | --jobs)

@@ -24,15 +24,6 @@ std::string modes(const NetChoice& choice) {
   return choice.chunk > 0 ? text + " in chunks of " + std::to_string(choice.chunk) : text;
 }
 
-std::string checksum(const Data& data) {
-  retrace::Crc64 sum;
-  for (const retrace::ImageSet* set : {&data.train, &data.test}) {
-    sum.add_values(std::span(set->labels));
-    sum.add_values(std::span(set->pixels));
-  }
-  return sum.digits();
-}
-
 }  // namespace
 
 Checkpoints::Checkpoints(const Options& options, const Data& data, Trainer& trainer)

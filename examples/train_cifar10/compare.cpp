@@ -15,7 +15,7 @@ std::size_t measure_peak(const NetChoice& choice, const Data& data, Index images
   Net net = build_net(device, choice);
   std::vector<Index> first(static_cast<std::size_t>(images));
   std::iota(first.begin(), first.end(), Index{0});
-  auto [x, labels] = retrace::load_batch<float>(device, data.train, first, data.normalisation);
+  auto [x, labels] = load_images(device, data.train, first, data.normalisation);
   retrace::accumulate_gradients(net, x, labels);
   const Bytes peak = device.memory().peak();
   return peak[Use::activation] + peak[Use::gradient] + peak[Use::stash] + peak[Use::workspace];

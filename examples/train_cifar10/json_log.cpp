@@ -46,7 +46,7 @@ void JsonLog::write(const StepReport& report, const Options& options, const Data
   nlohmann::ordered_json json{{"arch", retrace::name(options.net.architecture)},
                               {"mode", mode_name(options.net)},
                               {"stream", retrace::name(options.net.options.stream)},
-                              {"data", data.train.name},
+                              {"data", name(data.train)},
                               {"batch", options.batch},
                               {"seed", options.seed},
                               {"step", report.step},

@@ -22,8 +22,8 @@ namespace {
 void print_start(const Options& options, const Data& data, const Device& device,
                  retrace::Index parameters) {
   std::cout << to_string(options.net) << ": " << fixed(static_cast<double>(parameters) / 1e6, 2)
-            << " M parameters, batch " << options.batch << ", " << data.train.size() << ' '
-            << data.train.name << " images, " << describe(device) << std::endl;
+            << " M parameters, batch " << options.batch << ", " << size(data.train) << ' '
+            << name(data.train) << " images, " << describe(device) << std::endl;
 }
 
 /// Continues a training where that is asked for, and trains to the end or until it is to stop.
@@ -39,7 +39,7 @@ TrainingSummary train(const Options& options, const Data& data, const Stop& stop
 
   print_start(options, data, device, trainer.parameter_count());
   std::cout << resumed << std::flush;
-  Progress progress(data.train.name);
+  Progress progress(name(data.train));
   return trainer.train([&](const StepReport& report) {
     const bool stopping = stop.wanted();
     progress(report);
@@ -93,7 +93,7 @@ void compare(const Options& options, const Data& data, const Stop& stop,
     if (!summary.finished) return print_stop(options, stop);
     results.push_back({mode, summary, measure_bytes_per_pixel(each.net, data)});
   }
-  print_comparison(std::cout, data.train.name, results[0], results[1]);
+  print_comparison(std::cout, name(data.train), results[0], results[1]);
 }
 
 /// Returns the status of the program.
@@ -103,7 +103,8 @@ int run(const Options& options) {
     return 0;
   }
   const Stop stop(options.max_minutes);
-  const Data data = load_data(options.data, options.train_images, options.eval_images);
+  const Data data =
+      load_data(options.data, options.train_images, options.eval_images, options.read_batches);
   std::optional<JsonLog> log;
   if (options.compare) {
     compare(options, data, stop, log);

@@ -109,6 +109,8 @@ void add_training_options(CLI::App& app, Options& options, RawOptions& raw) {
   app.add_option("--device", options.device, "cpu (default), or cuda for an NVIDIA GPU")
       ->type_name("NAME")
       ->check(CLI::IsMember({"cpu", "cuda"}));
+  app.add_flag("--read-batches", options.read_batches,
+               "read the images of each batch from their files, instead of all into memory");
   app.add_option("--epochs", raw.epochs, "passes over the training images (default 10)")
       ->type_name("N")
       ->check(whole_number(1));

@@ -18,6 +18,7 @@ struct Options {
   retrace::Index batch = 128;
 
   std::filesystem::path data;  ///< empty: see load_data
+  bool read_batches = false;   ///< images stay in their files, but for those of a batch
   std::size_t epochs = 10;
   std::optional<std::size_t> steps;  ///< instead of epochs
   double learning_rate = 0.1;        ///< at its peak

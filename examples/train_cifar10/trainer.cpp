@@ -52,9 +52,9 @@ Trainer::Trainer(Device& device, const Options& options, const Data& data)
                    require_finite(name, gradient);
                  }),
       schedule_{.peak = options.learning_rate, .steps = 0} {
-  if (options.batch > data.train.size())
+  if (options.batch > size(data.train))
     throw std::invalid_argument("--batch is " + std::to_string(options.batch) +
-                                ", but there are only " + std::to_string(data.train.size()) +
+                                ", but there are only " + std::to_string(size(data.train)) +
                                 " training images");
   schedule_.steps = total_steps();
   if (options.drift)
@@ -70,7 +70,7 @@ retrace::ParameterList<float, Device> Trainer::tensors() {
 }
 
 std::size_t Trainer::steps_per_epoch() const {
-  return static_cast<std::size_t>(data_.train.size() / options_.batch);
+  return static_cast<std::size_t>(size(data_.train) / options_.batch);
 }
 std::size_t Trainer::total_steps() const {
   return options_.steps.value_or(options_.epochs * steps_per_epoch());
@@ -88,7 +88,7 @@ TrainingSummary Trainer::train(const Listener& listener) {
                       in_epoch = state_.step % steps_per_epoch();
     if (in_epoch == 0 || order.empty())
       order =
-          retrace::shuffled(data_.train.size(), options_.seed, static_cast<std::uint32_t>(epoch));
+          retrace::shuffled(size(data_.train), options_.seed, static_cast<std::uint32_t>(epoch));
     StepReport report = take_step(state_.step, Indices(order).subspan(in_epoch * batch, batch));
     ++state_.step;
     state_.discarded += !report.discarded.empty();
@@ -209,7 +209,7 @@ void Trainer::require_finite(const std::string& name, const Net::Gradient& gradi
 }
 
 BatchLoss Trainer::evaluate() {
-  const Index available = data_.test.size();
+  const Index available = size(data_.test);
   const Index count =
       options_.eval_images == 0 ? available : std::min(options_.eval_images, available);
   std::vector<Index> all(static_cast<std::size_t>(count));
@@ -225,7 +225,7 @@ BatchLoss Trainer::evaluate() {
 }
 
 BatchLoss Trainer::evaluate(Indices indices) try {
-  auto [x, labels] = retrace::load_batch<float>(device_, data_.test, indices, data_.normalisation);
+  auto [x, labels] = load_images(device_, data_.test, indices, data_.normalisation);
   return retrace::evaluate(net_, x, labels);
 } catch (const retrace::StreamOverflow& overflow) {
   if (!overflow.lowered) throw;
@@ -233,7 +233,7 @@ BatchLoss Trainer::evaluate(Indices indices) try {
 }
 
 Batch Trainer::training_batch(std::size_t epoch, Indices indices) {
-  return retrace::load_batch<float>(
+  return load_images(
       device_, data_.train, indices, data_.normalisation,
       {.crop_flip = true, .seed = options_.seed, .epoch = static_cast<std::uint32_t>(epoch)});
 }

@@ -116,6 +116,7 @@ rm large options.json
 # ---- Data --------------------------------------------------------------------------------------
 
 refuses 'nowhere/data_batch_1.bin: there is no such file' --data nowhere
+refuses '--read-batches leaves images in their files, but there are none' --read-batches
 mkdir short
 head -c 3073 /dev/zero >short/data_batch_1.bin
 refuses 'short/data_batch_1.bin: has 3073 bytes but should have 30730000' --data short

@@ -6,6 +6,7 @@
 
 #include "retrace/retrace.hpp"
 #include "support/catch.hpp"
+#include "support/tensors.hpp"
 
 using namespace retrace;
 
@@ -37,6 +38,37 @@ TEST_CASE("a batch of thousands is filled in parts") {
   download(std::span(loaded), x.view());
   CHECK(loaded == expected);
   CHECK(labels.size() == indices.size());
+}
+
+namespace {
+
+/// A set as if it lay elsewhere.
+struct Elsewhere {
+  const ImageSet& set;
+  Index size() const { return set.size(); }
+  ImageSet read(std::span<const Index> indices) const {
+    ImageSet some{.name = set.name};
+    for (Index index : indices) {
+      some.labels.push_back(set.labels[static_cast<std::size_t>(index)]);
+      some.pixels.insert(some.pixels.end(), set.image(index).begin(), set.image(index).end());
+    }
+    return some;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a batch of a source has the bits of one from memory, augmented by the same numbers") {
+  Cpu device;
+  const ImageSet set = synthetic_images(20, 1);
+  const Normalisation normal = normalisation(set);
+  const std::array<Index, 4> indices{7, 0, 12, 7};
+  const Augmentation augmentation{.crop_flip = true, .seed = 3, .epoch = 2};
+  const auto [x, labels] = load_batch<float>(device, set, indices, normal, augmentation);
+  const auto [y, same_labels] =
+      load_batch<float>(device, Elsewhere{set}, indices, normal, augmentation);
+  CHECK(test::same_bits(test::values(x), test::values(y)));
+  CHECK(labels == same_labels);
 }
 
 TEST_CASE("a batch may be empty, but must not name an image that there is not") {

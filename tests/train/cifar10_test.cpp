@@ -1,6 +1,7 @@
 // The CIFAR-10 reader on good files, and on files that are not what they should be.
 #include "retrace/train/cifar10.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -121,6 +122,44 @@ TEST_CASE("files that are not CIFAR-10 are refused, with their name and what is 
     CHECK(contains(message, "record 2 "));
     CHECK(contains(message, "label " + std::to_string(label)));
   }
+}
+
+TEST_CASE("images read when they are wanted are those of the same files in memory") {
+  const Scratch scratch;
+  Cifar10Files files(
+      {scratch.write("a.bin", records(1500)), scratch.write("b.bin", records(7, 3))});
+  const ImageSet all = read_all(files);
+  REQUIRE(files.size() == 1507);
+  CHECK(all.labels[1499] == 9);
+  CHECK(all.labels[1500] == 3);
+
+  const std::vector<Index> wanted{1500, 0, 1499, 1506, 1506};
+  const ImageSet some = files.read(wanted);
+  REQUIRE(some.size() == 5);
+  for (Index i = 0; i < 5; ++i) {
+    const Index from = wanted[static_cast<std::size_t>(i)];
+    CHECK(some.labels[static_cast<std::size_t>(i)] == all.labels[static_cast<std::size_t>(from)]);
+    CHECK(std::ranges::equal(some.image(i), all.image(from)));
+  }
+  CHECK(normalisation(files).mean == normalisation(all).mean);
+  CHECK(normalisation(files).inverse_deviation == normalisation(all).inverse_deviation);
+
+  files.keep_first(1501);
+  CHECK(files.size() == 1501);
+  CHECK(contains(complaint<DataError>([&] { files.read(wanted); }), "there is no image 1506"));
+  CHECK_THROWS_AS(files.read(std::vector<Index>{-1}), DataError);
+  files.keep_first(0);
+  CHECK_THROWS_AS(normalisation(files), DataError);
+}
+
+TEST_CASE("a file that shrinks while it is used is told by its name and record") {
+  const Scratch scratch;
+  const fs::path path = scratch.write("shrinks.bin", records(200));
+  const Cifar10Files files({path});
+  scratch.write("shrinks.bin", records(2));
+  const auto message = complaint<DataError>([&] { files.read(std::vector<Index>{150}); });
+  CHECK(contains(message, path.string()));
+  CHECK(contains(message, "record 150"));
 }
 
 TEST_CASE("normalisation is the mean and the inverse deviation of each channel") {

@@ -3,6 +3,8 @@
 
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <new>
 #include <type_traits>
 #include <utility>
@@ -124,13 +126,18 @@ class Tensor {
   }
 
  private:
+  static constexpr std::size_t uncountable = std::numeric_limits<std::size_t>::max();
+
   static std::size_t bytes(Shape shape) {
-    return static_cast<std::size_t>(shape.size()) * sizeof(T);
+    const auto elements = static_cast<std::uint64_t>(shape.size());
+    return elements > uncountable / sizeof(T) ? uncountable
+                                              : static_cast<std::size_t>(elements) * sizeof(T);
   }
 
   static T* acquire(D& device, std::size_t bytes, Use use) {
     device.memory().allocated(use, bytes);
     try {
+      if (bytes == uncountable) throw std::bad_alloc();
       return static_cast<T*>(device.allocate(bytes));
     } catch (const std::bad_alloc&) {
       device.memory().released(use, bytes);

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
+#include <limits>
 #include <new>
 #include <utility>
 #include <vector>
@@ -41,6 +42,7 @@ class Heap {
   /// `most` bytes to be held.
   /// @throws std::bad_alloc if there is no address space for that many bytes.
   void* allocate(std::size_t bytes, std::size_t most) {
+    if (bytes > std::numeric_limits<std::size_t>::max() - 2 * alignment) throw std::bad_alloc();
     const std::size_t size = padded(bytes);
     free_.reserve(blocks_ + regions_.size() + 3);  // so that release() need not grow it
     auto range = std::find_if(free_.begin(), free_.end(),

@@ -49,10 +49,10 @@ struct WinogradConvolution {
   struct Layout {
     Index outputs;  ///< channels, in whole registers
     Index depth;    ///< inputs that transformed weights have room for
-    Index slice;    ///< outputs whose transformed weights are held at a time
-    TileGroups groups;
-    TileMatrices in, products;
-    Index packed;
+    Index slice{};  ///< outputs whose transformed weights are held at a time
+    TileGroups groups{};
+    TileMatrices in{}, products{};
+    Index packed{};
   };
 
   Layout layout() const {

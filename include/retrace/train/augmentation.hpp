@@ -64,24 +64,31 @@ std::vector<T> normalised_values(const Normalisation& normalisation) {
 /// As is usual: pad the raw image with black, crop, flip, then normalise. So padding becomes
 /// -mean * inverse_deviation, not 0.
 /// @param out indices.size() x height x width x channels elements.
-/// @throws ShapeError if `out` has another size, or `normalisation` other channels than the set.
+/// @param numbers what the randomness of each image belongs to; `indices` if left out.
+/// @throws ShapeError if `out` or `numbers` has another size, or `normalisation` other channels
+/// than the set.
 /// @throws DataError if an index names no image.
 template <class T>
 void fill_batch(std::span<T> out, const ImageSet& set, std::span<const Index> indices,
-                const Normalisation& normalisation, Augmentation augmentation = {}) {
+                const Normalisation& normalisation, Augmentation augmentation = {},
+                std::span<const Index> numbers = {}) {
+  if (numbers.empty()) numbers = indices;
   const auto channels = static_cast<std::size_t>(set.channels);
   const auto image_size = static_cast<std::size_t>(set.image_size());
   if (out.size() != indices.size() * image_size)
     throw ShapeError("fill_batch: out has " + std::to_string(out.size()) + " elements but " +
                      std::to_string(indices.size()) + " images have " +
                      std::to_string(indices.size() * image_size));
+  if (numbers.size() != indices.size())
+    throw ShapeError("fill_batch: " + std::to_string(indices.size()) + " images have " +
+                     std::to_string(numbers.size()) + " numbers");
   require_images("fill_batch", set, indices, normalisation);
 
   const std::vector<T> normalised = normalised_values<T>(normalisation);
 #pragma omp parallel for
   for (std::size_t i = 0; i < indices.size(); ++i) {
     const std::uint8_t* image = set.image(indices[i]).data();
-    const CropFlip crop = crop_flip_of(augmentation, indices[i]);
+    const CropFlip crop = crop_flip_of(augmentation, numbers[i]);
     T* to = out.data() + i * image_size;
     for (Index y = crop.top; y < crop.top + set.height; ++y)
       for (Index column = 0; column < set.width; ++column) {

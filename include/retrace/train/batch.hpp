@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -18,25 +19,60 @@ struct LabelledBatch {
   std::vector<std::uint8_t> labels;
 };
 
+namespace detail {
+
+/// A batch in parts, so that little is in host memory beside it: fill(pixels, some, labels) writes
+/// the chosen images and appends their labels.
+template <class T, Device D, class Fill>
+LabelledBatch<T, D> load_in_parts(D& device, Shape shape, std::span<const Index> indices,
+                                  Fill fill) {
+  constexpr std::size_t at_once = 1024;
+  const auto image_size = static_cast<std::size_t>(shape.h * shape.w * shape.c);
+  LabelledBatch<T, D> batch{Tensor<T, D>(device, shape), {}};
+  std::vector<T> pixels;
+  for (std::size_t first = 0; first < indices.size(); first += at_once) {
+    const auto some = indices.subspan(first, std::min(at_once, indices.size() - first));
+    pixels.resize(some.size() * image_size);
+    fill(std::span(pixels), some, batch.labels);
+    upload(batch.x.view().images(static_cast<Index>(first), static_cast<Index>(some.size())),
+           pixels);
+  }
+  return batch;
+}
+
+}  // namespace detail
+
 /// The chosen images, as fill_batch makes them.
 /// @throws as fill_batch does.
 template <class T, Device D>
 LabelledBatch<T, D> load_batch(D& device, const ImageSet& set, std::span<const Index> indices,
                                const Normalisation& normalisation,
                                const Augmentation& augmentation = {}) {
-  constexpr std::size_t at_once = 1024;  // images in host memory beside the batch
   const Shape shape{static_cast<Index>(indices.size()), set.height, set.width, set.channels};
-  LabelledBatch<T, D> batch{Tensor<T, D>(device, shape), {}};
-  std::vector<T> pixels;
-  for (std::size_t first = 0; first < indices.size(); first += at_once) {
-    const auto some = indices.subspan(first, std::min(at_once, indices.size() - first));
-    pixels.resize(some.size() * static_cast<std::size_t>(set.image_size()));
-    fill_batch(std::span(pixels), set, some, normalisation, augmentation);
-    upload(batch.x.view().images(static_cast<Index>(first), static_cast<Index>(some.size())),
-           pixels);
-  }
-  for (Index index : indices) batch.labels.push_back(set.labels[static_cast<std::size_t>(index)]);
-  return batch;
+  return detail::load_in_parts<T>(device, shape, indices,
+                                  [&](auto pixels, auto some, auto& labels) {
+                                    fill_batch(pixels, set, some, normalisation, augmentation);
+                                    for (Index index : some)
+                                      labels.push_back(set.labels[static_cast<std::size_t>(index)]);
+                                  });
+}
+
+/// The chosen images of a source, which are read for it: the same bits as from memory.
+/// @throws as fill_batch and the source do.
+template <class T, Device D, ImageSource S>
+LabelledBatch<T, D> load_batch(D& device, const S& source, std::span<const Index> indices,
+                               const Normalisation& normalisation,
+                               const Augmentation& augmentation = {}) {
+  const ImageSet none = source.read({});
+  const Shape shape{static_cast<Index>(indices.size()), none.height, none.width, none.channels};
+  return detail::load_in_parts<T>(
+      device, shape, indices, [&](auto pixels, auto some, auto& labels) {
+        const ImageSet set = source.read(some);
+        std::vector<Index> places(some.size());
+        std::iota(places.begin(), places.end(), Index{0});
+        fill_batch(pixels, set, places, normalisation, augmentation, some);
+        labels.insert(labels.end(), set.labels.begin(), set.labels.end());
+      });
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -199,7 +199,8 @@ class Checkpoint {
     Crc64 checksum;
     std::vector<std::byte> piece(detail::piece_bytes);
     for (std::uint64_t at = 0; at < file_.bytes(); at += piece.size()) {
-      piece.resize(std::min<std::uint64_t>(piece.size(), file_.bytes() - at));
+      piece.resize(
+          static_cast<std::size_t>(std::min<std::uint64_t>(piece.size(), file_.bytes() - at)));
       file_.read_at(at, piece);
       if (at == 0)
         std::fill_n(piece.begin() + detail::checksum_position, written->size(), std::byte{'0'});

@@ -19,7 +19,7 @@ namespace detail {
 inline constexpr auto crc64_tables = [] {
   constexpr std::uint64_t polynomial = 0xC96C5795D7870F42;  // ECMA-182, bits reversed
   std::array<std::array<std::uint64_t, 256>, 8> tables{};
-  for (std::uint64_t byte = 0; byte < 256; ++byte) {
+  for (std::size_t byte = 0; byte < 256; ++byte) {
     std::uint64_t remainder = byte;
     for (int bit = 0; bit < 8; ++bit)
       remainder = (remainder >> 1) ^ (remainder & 1 ? polynomial : 0);

@@ -1,11 +1,14 @@
-// Labelled images in memory, and the normalisation that suits them.
+// Labelled images in memory or elsewhere, and the normalisation that suits them.
 #pragma once
 
 #include <omp.h>
 
+#include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -32,52 +35,99 @@ struct ImageSet {
   }
 };
 
+/// Images that lie elsewhere, of which the wanted ones are read into memory, in the order of
+/// `indices`.
+template <class S>
+concept ImageSource = requires(const S& source, std::span<const Index> indices) {
+  { source.size() } -> std::convertible_to<Index>;
+  { source.read(indices) } -> std::same_as<ImageSet>;
+};
+
+/// Calls visit(set) with all images of a source, a thousand at a time.
+template <ImageSource S, class Visit>
+void for_each_part(const S& source, Visit visit) {
+  std::vector<Index> indices(1024);
+  for (Index first = 0; first < source.size(); first += static_cast<Index>(indices.size())) {
+    indices.resize(std::min(indices.size(), static_cast<std::size_t>(source.size() - first)));
+    std::iota(indices.begin(), indices.end(), first);
+    visit(source.read(indices));
+  }
+}
+
 /// Takes each channel of a set to mean 0 and deviation 1: (pixel - mean) * inverse_deviation.
 struct Normalisation {
   std::vector<double> mean;               ///< per channel, in pixel values 0 to 255
   std::vector<double> inverse_deviation;  ///< per channel; 1 where all pixels are equal
 };
 
-/// The mean and the (biased) deviation of each channel over all pixels of all images.
-///
-/// Computed from histograms, so it is exact up to the last roundings and the same for any number
-/// of threads.
+/// How often each channel has each value. Sums of whole numbers: the same for any number of threads
+/// and any order of the images.
+class PixelHistograms {
+ public:
+  void add(const ImageSet& set) {
+    const auto channels = static_cast<std::size_t>(set.channels);
+    const auto pixel_count = static_cast<Index>(set.pixels.size() / channels);
+    const std::size_t values = channels * 256;
+    counts_.resize(values);
+    // One of each thread, made here: memory that runs out in a parallel region ends the program.
+    std::vector<std::uint64_t> histograms(static_cast<std::size_t>(omp_get_max_threads()) * values);
+#pragma omp parallel
+    {
+      std::uint64_t* mine =
+          histograms.data() + static_cast<std::size_t>(omp_get_thread_num()) * values;
+#pragma omp for
+      for (Index pixel = 0; pixel < pixel_count; ++pixel)
+        for (std::size_t c = 0; c < channels; ++c)
+          ++mine[c * 256 + set.pixels[static_cast<std::size_t>(pixel) * channels + c]];
+    }
+    for (std::size_t i = 0; i < histograms.size(); ++i) counts_[i % values] += histograms[i];
+    pixels_ += pixel_count;
+  }
+
+  /// The mean and the (biased) deviation of each channel over all pixels, exact up to the last
+  /// roundings.
+  Normalisation normalisation() const {
+    Normalisation result;
+    for (std::size_t c = 0; c * 256 < counts_.size(); ++c) {
+      const double mean = average(c, [](double value) { return value; });
+      const double variance =
+          average(c, [mean](double value) { return (value - mean) * (value - mean); });
+      result.mean.push_back(mean);
+      result.inverse_deviation.push_back(variance > 0 ? 1 / std::sqrt(variance) : 1);
+    }
+    return result;
+  }
+
+ private:
+  template <class Function>
+  double average(std::size_t c, Function function) const {
+    double sum = 0;
+    for (std::size_t value = 0; value < 256; ++value)
+      sum += static_cast<double>(counts_[c * 256 + value]) * function(static_cast<double>(value));
+    return sum / static_cast<double>(pixels_);
+  }
+
+  std::vector<std::uint64_t> counts_{};  ///< channels x 256
+  Index pixels_ = 0;
+};
+
+/// Of all images of a set.
 /// @throws DataError if there are no images.
 inline Normalisation normalisation(const ImageSet& set) {
   if (set.pixels.empty()) throw DataError("normalisation: '" + set.name + "' has no images");
-  const auto channels = static_cast<std::size_t>(set.channels);
-  const auto pixel_count = static_cast<Index>(set.pixels.size() / channels);
+  PixelHistograms histograms;
+  histograms.add(set);
+  return histograms.normalisation();
+}
 
-  const std::size_t values = channels * 256;
-  // One of each thread, made here: memory that runs out in a parallel region ends the program.
-  std::vector<std::uint64_t> histograms(static_cast<std::size_t>(omp_get_max_threads()) * values);
-#pragma omp parallel
-  {
-    std::uint64_t* mine =
-        histograms.data() + static_cast<std::size_t>(omp_get_thread_num()) * values;
-#pragma omp for
-    for (Index pixel = 0; pixel < pixel_count; ++pixel)
-      for (std::size_t c = 0; c < channels; ++c)
-        ++mine[c * 256 + set.pixels[static_cast<std::size_t>(pixel) * channels + c]];
-  }
-  for (std::size_t i = values; i < histograms.size(); ++i) histograms[i % values] += histograms[i];
-
-  Normalisation result;
-  const auto average = [&](std::size_t c, auto function) {
-    double sum = 0;
-    for (std::size_t value = 0; value < 256; ++value)
-      sum +=
-          static_cast<double>(histograms[c * 256 + value]) * function(static_cast<double>(value));
-    return sum / static_cast<double>(pixel_count);
-  };
-  for (std::size_t c = 0; c < channels; ++c) {
-    const double mean = average(c, [](double value) { return value; });
-    const double variance =
-        average(c, [mean](double value) { return (value - mean) * (value - mean); });
-    result.mean.push_back(mean);
-    result.inverse_deviation.push_back(variance > 0 ? 1 / std::sqrt(variance) : 1);
-  }
-  return result;
+/// Of all images of a source, which are read once.
+/// @throws DataError if there are no images.
+template <ImageSource S>
+Normalisation normalisation(const S& source) {
+  if (source.size() == 0) throw DataError("normalisation: there are no images");
+  PixelHistograms histograms;
+  for_each_part(source, [&](const ImageSet& part) { histograms.add(part); });
+  return histograms.normalisation();
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -264,7 +264,7 @@ class SafetensorsFile {
       throw DataError(name_ + ": the header should have " + std::to_string(length) +
                       " bytes, but the file has " + std::to_string(bytes_) +
                       ": truncated, or no safetensors file");
-    std::string json(length, '\0');
+    std::string json(static_cast<std::size_t>(length), '\0');
     read_at(sizeof length, std::as_writable_bytes(std::span(json)));
     data_ = sizeof length + length;
     header_ = parse_safetensors_header(name_, json, bytes_ - data_);
