@@ -4,7 +4,7 @@
 #include "gemm.hpp"
 #include "normalise.cuh"
 #include "own_convolution.hpp"
-#include "vectors.cuh"
+#include "launches.cuh"
 
 namespace retrace::kernels {
 

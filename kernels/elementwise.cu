@@ -5,7 +5,7 @@
 #include "retrace/math/bounded_scale.hpp"
 #include "retrace/math/philox.hpp"
 #include "retrace/math/signal_noise.hpp"
-#include "vectors.cuh"
+#include "launches.cuh"
 
 namespace retrace::kernels {
 

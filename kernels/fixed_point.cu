@@ -3,7 +3,7 @@
 
 #include "reduce.cuh"
 #include "retrace/math/fixed_point.hpp"
-#include "vectors.cuh"
+#include "launches.cuh"
 
 namespace retrace::kernels {
 

@@ -2,7 +2,7 @@
 #include "moments.cuh"
 #include "normalise.cuh"
 #include "retrace/math/normalisation.hpp"
-#include "vectors.cuh"
+#include "launches.cuh"
 
 namespace retrace::kernels {
 

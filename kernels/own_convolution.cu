@@ -5,7 +5,7 @@
 
 #include "own_convolution.cuh"
 #include "own_convolution.hpp"
-#include "vectors.cuh"
+#include "launches.cuh"
 
 namespace retrace::kernels {
 

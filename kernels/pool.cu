@@ -1,5 +1,5 @@
 // Poolings: permutations of pixels, the maximum of windows, the mean of images.
-#include "vectors.cuh"
+#include "launches.cuh"
 
 namespace retrace::kernels {
 

@@ -2,7 +2,7 @@
 #include <cmath>
 
 #include "retrace/math/crop_flip.hpp"
-#include "vectors.cuh"
+#include "launches.cuh"
 
 namespace retrace::kernels {
 
