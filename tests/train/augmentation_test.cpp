@@ -50,8 +50,7 @@ TEST_CASE("fill_batch without augmentation copies the chosen images in their ord
   const auto out = batch<float>(set, {2, 0, 2}, identity);
   const std::vector<Index> chosen{2, 0, 2};
   for (std::size_t i = 0; i < 3; ++i)
-    CHECK(std::equal(out.begin() + static_cast<Index>(i) * 60,
-                     out.begin() + static_cast<Index>(i + 1) * 60, set.image(chosen[i]).begin()));
+    CHECK(std::equal(out.data() + i * 60, out.data() + (i + 1) * 60, set.image(chosen[i]).data()));
   CHECK(batch<float>(set, {}, identity).empty());
 }
 
@@ -101,7 +100,7 @@ TEST_CASE("crop and flip move every pixel to its place and leave black behind") 
         for (Index c = 0; c < 2; ++c)
           expected[static_cast<std::size_t>((y * 5 + x) * 2 + c)] =
               cropped[static_cast<std::size_t>((y * 5 + (crop.flip ? 4 - x : x)) * 2 + c)];
-    same = same && std::equal(expected.begin(), expected.end(), out.begin() + i * 60);
+    same = same && std::equal(expected.begin(), expected.end(), out.data() + i * 60);
   }
   CHECK(same);
 }
@@ -130,8 +129,7 @@ TEST_CASE("augmentation depends on seed, epoch and image, not on the batch or th
   const auto part = batch<float>(set, few, identity, augmentation);
   omp_set_num_threads(threads);
   for (std::size_t i = 0; i < few.size(); ++i)
-    CHECK(std::equal(part.begin() + static_cast<Index>(i) * 60,
-                     part.begin() + static_cast<Index>(i + 1) * 60, all.begin() + few[i] * 60));
+    CHECK(std::equal(part.data() + i * 60, part.data() + (i + 1) * 60, all.data() + few[i] * 60));
 
   CHECK(all != batch<float>(set, first_indices(48), identity, {true, 2, 7}));
   CHECK(all != batch<float>(set, first_indices(48), identity, {true, 1, 8}));

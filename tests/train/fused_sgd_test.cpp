@@ -163,7 +163,7 @@ TEST_CASE("micro-batches give the mean of their gradients") {
     const auto all = labels(6);
     const auto load = [&](Index first, Index count) {
       return LabelledBatch<double, Cpu>{clone(batch.view().images(first, count)),
-                                        {all.begin() + first, all.begin() + first + count}};
+                                        {all.data() + first, all.data() + first + count}};
     };
     int completed = 0;
     for (auto& named : net.parameters().parameters)

@@ -51,12 +51,13 @@ class Cifar10Files {
     set.labels.reserve(indices.size());
     set.pixels.reserve(indices.size() * static_cast<std::size_t>(set.image_size()));
     std::array<std::uint8_t, cifar10_record_bytes> record;
+    constexpr std::size_t plane = cifar10_plane_bytes;
     for (const Index index : indices) {
       read_record(index, record);
       set.labels.push_back(record[0]);
-      for (std::size_t pixel = 1; pixel <= cifar10_plane_bytes; ++pixel)
+      for (std::size_t pixel = 1; pixel <= plane; ++pixel)
         for (std::size_t channel = 0; channel < 3; ++channel)
-          set.pixels.push_back(record[pixel + channel * cifar10_plane_bytes]);
+          set.pixels.push_back(record[pixel + channel * plane]);
     }
     return set;
   }
