@@ -34,7 +34,9 @@ void require_device(int number) {
 }  // namespace
 
 void check(cudaError_t status, const char* call, const char* file, int line) {
-  if (status != cudaSuccess) fail(file, line, call, cudaGetErrorString(status));
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // else the next launch would report it again
+  fail(file, line, call, cudaGetErrorString(status));
 }
 
 void check(cublasStatus_t status, const char* call, const char* file, int line) {
@@ -95,8 +97,11 @@ void* allocate(Context& on, std::size_t bytes) {
 void release(Context& on, void* memory) noexcept { on.keep(cudaFreeAsync(memory, on.stream())); }
 
 void synchronize(Context& on) {
+  const cudaError_t status = cudaStreamSynchronize(on.stream());
+  // A copy that is still to come would write into memory that its caller gives back.
+  if (status != cudaSuccess) cudaStreamSynchronize(on.stream());
+  check(status, "cudaStreamSynchronize");
   check(on.take_kept(), "cudaFreeAsync");
-  check(cudaStreamSynchronize(on.stream()), "cudaStreamSynchronize");
 }
 
 void upload(Context& on, void* to, std::size_t pitch, const void* from, std::size_t width,

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tests the trainer on a GPU, emulated, against the trainer on the host.
 
-usage: trainer_test.py BUILD
+usage: trainer_check.py BUILD
 """
 import json
 import os
