@@ -34,7 +34,9 @@ void require_device(int number) {
 }  // namespace
 
 void check(cudaError_t status, const char* call, const char* file, int line) {
-  if (status != cudaSuccess) fail(file, line, call, cudaGetErrorString(status));
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // else the next launch would report it
+  fail(file, line, call, cudaGetErrorString(status));
 }
 
 void check(cublasStatus_t status, const char* call, const char* file, int line) {
@@ -71,6 +73,7 @@ Context::~Context() {
   convolutions_.reset();
   if (blas_) cublasDestroy(blas_);
   cudaStreamDestroy(stream_);
+  cudaGetLastError();  // nobody is left to be told, and the next launch would report it
 }
 
 Context* open(int device, const ContextOptions& options) { return new Context(device, options); }
@@ -92,11 +95,16 @@ void* allocate(Context& on, std::size_t bytes) {
   check(status, "cudaMallocAsync");
   return memory;
 }
-void release(Context& on, void* memory) noexcept { on.keep(cudaFreeAsync(memory, on.stream())); }
+void release(Context& on, void* memory) noexcept {
+  const cudaError_t status = cudaFreeAsync(memory, on.stream());
+  if (status != cudaSuccess) cudaGetLastError();  // else the next launch would report it
+  on.keep(status);
+}
 
 void synchronize(Context& on) {
+  const cudaError_t waited = cudaStreamSynchronize(on.stream());  // before anything throws
   check(on.take_kept(), "cudaFreeAsync");
-  check(cudaStreamSynchronize(on.stream()), "cudaStreamSynchronize");
+  check(waited, "cudaStreamSynchronize");
 }
 
 void upload(Context& on, void* to, std::size_t pitch, const void* from, std::size_t width,
