@@ -73,6 +73,7 @@ Context::~Context() {
   convolutions_.reset();
   if (blas_) cublasDestroy(blas_);
   cudaStreamDestroy(stream_);
+  cudaGetLastError();  // nobody is left to be told, and the next launch would report it
 }
 
 Context* open(int device, const ContextOptions& options) { return new Context(device, options); }
@@ -94,7 +95,11 @@ void* allocate(Context& on, std::size_t bytes) {
   check(status, "cudaMallocAsync");
   return memory;
 }
-void release(Context& on, void* memory) noexcept { on.keep(cudaFreeAsync(memory, on.stream())); }
+void release(Context& on, void* memory) noexcept {
+  const cudaError_t status = cudaFreeAsync(memory, on.stream());
+  if (status != cudaSuccess) cudaGetLastError();  // else the next launch would report it
+  on.keep(status);
+}
 
 void synchronize(Context& on) {
   const cudaError_t status = cudaStreamSynchronize(on.stream());

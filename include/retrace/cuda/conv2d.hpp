@@ -34,8 +34,12 @@ Tensor<std::uint8_t, Cuda> convolution_scratch(Cuda& device, const kernels::Conv
           Use::workspace};
 }
 
-inline Work convolution_work(Shape y, Shape w) {
-  return {static_cast<double>(y.pixels() * w.size()), 0};
+/// Every element of x, w and y once, and of the result once more if it is added to.
+template <class T>
+Work convolution_work(Shape x, Shape w, Shape y, Shape result, Store how) {
+  const Index elements = x.size() + w.size() + y.size() + (how == Store::set ? 0 : result.size());
+  return {static_cast<double>(y.pixels() * w.size()),
+          static_cast<double>(elements) * static_cast<double>(sizeof(T))};
 }
 
 }  // namespace cuda
@@ -49,7 +53,8 @@ void conv2d(View<T, Cuda> y, ConstView<T, Cuda> x, ConstView<T, Cuda> w, Index s
   const auto pass = cuda::convolution<const T>(kernels::ConvolutionPass::forward, x, y, w.shape(),
                                                stride, how, prologue != nullptr);
   auto scratch = cuda::convolution_scratch<T>(y.device(), pass);
-  y.device().run(cuda::convolution_work(y.shape(), w.shape()), [&](kernels::Context& on) {
+  const Work work = cuda::convolution_work<T>(x.shape(), w.shape(), y.shape(), y.shape(), how);
+  y.device().run(work, [&](kernels::Context& on) {
     kernels::convolve<T>(on, pass, y.data(), x.data(), w.data(), cuda::prologue_of(prologue),
                          scratch.data());
   });
@@ -72,7 +77,8 @@ void conv2d_input_gradient(View<T, Cuda> dx, ConstView<T, Cuda> dy, ConstView<T,
   const auto pass = cuda::convolution<const T>(kernels::ConvolutionPass::input_gradient, dx, dy,
                                                w.shape(), stride, how, false);
   auto scratch = cuda::convolution_scratch<T>(dx.device(), pass);
-  dx.device().run(cuda::convolution_work(dy.shape(), w.shape()), [&](kernels::Context& on) {
+  const Work work = cuda::convolution_work<T>(dx.shape(), w.shape(), dy.shape(), dx.shape(), how);
+  dx.device().run(work, [&](kernels::Context& on) {
     kernels::convolve_gradient<T>(on, pass, dx.data(), dy.data(), w.data(), scratch.data());
   });
 }
@@ -93,7 +99,9 @@ void conv2d_weight_gradient(View<T, Cuda> dw, ConstView<T, Cuda> x, ConstView<T,
   const auto pass = cuda::convolution<const T>(kernels::ConvolutionPass::weight_gradient, x, dy,
                                                dw.shape(), stride, Store::add, prologue != nullptr);
   auto scratch = cuda::convolution_scratch<T>(dw.device(), pass);
-  dw.device().run(cuda::convolution_work(dy.shape(), dw.shape()), [&](kernels::Context& on) {
+  const Work work =
+      cuda::convolution_work<T>(x.shape(), dw.shape(), dy.shape(), dw.shape(), Store::add);
+  dw.device().run(work, [&](kernels::Context& on) {
     kernels::convolve_weight_gradient<T>(on, pass, dw.data(), x.data(), dy.data(),
                                          cuda::prologue_of(prologue), scratch.data());
   });

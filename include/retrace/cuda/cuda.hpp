@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "retrace/core/device_error.hpp"
 #include "retrace/core/metered_device.hpp"
@@ -49,9 +50,12 @@ class Cuda : public MeteredDevice {
   /// Puts an operation on the stream: body(context). A dry device only adds up its work.
   template <class Body>
   void run(Work work, Body body) {
-    if (dry_) return add_work(work);
-    body(*context_);
+    if (!dry_) return body(*context_);
+    add_work(work);
+    if (listed_) listed_->push_back(work);
   }
+  /// While there is a list, a dry device appends the work of every operation to it, in order.
+  void list_work(std::vector<Work>* list) { listed_ = list; }
 
  protected:
   struct Dry {};
@@ -62,6 +66,7 @@ class Cuda : public MeteredDevice {
     void operator()(kernels::Context* context) const { kernels::close(context); }
   };
   std::unique_ptr<kernels::Context, Close> context_;
+  std::vector<Work>* listed_ = nullptr;
 };
 
 /// A GPU that is dry all its life and need not exist.

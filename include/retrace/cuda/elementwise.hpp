@@ -103,7 +103,7 @@ void unscale_and_unshift(View<T, Cuda> y, ConstView<T, Cuda> values, double boun
 template <class T>
 void scale_and_shift_backward(View<T, Cuda> dy, ConstView<T, Cuda> x, SameView<T, Cuda> values,
                               double bound) {
-  dy.device().run(pass<T>(dy.shape(), 7), [&](kernels::Context& on) {
+  dy.device().run(pass<T>(dy.shape(), 6), [&](kernels::Context& on) {
     kernels::scale_and_shift_backward<T>(on, cuda::pixels(dy), cuda::pixels(x),
                                          cuda::pixels(values), static_cast<T>(bound));
   });

@@ -7,6 +7,18 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+namespace cuda {
+
+/// The work of a pass over elements of two types.
+template <class A, class B>
+Work pass_of_both(Shape shape, double times_a, double times_b) {
+  Work work = pass<A>(shape, times_a);
+  work.bytes += pass<B>(shape, times_b).bytes;
+  return work;
+}
+
+}  // namespace cuda
+
 /// q =, += or −= round(x/step), with `step` a power of two. Returns what did not fit, and so waits.
 /// @throws ShapeError unless the shapes agree.
 template <math::FixedPoint E, class T>
@@ -16,7 +28,8 @@ math::RoundingCounts<Index> store_rounded(View<E, Cuda> q, View<T, Cuda> x, doub
   require_same_shape("store_rounded", "q", q.shape(), "x", x.shape());
   auto scratch = cuda::scratch(x.device(), kernels::pair_scratch);
   kernels::Pair counts;
-  q.device().run(pass<E>(q.shape(), 2), [&](kernels::Context& on) {
+  const Work work = cuda::pass_of_both<E, U>(q.shape(), how == Store::set ? 1 : 2, 1);
+  q.device().run(work, [&](kernels::Context& on) {
     counts = kernels::store_rounded<E, U>(on, cuda::pixels(q), cuda::pixels(x),
                                           static_cast<U>(1 / step), how, scratch.data());
   });
@@ -29,7 +42,7 @@ template <class T, class E>
 requires math::FixedPoint<std::remove_const_t<E>>
 void widen(View<T, Cuda> x, View<E, Cuda> q, double step) {
   require_same_shape("widen", "x", x.shape(), "q", q.shape());
-  x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
+  x.device().run(cuda::pass_of_both<T, E>(x.shape(), 1, 1), [&](kernels::Context& on) {
     kernels::widen<T, std::remove_const_t<E>>(on, cuda::pixels(x), cuda::pixels(q),
                                               static_cast<T>(step));
   });

@@ -68,6 +68,8 @@ TEST_CASE("whichever call fails, the step says which, where and why") {
         CHECK_THAT(message, containing("kernels/"));
         if (function.starts_with("cuda"))
           CHECK_THAT(message, containing(cudaGetErrorString(cudaErrorLaunchFailure)));
+        if (function != "cudaLaunchKernel")  // which is told by the kernel's name
+          CHECK_THAT(message, containing(function.starts_with("cuda") ? ": " + function : ": cu"));
       }
       CHECK(emulator::take_reports() == std::vector<std::string>{});
       if (function != "cudaFreeAsync") CHECK(emulator::leaks() == before);
@@ -82,6 +84,8 @@ TEST_CASE("an error of a release is told by the next wait") {
     emulator::fail_call("cudaFreeAsync", 1, cudaErrorLaunchFailure);
   }
   emulator::fail_no_call();
+  Tensor<float, Cuda> x(gpu, {1, 1, 1, 8});
+  CHECK_NOTHROW(fill(x.view(), 1.f));  // a launch is not blamed for it
   CHECK_THROWS_WITH(gpu.synchronize(), containing("cudaFreeAsync"));
   CHECK_NOTHROW(gpu.synchronize());
 }

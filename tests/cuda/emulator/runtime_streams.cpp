@@ -66,9 +66,9 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
-  if (const auto status = begin_waiting(__func__)) return status;
-  synchronise(resolve(stream));
-  return cudaSuccess;
+  const auto status = begin_waiting(__func__);
+  if (!capturing()) synchronise(resolve(stream));  // a wait that fails has waited, too
+  return status;
 }
 
 cudaError_t cudaStreamQuery(cudaStream_t stream) {

@@ -173,7 +173,7 @@ class EntryReader {
       made.predicate = reg(trim(text.substr(bar + 1)), line);
     } else if (text == "_") {
       made.kind = Operand::Kind::none;
-    } else if (text[0] == '%') {
+    } else if (text[0] == '%' || entry_.registers.count(text) != 0) {
       made = register_operand(text, line);
     } else {
       made.kind = Operand::Kind::immediate;
