@@ -5,8 +5,8 @@ Installs what is missing with apt, builds everything into build/, and runs the t
   --filter REGEX      run only the tests whose name matches, such as layer/ or core/shape
   --sanitize WHICH    build with a sanitizer, into a folder of its own, and run under it:
                       address, undefined, address,undefined or thread (by Clang)
-  --cuda              compile the kernels for NVIDIA GPUs as well (nvcc), into a folder of its own,
-                      and run their tests on a GPU if there is one
+  --cuda              compile the kernels for NVIDIA GPUs as well (nvcc), and run the tests of them
+                      that take longer, and those on a GPU if there is one
   --arm               build for 64-bit and 32-bit Arm instead and run under qemu-user: tests/arm.sh,
                       whose options follow (--arm --help)
   --strict            a warning fails the build
@@ -66,7 +66,6 @@ fi
 if [[ $cuda == ON ]]; then
   command -v nvcc >/dev/null || fail "--cuda needs nvcc (CUDA 12 or newer) on the PATH"
   [[ $filter != . ]] || filter=cuda/
-  : "${build:=$root/build-cuda}"
 fi
 : "${build:=$root/build${sanitize:+-${sanitize/,/-}}}"
 [[ -e $build/CMakeCache.txt ]] || options+=(-G Ninja)  # else keep the one it was made with
