@@ -10,10 +10,11 @@ using namespace retrace::test;
 namespace {
 
 /// All that adds up over threads or blocks.
+template <class T>
 Values reductions() {
-  Cuda gpu;
+  Cuda gpu(0, {.libraries = false});
   const Shape shape{3, 16, 16, 12}, w{3, 3, 12, 8}, y{3, 16, 16, 8};
-  Operands<float, Cuda> x(gpu, {shape, shape, y}, {0, 0});
+  Operands<T, Cuda> x(gpu, {shape, shape, y}, {0, 0});
   Values all{largest_magnitude(x[0]), sum_of_squares(x[0]), signal_noise(x[0], x[1]).noise};
   const auto append = [&](const auto& tensor) {
     const Values more = values(tensor);
@@ -24,14 +25,14 @@ Values reductions() {
   channel_moments(x[0], mean.view(), variance.view());
   append(mean);
   append(variance);
-  Tensor<float, Cuda> numbers(gpu, {4, 1, 1, 12});
-  fill(numbers.view(), 0.5f);
-  const auto number = [&](Index i) { return View<const float, Cuda>(numbers.view().images(i, 1)); };
-  const ChannelNorm<float, Cuda> norm{number(0), number(1), number(2), number(3)};
+  Tensor<T, Cuda> numbers(gpu, {4, 1, 1, 12});
+  fill(numbers.view(), T(0.5));
+  const auto number = [&](Index i) { return View<const T, Cuda>(numbers.view().images(i, 1)); };
+  const ChannelNorm<T, Cuda> norm{number(0), number(1), number(2), number(3)};
   normalise_activate_sums(sums.view(), x[0], x[1], norm, leaky_relu(0.5));
   append(sums);
-  Tensor<float, Cuda> dw(gpu, w);
-  fill(dw.view(), 0.f);
+  Tensor<T, Cuda> dw(gpu, w);
+  fill(dw.view(), T(0));
   conv2d_weight_gradient(dw.view(), x[0], x[2], 1);
   append(dw);
   invert_normalise_activate_sums(sums.view(), x[0], x[1], norm, leaky_relu(0.5));
@@ -41,13 +42,14 @@ Values reductions() {
 
 }  // namespace
 
-TEST_CASE("sums have the same bits in any order of threads and blocks") {
+TEMPLATE_TEST_CASE("sums have the same bits in any order of threads and blocks", "", float,
+                   double) {
   const emulator::test::SavedOptions saved;
   emulator::options().seed = 0;
-  const Values in_order = reductions();
+  const Values in_order = reductions<TestType>();
   for (unsigned seed : {1u, 2u, 3u, 4u}) {
     emulator::options().seed = seed;
     CAPTURE(seed);
-    CHECK(same_bits(reductions(), in_order));
+    CHECK(same_bits(reductions<TestType>(), in_order));
   }
 }

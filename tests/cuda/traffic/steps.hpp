@@ -28,8 +28,8 @@ struct StepWork {
   std::vector<double> seconds;  ///< of each machine: its roofline, operation by operation
 };
 
-/// Steps of every network of the paper, stored and in the mode that keeps least of reversible,
-/// inverted and stored, on 256 images of 32 x 32, in float, with the update.
+/// Steps of every network of the paper, stored and in the reversible and inverted modes that it
+/// has, on 256 images of 32 x 32, in float, with the update.
 std::vector<StepWork> measure_steps();
 
 }  // namespace retrace::test
