@@ -2,9 +2,9 @@
 #include <algorithm>
 
 #include "gemm.hpp"
+#include "launches.cuh"
 #include "normalise.cuh"
 #include "own_convolution.hpp"
-#include "launches.cuh"
 
 namespace retrace::kernels {
 

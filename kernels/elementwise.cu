@@ -1,11 +1,11 @@
 // Filling, copying, adding, scaling, updating: passes that keep channels apart.
 #include <cmath>
 
+#include "launches.cuh"
 #include "reduce.cuh"
 #include "retrace/math/bounded_scale.hpp"
 #include "retrace/math/philox.hpp"
 #include "retrace/math/signal_noise.hpp"
-#include "launches.cuh"
 
 namespace retrace::kernels {
 

@@ -1,9 +1,9 @@
 // Rounding into and widening out of a state of integers.
 #include <type_traits>
 
+#include "launches.cuh"
 #include "reduce.cuh"
 #include "retrace/math/fixed_point.hpp"
-#include "launches.cuh"
 
 namespace retrace::kernels {
 

@@ -1,8 +1,8 @@
 // Launches of the passes of batch normalisation and activation.
+#include "launches.cuh"
 #include "moments.cuh"
 #include "normalise.cuh"
 #include "retrace/math/normalisation.hpp"
-#include "launches.cuh"
 
 namespace retrace::kernels {
 

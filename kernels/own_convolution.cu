@@ -3,9 +3,9 @@
 #include <limits>
 #include <stdexcept>
 
+#include "launches.cuh"
 #include "own_convolution.cuh"
 #include "own_convolution.hpp"
-#include "launches.cuh"
 
 namespace retrace::kernels {
 

@@ -1,8 +1,8 @@
 // The loss of a batch, and batches made of the images of a data set.
 #include <cmath>
 
-#include "retrace/math/crop_flip.hpp"
 #include "launches.cuh"
+#include "retrace/math/crop_flip.hpp"
 
 namespace retrace::kernels {
 

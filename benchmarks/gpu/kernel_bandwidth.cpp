@@ -73,9 +73,8 @@ void measure(Shape shape) {
             << std::fixed << std::setprecision(1);
   for (const Pass& pass : passes) {
     const double rate = pass.times * bytes / seconds_of(gpu, pass.run);
-    std::cout << std::left << std::setw(34) << pass.name << std::right << std::setw(9)
-              << rate / 1e9 << " GB/s" << std::setw(7) << 100 * rate / of_copy
-              << " % of the copy\n";
+    std::cout << std::left << std::setw(34) << pass.name << std::right << std::setw(9) << rate / 1e9
+              << " GB/s" << std::setw(7) << 100 * rate / of_copy << " % of the copy\n";
   }
 }
 
@@ -84,8 +83,9 @@ void measure(Shape shape) {
 int main(int count, char** arguments) {
   if (count > 1) {
     const bool help = std::string(arguments[1]) == "--help";
-    (help ? std::cout : std::cerr) << "usage: kernel_bandwidth\nGB/s of the passes over memory on a "
-                                      "GPU, and their share of a copy's.\n";
+    (help ? std::cout : std::cerr)
+        << "usage: kernel_bandwidth\nGB/s of the passes over memory on a "
+           "GPU, and their share of a copy's.\n";
     return help ? 0 : 2;
   }
   try {
