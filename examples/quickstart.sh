@@ -14,7 +14,7 @@ generator=(-G Ninja)
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 echo "Building train_cifar10 ..."
-if ! { cmake -S "$root" -B "$root/build" "${generator[@]}" -D CMAKE_BUILD_TYPE=Release \
+if ! { cmake -S "$root" -B "$root/build" "${generator[@]}" -D CMAKE_BUILD_TYPE=Release -D RETRACE_CUDA=OFF \
     -D RETRACE_EXAMPLES=ON -D RETRACE_TESTS=OFF &&
   cmake --build "$root/build" --target train_cifar10 --parallel "$(nproc)"; } >"$log" 2>&1; then
   cat "$log" >&2

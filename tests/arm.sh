@@ -49,7 +49,7 @@ install_dependencies cmake ninja python eigen catch2 qemu "${targets[@]}"
 run_on() {
   local name=$1
   local processor=$2 prefix=$3 qemu=$4 flags=$5 build=$root/build-$name
-  cmake -S "$root" -B "$build" -G Ninja -D CMAKE_SYSTEM_NAME=Linux \
+  cmake -S "$root" -B "$build" -G Ninja -D CMAKE_SYSTEM_NAME=Linux -D RETRACE_CUDA=OFF \
     -D CMAKE_SYSTEM_PROCESSOR="$processor" -D CMAKE_CXX_COMPILER="$prefix-g++" \
     -D CMAKE_CROSSCOMPILING_EMULATOR="$qemu;-L;/usr/$prefix" -D CMAKE_BUILD_TYPE=Release \
     -D CMAKE_CXX_FLAGS="$flags" -D CMAKE_CXX_FLAGS_RELEASE=-O1 -D RETRACE_NATIVE=OFF \

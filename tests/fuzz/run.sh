@@ -39,7 +39,7 @@ install_dependencies cmake ninja eigen cli11 json fuzzer
 
 generator=(-G Ninja)
 [[ -e $build/CMakeCache.txt ]] && generator=()  # keep the one it was made with
-cmake -S "$root" -B "$build" "${generator[@]}" -D CMAKE_CXX_COMPILER=clang++ \
+cmake -S "$root" -B "$build" "${generator[@]}" -D CMAKE_CXX_COMPILER=clang++ -D RETRACE_CUDA=OFF \
   -D CMAKE_BUILD_TYPE=Debug -D RETRACE_FUZZ=ON -D RETRACE_EXAMPLES=OFF -D RETRACE_BENCHMARKS=OFF
 cmake --build "$build" --parallel 2
 
