@@ -26,6 +26,18 @@ struct PixelPlace {
   }
 };
 
+/// x(n, h, v, channel), normalised and activated if there is a prologue; 0 beyond the image.
+template <class T>
+__device__ T read_input(const Images<const T>& x, const Prologue<T>& prologue, std::int64_t n,
+                        int h, int v, int channel) {
+  if (h < 0 || h >= x.h || v < 0 || v >= x.w) return 0;
+  const T value = gpu::load(x.data + ((n * x.h + h) * x.w + v) * x.pitch + channel);
+  if (!prologue.scale) return value;
+  return math::activate(
+      gpu::load(prologue.scale + channel) * value + gpu::load(prologue.shift + channel),
+      prologue.slope);
+}
+
 /// y = x ∗ w: a row of A is the window of a pixel of y, in the order of (tap, channel).
 template <class T>
 struct ForwardOperands {
@@ -49,13 +61,7 @@ struct ForwardOperands {
       const Window2d& window = all.window;
       const int h = place.row * window.stride + tap / window.kernel - window.kernel / 2;
       const int v = place.column * window.stride + tap % window.kernel - window.kernel / 2;
-      if (h < 0 || h >= window.x_h || v < 0 || v >= window.x_w) return 0;
-      const T value = gpu::load(
-          all.x.data + ((place.n * window.x_h + h) * window.x_w + v) * all.x.pitch + channel);
-      if (!all.prologue.scale) return value;
-      return math::activate(
-          gpu::load(all.prologue.scale + channel) * value + gpu::load(all.prologue.shift + channel),
-          all.prologue.slope);
+      return read_input(all.x, all.prologue, place.n, h, v, channel);
     }
   };
   struct Column {
@@ -148,13 +154,7 @@ struct WeightGradientOperands {
       const Window2d& window = all.window;
       const PixelPlace place(pixel, window.y_h, window.y_w);
       const int h = place.row * window.stride + down, v = place.column * window.stride + right;
-      if (h < 0 || h >= window.x_h || v < 0 || v >= window.x_w) return 0;
-      const T value = gpu::load(
-          all.x.data + ((place.n * window.x_h + h) * window.x_w + v) * all.x.pitch + channel);
-      if (!all.prologue.scale) return value;
-      return math::activate(
-          gpu::load(all.prologue.scale + channel) * value + gpu::load(all.prologue.shift + channel),
-          all.prologue.slope);
+      return read_input(all.x, all.prologue, place.n, h, v, channel);
     }
   };
   struct Column {
