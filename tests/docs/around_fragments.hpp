@@ -1,6 +1,7 @@
 // What stands around a fragment of the documents: a network between two steps of training.
 #pragma once
 
+#include <cstdio>
 #include <iostream>
 #include <retrace/retrace.hpp>
 
