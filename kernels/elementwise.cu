@@ -85,12 +85,11 @@ struct ScaleAndShift {
 
   __device__ NoConstants constants(int) const { return {}; }
   __device__ void operator()(std::int64_t pixel, int channel, NoConstants) const {
-    const bool shifts = values.channels == 2 * x.channels;
-    const T e = math::bounded_scale(at<1>(values, pixel, channel).v[0], bound);
-    const T t = shifts ? at<1>(values, pixel, static_cast<int>(x.channels) + channel).v[0] : T(0);
-    Pack<T, 1> value = at<1>(x, pixel, channel);
-    value.v[0] = Inverse ? (value.v[0] - t) / e : value.v[0] * e + t;
-    put<1>(x, pixel, channel, value);
+    const T* const s = values.data + pixel * values.pitch + channel;
+    T* const place = x.data + pixel * x.pitch + channel;
+    const T t = values.channels == 2 * x.channels ? gpu::load(s + x.channels) : T(0);
+    const T e = math::bounded_scale(gpu::load(s), bound), value = gpu::load(place);
+    gpu::store(place, Inverse ? (value - t) / e : value * e + t);
   }
 };
 
