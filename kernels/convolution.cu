@@ -113,7 +113,7 @@ bool by_product(Context* on, const Convolution& c) { return on && on->blas() && 
 
 template <class T>
 std::int64_t convolution_scratch(Context* on, const Convolution& c) {
-  if (by_product(on, c)) return 0;
+  if (by_product(on, c)) return product_workspace;
   if (by_library<T>(on, c)) return LibraryPass<T>(*on->convolutions(), c).bytes();
   return own::scratch<T>(c);
 }
@@ -121,7 +121,7 @@ std::int64_t convolution_scratch(Context* on, const Convolution& c) {
 template <class T>
 void convolve(Context& on, const Convolution& c, T* y, const T* x, const T* w, Prologue<T> prologue,
               void* scratch) {
-  if (by_product(&on, c)) return multiply(on, c, y, x, w);
+  if (by_product(&on, c)) return multiply(on, c, y, x, w, scratch);
   if (!by_library<T>(&on, c)) return own::convolve(on, c, y, x, w, prologue);
   const LibraryPass<T> pass(*on.convolutions(), c);
   T* const weights = static_cast<T*>(scratch);
@@ -133,7 +133,7 @@ void convolve(Context& on, const Convolution& c, T* y, const T* x, const T* w, P
 template <class T>
 void convolve_gradient(Context& on, const Convolution& c, T* dx, const T* dy, const T* w,
                        void* scratch) {
-  if (by_product(&on, c)) return multiply(on, c, dx, dy, w);
+  if (by_product(&on, c)) return multiply(on, c, dx, dy, w, scratch);
   if (!by_library<T>(&on, c)) return own::convolve_gradient(on, c, dx, dy, w);
   const LibraryPass<T> pass(*on.convolutions(), c);
   T* const weights = static_cast<T*>(scratch);
@@ -145,7 +145,7 @@ void convolve_gradient(Context& on, const Convolution& c, T* dx, const T* dy, co
 template <class T>
 void convolve_weight_gradient(Context& on, const Convolution& c, T* dw, const T* x, const T* dy,
                               Prologue<T> prologue, void* scratch) {
-  if (by_product(&on, c)) return multiply(on, c, dw, x, dy);
+  if (by_product(&on, c)) return multiply(on, c, dw, x, dy, scratch);
   if (!by_library<T>(&on, c))
     return own::convolve_weight_gradient(on, c, dw, x, dy, prologue, static_cast<T*>(scratch));
   const LibraryPass<T> pass(*on.convolutions(), c);

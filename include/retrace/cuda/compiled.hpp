@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <type_traits>
 
@@ -139,9 +140,6 @@ void unscale_and_unshift(Context&, Pixels<T> y, Pixels<const T> values, T bound)
 template <class T>
 void scale_and_shift_backward(Context&, Pixels<T> dy, Pixels<const T> x, Pixels<T> values, T bound);
 template <class T>
-void sgd_update(Context&, Pixels<T> value, Pixels<const T> gradient, T* velocity, T rate,
-                T momentum, T decay);
-template <class T>
 void drop_elements(Context&, Pixels<T> x, double rate, std::uint64_t seed, std::uint64_t step,
                    std::int64_t begin);
 /// E is an integer of 16 or 32 bits. Returns (overflows, NaNs and infinities).
@@ -222,6 +220,20 @@ template <class T>
 void global_average(Context&, Pixels<T> y, Pixels<const T> x);
 template <class T>
 void global_average_backward(Context&, Pixels<T> dx, Pixels<const T> dy);
+
+// ---- Updates -----------------------------------------------------------------------------------
+
+/// A parameter, its gradient and its velocity, of `count` elements each.
+template <class T>
+struct SgdTerm {
+  T *value, *gradient, *velocity;
+  std::int64_t count;
+  T decay;
+};
+
+/// v = momentum·v + g + decay·w,  w −= rate·v for all of these, and g = 0 if it `empties`.
+template <class T>
+void sgd_update(Context&, std::span<const SgdTerm<T>>, T rate, T momentum, bool empties);
 
 // ---- Loss and data -----------------------------------------------------------------------------
 
