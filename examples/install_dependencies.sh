@@ -55,6 +55,7 @@ _missing_packages() {
       eigen) _has_header eigen3/Eigen/Core || echo libeigen3-dev ;;
       catch2) _has_header catch2/catch.hpp || _has_header catch2/catch_all.hpp || echo catch2 ;;
       cli11) _has_header CLI/CLI.hpp || echo libcli11-dev ;;
+      doxygen) command -v doxygen >/dev/null || echo doxygen ;;
       onednn) _has_header oneapi/dnnl/dnnl.hpp || echo libdnnl-dev ocl-icd-opencl-dev ;;
       boost_context) _has_header boost/context/fiber.hpp || echo libboost-context-dev ;;
       arm64) command -v aarch64-linux-gnu-g++ >/dev/null || echo g++-aarch64-linux-gnu ;;

@@ -54,7 +54,7 @@ fi
 
 options=(-D CMAKE_BUILD_TYPE=Release -D RETRACE_BENCHMARKS=ON -D RETRACE_EXAMPLES=ON)
 if [[ -z $sanitize ]]; then
-  install_dependencies onednn
+  install_dependencies onednn doxygen
   options+=(-D RETRACE_ONEDNN=ON)
 else
   options=(-D CMAKE_BUILD_TYPE=Debug -D RETRACE_BENCHMARKS=OFF -D RETRACE_EXAMPLES=OFF)

@@ -1,17 +1,16 @@
 #!/usr/bin/env python3
 """Programs outside the tree: an installed library, its sources as a subdirectory, and the plain compiler's options."""
 
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import unittest
 from pathlib import Path
 
-BUILD = Path(sys.argv.pop(1))
-ROOT = Path(__file__).resolve().parents[2]
+from installation import ROOT, Build, install, run
+
+BUILD = Build(sys.argv.pop(1))
 APP = Path(__file__).resolve().parent / "app"
 STANDARDS = ("20", "23")
 WARNINGS = ("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror")
@@ -20,31 +19,13 @@ VERSION = re.search(r"project\(Retrace VERSION (\S+)", (ROOT / "CMakeLists.txt")
 HEADERS = {str(path.relative_to(ROOT / "include")) for path in (ROOT / "include").rglob("*.hpp")}
 
 
-def setting(name):
-    """Of the build under test."""
-    return re.search(rf"^{name}:\w+=(.*)$", (BUILD / "CMakeCache.txt").read_text(), re.MULTILINE)[1]
-
-
-def run(*command, folder=None, **environment):
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=folder,
-                          env={**os.environ, **environment})
-
-
 class Packages(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.folder = Path(tempfile.mkdtemp())
         cls.addClassCleanup(shutil.rmtree, cls.folder)
         cls.prefix = cls.folder / "prefix"
-        for command in (("cmake", "-S", ROOT, "-B", cls.folder / "package", "-D", "RETRACE_TESTS=OFF", "-D", "RETRACE_CUDA=OFF",
-                         "-D", "RETRACE_EXAMPLES=OFF", "-D", "RETRACE_BENCHMARKS=OFF", *cls.where_eigen_is()),
-                        ("cmake", "--install", cls.folder / "package", "--prefix", cls.prefix)):
-            done = run(*command)
-            assert done.returncode == 0, done.stdout + done.stderr
-
-    @staticmethod
-    def where_eigen_is():
-        return ("-D", f"Eigen3_DIR={setting('Eigen3_DIR')}")
+        install(BUILD, cls.folder / "package", cls.prefix)
 
     def succeeds(self, *command, **environment):
         done = run(*command, **environment)
@@ -62,7 +43,7 @@ class Packages(unittest.TestCase):
     def configure(self, build, *options, compiler="g++"):
         return run("cmake", "-S", APP, "-B", build, "-D", f"CMAKE_CXX_COMPILER={compiler}",
                    "-D", "CMAKE_CXX_FLAGS=-O0", "-D", f"CMAKE_PREFIX_PATH={self.prefix}",
-                   *self.where_eigen_is(), *options)
+                   *BUILD.where_eigen_is(), *options)
 
     def builds_and_runs(self, name, *options):
         for compiler in self.for_each_compiler():
@@ -86,17 +67,13 @@ class Packages(unittest.TestCase):
                 names = [f"-std=c++{standard}", "-std=c++2b"]  # that of clang++ 14
                 flag = next(name for name in names
                             if run(compiler, name, "-fsyntax-only", "-x", "c++", "/dev/null").returncode == 0)
-                self.succeeds(compiler, flag, *WARNINGS, "-I", ROOT / "include", "-I", self.eigen(), "-fopenmp",
+                self.succeeds(compiler, flag, *WARNINGS, "-I", ROOT / "include", "-I", BUILD.eigen(), "-fopenmp",
                               APP / "main.cpp", "-o", program)
                 self.assertIn("there and back", self.succeeds(program))
 
     def test_a_whole_network_compiles_without_a_warning(self):
-        self.succeeds("g++", "-std=c++20", *WARNINGS, "-I", ROOT / "include", "-I", self.eigen(), "-fopenmp",
+        self.succeeds("g++", "-std=c++20", *WARNINGS, "-I", ROOT / "include", "-I", BUILD.eigen(), "-fopenmp",
                       "-fsyntax-only", ROOT / "examples" / "first_chain.cpp")
-
-    def eigen(self):
-        """Where Eigen/Core is: beside share/eigen3/cmake, in include/eigen3."""
-        return Path(setting("Eigen3_DIR")).parents[2] / "include" / "eigen3"
 
     @unittest.skipUnless(shutil.which("pkg-config"), "pkg-config is not installed")
     def test_pkg_config(self):
@@ -123,7 +100,7 @@ class Packages(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_onednn_is_a_component(self):
-        if setting("RETRACE_ONEDNN") != "ON":
+        if BUILD.setting("RETRACE_ONEDNN") != "ON":
             self.skipTest("the build under test has no oneDNN")
         done = self.configure(self.folder / "onednn", "-D", "COMPONENTS=onednn")
         self.assertEqual(done.returncode, 0, done.stderr)

@@ -70,6 +70,8 @@ class OutOfMemory : public std::runtime_error {
                              std::size_t allowed);
 };
 
+/// Counts the bytes of every tensor of a device, now and at the peak, by use, and refuses what
+/// would pass a limit.
 class MemoryMeter {
  public:
   static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();

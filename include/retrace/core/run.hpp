@@ -19,6 +19,7 @@ struct Chunk {
   constexpr bool operator==(const Chunk&) const = default;
 };
 
+/// What a forward pass is for: whose statistics it normalises by, and what it leaves behind.
 struct Run {
   Statistics statistics;
   bool update_running;  ///< fold this batch into the running averages

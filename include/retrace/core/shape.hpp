@@ -10,6 +10,7 @@ namespace retrace::inline RETRACE_ISA {
 
 using Index = std::int64_t;
 
+/// [N,H,W,C]: images, rows, columns, channels.
 struct Shape {
   Index n = 1, h = 1, w = 1, c = 1;
 

@@ -46,7 +46,7 @@ void read_all(PixelReader& reader, Cpu& device, Shape shape, double times = 1) {
 }
 
 /// Sums of N values at every channel: sums[k·C + c] = Σ over pixels of the k-th value.
-/// tile.operator()<W>(first, last, channel) gives the N sums over pixels [first, last) for W
+/// `tile.operator()<W>(first, last, channel)` gives the N sums over pixels [first, last) for W
 /// channels. Tiles may come in parts of the channels, as the threads produce them; the order of
 /// summation depends on that alone.
 template <class T, int N, class Tile>

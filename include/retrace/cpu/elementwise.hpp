@@ -32,7 +32,7 @@ void for_each_pixel(View<T, Cpu> first, Row row, View<Ts, Cpu>... rest) {
                           });
 }
 
-/// Calls body.operator()<W>(first, last, channel) for blocks of channels of tiles of pixels.
+/// Calls `body.operator()<W>(first, last, channel)` for blocks of channels of tiles of pixels.
 template <class T, class Body>
 void for_each_tile_block(Cpu& device, Shape shape, Work work, Body body) {
   device.parallel(shape.pixels(), work, [&](Index begin, Index end, int) {

@@ -39,7 +39,7 @@ void save(T* to, Block<T, W> block) {
   std::memcpy(to, &block, sizeof block);
 }
 
-/// Calls body.operator()<W>(channel) for blocks of W channels that cover [0, channels) in order:
+/// Calls `body.operator()<W>(channel)` for blocks of W channels that cover [0, channels) in order:
 /// as many full registers as fit, then quarters of one, then single channels.
 template <class T, class Body>
 void for_each_block(Index channels, Body body) {

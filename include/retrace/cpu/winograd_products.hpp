@@ -15,7 +15,7 @@ inline constexpr int product_registers = 12;
 /// Rows of a product are computed in multiples of this, for one, two or three registers a row.
 inline constexpr Index product_rows = product_registers;
 
-/// Calls body.operator()<KV>(register) for the blocks of registers that `columns` fill: two at a
+/// Calls `body.operator()<KV>(register)` for the blocks of registers that `columns` fill: two at a
 /// time, and what is left over as three, or one where there is but one.
 template <class T, class Body>
 void for_each_register_block(Index columns, Body body) {

@@ -67,6 +67,7 @@ struct Sums {
 
 // ---- Context and memory ------------------------------------------------------------------------
 
+/// What a device may use, and how much of it.
 struct ContextOptions {
   bool libraries = true;  ///< convolutions and products may be cuDNN's and cuBLAS's
   bool tf32 = false;      ///< and may round the inputs of float products to 11 bits

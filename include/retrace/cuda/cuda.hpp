@@ -58,6 +58,7 @@ class Cuda : public MeteredDevice {
   void list_work(std::vector<Work>* list) { listed_ = list; }
 
  protected:
+  /// Chooses the constructor of a device without a GPU.
   struct Dry {};
   explicit Cuda(Dry) { dry_ = true; }
 

@@ -12,6 +12,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+/// Of a normalisation and the activation behind it.
 struct NormOptions {
   double epsilon = 1e-5;  ///< added to the variance
   double momentum = 0.1;  ///< the share of a new batch in the running averages

@@ -10,6 +10,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+/// The window of a convolution, and its first weights.
 struct ConvOptions {
   Index kernel = 3;  ///< odd: the window is kernel x kernel, zero-padded to keep the extents
   Index stride = 1;

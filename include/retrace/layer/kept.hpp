@@ -11,6 +11,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+/// The input of a layer that gives it back in backward, if a run has it kept.
 template <class State>
 class Kept {
  public:

@@ -75,10 +75,12 @@ class ChannelNormalisation;
 /// a layer. In the order of forward, so that backward meets them from the last to the first.
 template <class T, Device D>
 struct ParameterList {
+  /// One that is trained.
   struct NamedParameter {
     std::string name;
     Parameter<T, D>* parameter;
   };
+  /// Values that are not trained: running averages, velocities.
   struct NamedBuffer {
     std::string name;
     Tensor<T, D>* tensor;

@@ -27,6 +27,7 @@ constexpr std::string_view name(Architecture architecture) {
   return names[static_cast<std::size_t>(architecture)];
 }
 
+/// What a network is to be like: its size, its activations, the format of its state.
 struct NetOptions {
   std::vector<Index> channels;  ///< of the state, level by level
   std::vector<Index> blocks;    ///< of each level

@@ -31,6 +31,7 @@ constexpr std::string_view name(Stream stream) {
   return names[static_cast<std::size_t>(stream)];
 }
 
+/// How a part of a network counts in fixed point.
 struct FixedStreamOptions {
   std::optional<int> fraction_bits;  ///< b; chosen from the first batch if left out
   std::optional<int> head_room;      ///< bits left free above it then; 2 of 16, 6 of 32 if left out

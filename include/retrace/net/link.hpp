@@ -14,6 +14,8 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+/// A layer of a chain behind one interface, by name: what the layer lacks of the optional members
+/// is a no-op or an error here.
 template <class State, class Gradient, class Parameters>
 struct Link {
   explicit Link(std::string layer_name) : name(std::move(layer_name)) {}

@@ -13,6 +13,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+/// Images as a network takes them, each with the number of its class.
 template <class T, Device D>
 struct LabelledBatch {
   Tensor<T, D> x;  ///< [N,H,W,C], normalised

@@ -26,6 +26,7 @@ enum class DriftPolicy {
   refuse,  ///< throws DriftError in the backward pass
 };
 
+/// When the guard speaks and acts, and by how many values it judges.
 struct DriftOptions {
   DriftPolicy policy = DriftPolicy::anchor;
   double warn_below = 40, discard_below = 20;  ///< decibels

@@ -18,6 +18,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+/// Images in memory, a byte a value, with their labels.
 struct ImageSet {
   std::string name{};      ///< of the data set: "CIFAR-10"
   bool synthetic = false;  ///< drawn by the program: say so beside every accuracy

@@ -19,6 +19,7 @@ constexpr std::string_view name(Mode mode) {
   return names[static_cast<std::size_t>(mode)];
 }
 
+/// What one layer of a chain does in a plan.
 struct PlannedLayer {
   std::string name;
   Mode mode = Mode::stored;
@@ -28,6 +29,7 @@ struct PlannedLayer {
   std::int64_t kept = 0;        ///< bytes from forward to backward
 };
 
+/// A step of training within a budget: how every layer runs, and what that is predicted to take.
 struct Plan {
   Shape batch{0, 0, 0, 0};
   Index micro_batch = 0;  ///< images at a time

@@ -24,6 +24,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+/// What a plan may use, and what it has to leave room for.
 struct PlanOptions {
   /// Bytes that will be held beside what the device holds already: velocities of an optimizer that
   /// is yet to be made, say.

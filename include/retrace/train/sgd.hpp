@@ -19,6 +19,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+/// Of stochastic gradient descent, all but the learning rate.
 struct SgdOptions {
   double momentum = 0.9;
   double weight_decay = 0;  ///< of the parameters that decay: weights, not scales and shifts
