@@ -70,7 +70,7 @@ concept Stage = requires(M stage, typename M::State& x, typename M::State& y, Ru
 ///
 /// A branch may also have any of these:
 ///
-///   set_mode(mode)                             as a layer
+///   abandon(), collect(prefix, list), set_mode(mode)   as a layer
 ///   set_chunk(images)                          the images of a chunk that it streams
 ///   streams(source)                            whether it streams such a source, by
 ///   undo(target, source, dtarget, dsource, run)  which is target −= H(source) and differentiate in
