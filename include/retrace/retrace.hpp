@@ -23,6 +23,7 @@
 #include "retrace/layer/swap_coupling.hpp"
 #include "retrace/math/noise_gain.hpp"
 #include "retrace/net/architectures.hpp"
+#include "retrace/net/summary.hpp"
 #include "retrace/train/augmentation.hpp"
 #include "retrace/train/batch.hpp"
 #include "retrace/train/buffer_snapshot.hpp"
@@ -35,4 +36,5 @@
 #include "retrace/train/sgd.hpp"
 #include "retrace/train/snr_probe.hpp"
 #include "retrace/train/step.hpp"
+#include "retrace/train/stored_comparison.hpp"
 #include "retrace/train/synthetic.hpp"
