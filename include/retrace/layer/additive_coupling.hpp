@@ -32,6 +32,11 @@ void set_chunk_of(H& branch, Index images) {
   if constexpr (requires { branch.set_chunk(images); }) branch.set_chunk(images);
 }
 
+template <class H>
+void fuse_inside(H& branch) {
+  if constexpr (requires { branch.fuse(); }) branch.fuse();
+}
+
 /// y₁ = x₁ + F(x₂),  y₂ = x₂ + G(y₁)  on the channel halves of x (Gomez et al. 2017, eq. 6).
 ///
 /// Shapes    x [N,H,W,C] with C even; F and G map [N,H,W,C/2] to itself.
@@ -88,6 +93,10 @@ class AdditiveCoupling {
   void set_chunk(Index images) {
     set_chunk_of(f_, images);
     set_chunk_of(g_, images);
+  }
+  void fuse() {
+    fuse_inside(f_);
+    fuse_inside(g_);
   }
   bool reads_output() const { return mode_ != Mode::stored; }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {

@@ -77,6 +77,9 @@ class RoundedBranch {
   void set_chunk(Index images) {
     if constexpr (requires { branch_.set_chunk(images); }) branch_.set_chunk(images);
   }
+  void fuse() {
+    if constexpr (requires { branch_.fuse(); }) branch_.fuse();
+  }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     watch_inside(branch_, prefix, watch);
   }

@@ -117,6 +117,10 @@ class FixedStream {
   void set_mode(Mode mode) { chain_.set_mode(mode); }
   void set_chunk(Index images) { chain_.set_chunk(images); }
   static constexpr bool reads_output() { return false; }
+  void fuse() {
+    chain_.fuse();
+    tail_.fuse();
+  }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     chain_.watch(prefix, watch);
   }
