@@ -40,3 +40,4 @@
 #include "retrace/train/snr_probe.hpp"
 #include "retrace/train/step.hpp"
 #include "retrace/train/synthetic.hpp"
+#include "retrace/train/weights.hpp"
