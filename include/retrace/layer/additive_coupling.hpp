@@ -80,6 +80,10 @@ class AdditiveCoupling {
     set_chunk_of(f_, images);
     set_chunk_of(g_, images);
   }
+  void fuse() {
+    fuse_of(f_);
+    fuse_of(g_);
+  }
   bool reads_output() const { return mode_ != Mode::stored; }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     watch_inside(f_, joined(prefix, "f"), watch);

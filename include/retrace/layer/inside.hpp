@@ -18,6 +18,11 @@ void set_chunk_of(H& branch, Index images) {
 }
 
 template <class H>
+void fuse_of(H& branch) {
+  if constexpr (requires { branch.fuse(); }) branch.fuse();
+}
+
+template <class H>
 void abandon_of(H& branch) {
   if constexpr (requires { branch.abandon(); }) branch.abandon();
 }

@@ -32,6 +32,9 @@ namespace retrace::inline RETRACE_ISA {
 ///   collect(prefix, list)  names its parameters and buffers
 ///   set_mode(mode)         what to keep and what to recompute
 ///   set_chunk(images)      the images of a chunk in mode `streamed`; 0 leaves that to the layer
+///   fuse()                 makes one layer of a normalisation and the convolution behind it
+///   normalisation()        what the layer does and nothing else, which behind(normalisation) of
+///                          another takes over
 ///   watch(name, watch)     lets the layers inside it be watched, input_watch.hpp
 ///   reads_output()         whether backward reads y; taken as true if absent. Where it says no,
 ///                          y may be empty, of any shape
@@ -76,6 +79,7 @@ concept Stage = requires(M stage, typename M::State& x, typename M::State& y, Ru
 ///
 ///   abandon(), collect(prefix, list), set_mode(mode)   as a layer
 ///   set_chunk(images)                          the images of a chunk that it streams
+///   fuse()                                     as a layer
 ///   streams(source)                            whether it streams such a source, by
 ///   undo(target, source, dtarget, dsource, run)  which is target −= H(source) and differentiate in
 ///                                              one; run is that of forward

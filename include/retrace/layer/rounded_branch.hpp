@@ -74,6 +74,7 @@ class RoundedBranch {
 
   void set_mode(Mode mode) { set_mode_of(branch_, mode); }
   void set_chunk(Index images) { set_chunk_of(branch_, images); }
+  void fuse() { fuse_of(branch_); }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     watch_inside(branch_, prefix, watch);
   }

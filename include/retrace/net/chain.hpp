@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -31,6 +32,8 @@ class Chain {
   using State = Tensor<typename P::State, D>;
   using Gradient = Tensor<typename P::Gradient, D>;
   using Parameters = ParameterList<typename P::Branch, D>;
+  using Target = View<typename P::State, D>;
+  using Source = View<const typename P::State, D>;
 
   enum class Pass { forward, inverse, backward };
   /// What an observer sees after each layer: in backward, x is that layer's restored input.
@@ -144,6 +147,20 @@ class Chain {
         std::lround(std::sqrt(static_cast<double>(std::max<std::size_t>(links_.size(), 1))))));
   }
 
+  /// Makes one layer of every normalisation and the convolution that follows it, here and within
+  /// layers; ends checkpointing. The network computes the same, but keeps other tensors.
+  void fuse() {
+    abandon();
+    recomputed_.clear();
+    for (auto& link : links_) link->fuse();
+    for (std::size_t i = 1; i < links_.size(); ++i)
+      if (auto* norm = links_[i - 1]->normalisation())
+        if (auto fused = links_[i]->behind(*norm)) {
+          links_[i] = std::move(fused);
+          links_.erase(links_.begin() + static_cast<std::ptrdiff_t>(i) - 1);
+        }
+  }
+
   bool reads_output() const { return !links_.empty() && reads_output(links_.size() - 1); }
   /// Of one layer: whether the next one has to restore its input.
   bool reads_output(std::size_t index) const {
@@ -183,6 +200,30 @@ class Chain {
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     watch_ = watch;
     for (auto& link : links_) link->watch(prefix, watch);
+  }
+
+  /// Whether all layers are stages, and there is one before the last, so that add_to() works.
+  bool staged() const {
+    return links_.size() > 1 && std::all_of(links_.begin(), links_.end(),
+                                            [](const auto& link) { return link->is_stage(); });
+  }
+  /// target += the chain's value, the last layer adding straight into it; keeps nothing. target may
+  /// be source.
+  /// @throws ShapeError unless target has the shape of the value.
+  void add_to(Target target, Source source, Run run) {
+    std::optional<State> inside;
+    for (const auto& link : links_) {
+      MemoryMeter::Place place(target.device().memory(), link->name);
+      const auto x = inside ? std::as_const(*inside).view() : source;
+      const Shape shape = link->output_shape(x.shape());
+      if (link == links_.back()) {
+        require_same_shape("Chain::add_to", "target", target.shape(), "the chain's value", shape);
+        return link->apply(target, x, run, Store::add);
+      }
+      State y(target.device(), shape);
+      link->apply(y.view(), x, run, Store::set);
+      inside = std::move(y);
+    }
   }
 
   /// Calls the observer after every layer of every pass from now on; an empty one ends that.

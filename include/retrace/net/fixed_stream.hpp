@@ -120,6 +120,10 @@ class FixedStream {
   void set_modes(const Modes& modes) { chain_.set_modes(modes); }
   void set_chunk(Index images) { chain_.set_chunk(images); }
   static constexpr bool reads_output() { return false; }
+  void fuse() {
+    chain_.fuse();
+    tail_.fuse();
+  }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     chain_.watch(prefix, watch);
   }

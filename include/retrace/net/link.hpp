@@ -3,6 +3,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -20,6 +21,10 @@ namespace retrace::inline RETRACE_ISA {
 /// is a no-op or an error here.
 template <class State, class Gradient, class Parameters>
 struct Link {
+  using Target = decltype(std::declval<State&>().view());
+  using Source = decltype(std::declval<const State&>().view());
+  using Normalisation = typename Parameters::Normalisation;
+
   explicit Link(std::string layer_name) : name(std::move(layer_name)) {}
   virtual ~Link() = default;
 
@@ -34,6 +39,15 @@ struct Link {
   /// Of the input that the last backward pass restored, where a watch has measured it.
   virtual std::optional<double> decibels() const = 0;
   virtual bool reads_output() const = 0;
+  virtual bool is_stage() const = 0;
+  /// As a Stage has them; keeps nothing.
+  virtual Shape output_shape(Shape x) const = 0;
+  virtual void apply(Target y, Source x, Run run, Store how) = 0;
+  virtual void fuse() = 0;
+  /// What the layer consists of, or null.
+  virtual Normalisation* normalisation() = 0;
+  /// The layer with such a normalisation before it, both taken over; null if it can have none.
+  virtual std::unique_ptr<Link> behind(Normalisation& norm) = 0;
   virtual void abandon() = 0;
   virtual void collect(const std::string& prefix, Parameters& list) = 0;
 
@@ -50,9 +64,10 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
  public:
   using State = typename L::State;
   using Gradient = typename L::Gradient;
+  using Base = Link<State, Gradient, Parameters>;
+  using typename Base::Normalisation, typename Base::Source, typename Base::Target;
 
-  LinkTo(std::string layer_name, L layer)
-      : Link<State, Gradient, Parameters>(std::move(layer_name)), layer_(std::move(layer)) {}
+  LinkTo(std::string layer_name, L layer) : Base(std::move(layer_name)), layer_(std::move(layer)) {}
 
   void forward(State& x, Run run) override {
     input_.abandon();
@@ -114,6 +129,40 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
     else
       return true;
   }
+  bool is_stage() const override { return Stage<L>; }
+  Shape output_shape([[maybe_unused]] Shape x) const override {
+    if constexpr (Stage<L>)
+      return layer_.output_shape(x);
+    else
+      throw StateError(no_stage());
+  }
+  void apply([[maybe_unused]] Target y, [[maybe_unused]] Source x, [[maybe_unused]] Run run,
+             [[maybe_unused]] Store how) override {
+    if constexpr (Stage<L>) {
+      input_.abandon();
+      if constexpr (requires { layer_.abandon(); }) layer_.abandon();
+      layer_.apply(y, x, run, how);
+    } else {
+      throw StateError(no_stage());
+    }
+  }
+  void fuse() override {
+    if constexpr (requires { layer_.fuse(); }) layer_.fuse();
+  }
+  Normalisation* normalisation() override {
+    if constexpr (requires { layer_.normalisation(); })
+      return &layer_.normalisation();
+    else
+      return nullptr;
+  }
+  std::unique_ptr<Base> behind([[maybe_unused]] Normalisation& norm) override {
+    if constexpr (requires { std::move(layer_).behind(std::move(norm)); }) {
+      auto both = std::move(layer_).behind(std::move(norm));
+      return std::make_unique<LinkTo<decltype(both), Parameters>>(this->name, std::move(both));
+    } else {
+      return nullptr;
+    }
+  }
   void abandon() override {
     input_.abandon();
     if (watch_) watch_->abandoned();
@@ -132,6 +181,7 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
   static constexpr bool chooses = Invertible<L> || requires(L layer, Mode mode) {
     layer.set_mode(mode);
   };
+  std::string no_stage() const { return "layer '" + this->name + "' is no stage"; }
 
   /// Backward gives the input back by arithmetic in this State.
   bool reconstructs() const {
