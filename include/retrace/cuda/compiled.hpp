@@ -67,10 +67,20 @@ struct Sums {
 
 // ---- Context and memory ------------------------------------------------------------------------
 
+/// What operands of convolutions in float are rounded to before they are multiplied; sums are in
+/// float. cuDNN has no convolution from 16 bits to float, so its results are rounded as well.
+/// Weights, gradients and everything between convolutions stay in float.
+enum class ConvolutionType {
+  float32,
+  tf32,      ///< by libraries, where they think that faster
+  half,      ///< 11 bits; gradients are multiplied by 1024 before, and divided after
+  bfloat16,  ///< 8 bits
+};
+
 /// What a device may use, and how much of it.
 struct ContextOptions {
   bool libraries = true;  ///< convolutions and products may be cuDNN's and cuBLAS's
-  bool tf32 = false;      ///< and may round the inputs of float products to 11 bits
+  ConvolutionType convolutions = ConvolutionType::float32;
   std::size_t workspace_limit = 256 << 20;  ///< bytes that one of theirs may take
 };
 
