@@ -1,7 +1,10 @@
 // What a layer promises.
 #pragma once
 
+#include <array>
 #include <concepts>
+#include <cstddef>
+#include <string_view>
 
 #include "retrace/core/run.hpp"
 #include "retrace/core/store.hpp"
@@ -13,7 +16,8 @@ namespace retrace::inline RETRACE_ISA {
 ///
 ///   forward(x, run)   x becomes y = f(x)
 ///   backward(y, dy)   y becomes x again, dy = ∂L/∂y becomes dx = ∂L/∂x, and ∂L/∂θ is added
-///                     to the gradient of every parameter θ
+///                     to the accumulator() of every parameter θ, but one that `adds` none,
+///                     and complete() said of it
 ///
 /// An Invertible layer gets x back by arithmetic, whatever ran in between. Any other layer
 /// takes x over in forward(x, training), owns it until backward gives it back, and lets it
@@ -90,5 +94,11 @@ enum class Mode {
   inverted,    ///< as reversible, and the insides of a branch are inverted instead of kept
   streamed,  ///< as reversible, and the insides of a branch exist for one chunk of images at a time
 };
+
+/// "streamed", as on a command line.
+constexpr std::string_view name(Mode mode) {
+  constexpr std::array<std::string_view, 4> names{"stored", "reversible", "inverted", "streamed"};
+  return names[static_cast<std::size_t>(mode)];
+}
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -16,6 +16,7 @@
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/parameter.hpp"
 #include "retrace/net/link.hpp"
+#include "retrace/net/modes.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -37,7 +38,9 @@ class Chain {
     const std::string& layer;
     Pass pass;
     const State& x;
-    const Gradient* dx;  ///< in backward only
+    const Gradient* dx;              ///< in backward only
+    MemoryMeter& memory;             ///< whose peak, restarted at every visit, is that of one layer
+    std::optional<double> decibels;  ///< in backward, of x beside the truth, if a watch measures it
   };
   using Observer = std::function<void(const Visit&)>;
 
@@ -63,13 +66,7 @@ class Chain {
   /// y becomes the input of the first layer.
   /// @throws StateError naming the first layer met that has no inverse.
   void inverse(State& y, Run run) {
-    guarded([&] {
-      for (std::size_t i = links_.size(); i-- > 0;) {
-        MemoryMeter::Place place(y.device().memory(), links_[i]->name);
-        links_[i]->inverse(y, run);
-        visit(i, Pass::inverse, y);
-      }
-    });
+    guarded([&] { inverse(y, run, 0, links_.size()); });
   }
 
   /// y becomes the input of the first layer again, dy the gradient with respect to it.
@@ -97,6 +94,25 @@ class Chain {
     for (auto& link : links_) link->set_mode(mode);
   }
   void set_mode(std::size_t index, Mode mode) { links_.at(index)->set_mode(mode); }
+
+  /// What every layer was told, those inside chains within this one too, and what is recomputed.
+  Modes modes() const {
+    Modes modes;
+    for (const auto& link : links_) modes.inside.push_back(link->modes());
+    for (const Part& part : recomputed_) modes.recomputed.push_back({part.first, part.end});
+    return modes;
+  }
+  /// Tells every layer again. Like any mode, this ends anchors.
+  /// @throws std::invalid_argument if they are those of a chain of another length.
+  void set_modes(const Modes& modes) {
+    if (modes.inside.size() != links_.size())
+      throw std::invalid_argument("Chain::set_modes: there are modes of " +
+                                  std::to_string(modes.inside.size()) + " layers for " +
+                                  std::to_string(links_.size()));
+    recomputed_.clear();
+    for (std::size_t i = 0; i < links_.size(); ++i) links_[i]->set_modes(modes.inside[i]);
+    for (const auto& [first, end] : modes.recomputed) recompute(first, end);
+  }
   /// Images in a chunk in mode `streamed`; 0 takes what suits the cache.
   void set_chunk(Index images) {
     for (auto& link : links_) link->set_chunk(images);
@@ -170,7 +186,22 @@ class Chain {
   }
 
   /// Calls the observer after every layer of every pass from now on; an empty one ends that.
-  void observe(Observer observer) { observer_ = std::move(observer); }
+  /// @return the one before
+  Observer observe(Observer observer) { return std::exchange(observer_, std::move(observer)); }
+
+  /// The same for as long as this lives; then the one before is called again.
+  class Observed {
+   public:
+    Observed(Chain& chain, Observer observer)
+        : chain_(chain), before_(chain.observe(std::move(observer))) {}
+    ~Observed() { chain_.observe(std::move(before_)); }
+    Observed(const Observed&) = delete;
+    Observed& operator=(const Observed&) = delete;
+
+   private:
+    Chain& chain_;
+    Observer before_;
+  };
 
   /// Layers [first, end) alone; `run.restore` is for the first of them.
   void forward(State& x, Run run, std::size_t first, std::size_t end) {
@@ -180,6 +211,13 @@ class Chain {
       MemoryMeter::Place place(x.device().memory(), links_[i]->name);
       links_[i]->forward(x, run);
       visit(i, Pass::forward, x);
+    }
+  }
+  void inverse(State& y, Run run, std::size_t first, std::size_t end) {
+    for (std::size_t i = end; i-- > first;) {
+      MemoryMeter::Place place(y.device().memory(), links_[i]->name);
+      links_[i]->inverse(y, run);
+      visit(i, Pass::inverse, y);
     }
   }
   void backward(State& y, Gradient& dy, std::size_t first, std::size_t end) {
@@ -216,7 +254,9 @@ class Chain {
   }
 
   void visit(std::size_t index, Pass pass, const State& x, const Gradient* dx = nullptr) const {
-    if (observer_) observer_({links_[index]->name, pass, x, dx});
+    if (!observer_) return;
+    const auto decibels = pass == Pass::backward ? links_[index]->decibels() : std::nullopt;
+    observer_({links_[index]->name, pass, x, dx, x.device().memory(), decibels});
   }
 
   template <class Body>

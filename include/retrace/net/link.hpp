@@ -3,6 +3,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/parameter.hpp"
+#include "retrace/net/modes.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -23,8 +25,12 @@ struct Link {
   virtual void inverse(State& y, Run run) = 0;
   virtual void backward(State& y, Gradient& dy) = 0;
   virtual void set_mode(Mode mode) = 0;
+  virtual Modes modes() const = 0;
+  virtual void set_modes(const Modes& modes) = 0;
   virtual void set_chunk(Index images) = 0;
   virtual void watch(const std::string& chain, InputWatch<Gradient>* watch) = 0;
+  /// Of the input that the last backward pass restored, where a watch has measured it.
+  virtual std::optional<double> decibels() const = 0;
   virtual bool reads_output() const = 0;
   virtual void abandon() = 0;
   virtual void collect(const std::string& prefix, Parameters& list) = 0;
@@ -62,6 +68,7 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
       throw StateError("Chain::inverse: layer '" + this->name + "' has no inverse");
   }
   void backward(State& y, Gradient& dy) override {
+    decibels_.reset();
     if (anchored_ && input_.holds()) compute_output_again(y);
     layer_.backward(y, dy);
     if (input_.holds())
@@ -71,10 +78,22 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
   }
 
   void set_mode(Mode mode) override {
+    mode_ = mode;
     anchored_ = false;
     if constexpr (requires { layer_.set_mode(mode); }) layer_.set_mode(mode);
     if constexpr (Invertible<L> && !requires { layer_.reads_output(); })
       stores_input_ = mode == Mode::stored;
+  }
+  /// A layer that has no choice is stored, as it keeps what it needs.
+  Modes modes() const override {
+    Modes modes;
+    if constexpr (requires { layer_.modes(); }) modes = layer_.modes();
+    modes.mode = chooses ? mode_ : Mode::stored;
+    return modes;
+  }
+  void set_modes(const Modes& modes) override {
+    set_mode(modes.mode);
+    if constexpr (requires { layer_.set_modes(modes); }) layer_.set_modes(modes);
   }
   void set_chunk([[maybe_unused]] Index images) override {
     if constexpr (requires { layer_.set_chunk(images); }) layer_.set_chunk(images);
@@ -86,6 +105,7 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
     if (watch) watch->attached(watched_layer_, reconstructs());
     watch_inside(layer_, path, watch);
   }
+  std::optional<double> decibels() const override { return decibels_; }
   bool reads_output() const override {
     if constexpr (requires { layer_.reads_output(); })
       return layer_.reads_output();
@@ -107,6 +127,10 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
   }
 
  private:
+  static constexpr bool chooses = Invertible<L> || requires(L layer, Mode mode) {
+    layer.set_mode(mode);
+  };
+
   /// Backward gives the input back by arithmetic in this State.
   bool reconstructs() const {
     return std::same_as<State, Gradient> && Invertible<L> && reads_output() && !stores_input_;
@@ -116,7 +140,11 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
     if constexpr (std::same_as<State, Gradient>) watch_->given(watched_layer_, x);
   }
   void tell_restored(const State& x) {
-    if constexpr (std::same_as<State, Gradient>) anchored_ = watch_->restored(watched_layer_, x);
+    if constexpr (std::same_as<State, Gradient>) {
+      const auto [decibels, anchor] = watch_->restored(watched_layer_, x);
+      decibels_ = decibels;
+      anchored_ = anchor;
+    }
   }
 
   void compute_output_again(State& y) {
@@ -128,7 +156,9 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
 
   L layer_;
   Kept<State> input_;
+  Mode mode_ = Mode::reversible;
   bool stores_input_ = false, anchored_ = false;
+  std::optional<double> decibels_;
   Run run_ = training;
   InputWatch<Gradient>* watch_ = nullptr;
   WatchedLayer watched_layer_;

@@ -49,6 +49,8 @@ class Residual {
   }
 
   void set_mode(Mode mode) { branch_.set_mode(mode); }
+  Modes modes() const { return branch_.modes(); }
+  void set_modes(const Modes& modes) { branch_.set_modes(modes); }
   void set_chunk(Index images) { branch_.set_chunk(images); }
   static constexpr bool reads_output() { return false; }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
