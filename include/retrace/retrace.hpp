@@ -36,4 +36,5 @@
 #include "retrace/train/sgd.hpp"
 #include "retrace/train/snr_probe.hpp"
 #include "retrace/train/step.hpp"
+#include "retrace/train/stored_comparison.hpp"
 #include "retrace/train/synthetic.hpp"
