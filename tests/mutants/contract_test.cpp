@@ -315,6 +315,24 @@ TEST_CASE("gradients that are overwritten, not added, are refused") {
   CHECK(check_gradients_are_added(bad, input(device)) != "");
 }
 
+TEST_CASE("a gradient that is never complete, or complete too often, is refused") {
+  struct Eager : ScaledConv {
+    void backward(State& y, Gradient& dy) {
+      ScaledConv::backward(y, dy);
+      if (conv.weight().on_complete) conv.weight().on_complete(conv.weight());
+    }
+  };
+  Cpu device;
+  AnyLayer<double> good = scaled_conv(device, 1, 1), bad = Careless(device, Careless::none),
+                   eager = Eager{scaled_conv(device, 1, 1)};
+  CHECK(check_completion(good, input(device)) == "");
+  CHECK_THAT(check_completion(bad, input(device)).text(),
+             containing("shift is said to be complete 0 times"));
+  CHECK_THAT(check_completion(eager, input(device)).text(),
+             containing("weight is said to be complete 2 times") &&
+                 containing("weight is said to be complete where a part was added"));
+}
+
 TEST_CASE("what is left behind is noticed") {
   Cpu device;
   AnyLayer<double> good = Careless(device, Careless::none), bad = Careless(device, Careless::leaks);

@@ -100,6 +100,10 @@ TEST_CASE("inverse walks back through invertible layers and names the first that
   CHECK_THROWS_AS(net.inverse(x, training), StateError);
   net.forward(x, training);
   CHECK_THROWS_WITH(net.inverse(x, training), "Chain::inverse: layer 'relu' has no inverse");
+  x = clone(before);
+  net.forward(x, training, 0, 6);
+  net.inverse(x, training, 0, 6);  // the layers below it have one
+  CHECK(distance_in_roundings<double>(values(x), values(before)) < 64);
 }
 
 TEST_CASE("an observer sees every layer of every pass in turn, and restored inputs") {

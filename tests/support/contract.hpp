@@ -14,6 +14,7 @@
                                                          double, Run);                            \
   prefix template Findings check_gradients_are_added(AnyLayer<T>&, const Tensor<T, Cpu>&, Run,    \
                                                      double);                                     \
+  prefix template Findings check_completion(AnyLayer<T>&, const Tensor<T, Cpu>&, Run);            \
   prefix template Findings check_buffers_move_once(AnyLayer<T>&, const Tensor<T, Cpu>&, Run);     \
   prefix template Findings check_nothing_is_left(AnyLayer<T>&, const Tensor<T, Cpu>&, Run);       \
   prefix template Findings check_repeats(AnyLayer<T>&, const Tensor<T, Cpu>&, Run);               \
@@ -41,6 +42,7 @@ using check::AnyLayer;
 using check::check_agreement;
 using check::check_backward_restores_input;
 using check::check_buffers_move_once;
+using check::check_completion;
 using check::check_empty_batch;
 using check::check_gradients;
 using check::check_gradients_are_added;

@@ -60,8 +60,13 @@ std::vector<Values> buffers(AnyLayer<T>& layer) {
   return list;
 }
 
+inline bool all_same(const Values& list) {
+  return std::all_of(list.begin(), list.end(), [&](double value) { return value == list[0]; });
+}
+
 /// Gives scales ("gamma") of both signs and away from 0, shifts ("beta", "bias") and running
-/// averages that are not those of a new layer. Weights stay as they are.
+/// averages that are not those of a new layer. Of other parameters, those whose values are all the
+/// same are moved apart, as at 0 or 1 many an error does not show; the others stay as they are.
 template <class T>
 void randomise(AnyLayer<T>& layer, unsigned seed = 9) {
   auto list = layer.parameters();
@@ -71,6 +76,8 @@ void randomise(AnyLayer<T>& layer, unsigned seed = 9) {
       for (double& value : drawn) value = (value < 0 ? -0.5 : 0.5) + value / 4;
     else if (named.name.ends_with("beta") || named.name.ends_with("bias"))
       for (double& value : drawn) value /= 2;
+    else if (const Values now = values(named.parameter->value); all_same(now))
+      for (std::size_t i = 0; i < drawn.size(); ++i) drawn[i] = now[i] + drawn[i] / 4;
     else
       continue;
     assign(named.parameter->value.view(), drawn);

@@ -47,6 +47,7 @@ Findings check_promises(AnyLayer<T>& single, AnyLayer<double>& exact, Cpu& one, 
   found.add(check_agreement(single, exact, single_x, contract.agreement, run));
   found.add("double", check_gradients_are_added(exact, x, run, contract.added));
   found.add("float", check_gradients_are_added(single, single_x, run, contract.added));
+  found.add(check_completion(exact, x, run));
   if (!contract.random) {
     found.add(check_buffers_move_once(exact, x));
     found.add(check_nothing_is_left(single, single_x));
@@ -88,8 +89,9 @@ Findings check_layer(AnyLayer<T> single, AnyLayer<double> exact, AnyLayer<double
 
 /// What layers of this kind do not keep of the contract, on batches of these shapes and on an empty
 /// one: the inverse, if there is one; the input and the gradients that backward gives, these beside
-/// differences in double; float beside double; one thread beside two; gradients that are added,
-/// running averages that move once, nothing that is left behind, the same bits every time.
+/// differences in double; float beside double; one thread beside two; gradients that are added
+/// and complete, running averages that move once, nothing that is left behind, the same bits every
+/// time.
 ///
 /// make.operator()<T>(device) makes the layer for T float and double, the same one each time:
 /// `[]<class T>(Cpu& device) { return Scale<T>(device, 6); }`.

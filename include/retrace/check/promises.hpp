@@ -100,6 +100,33 @@ Findings check_gradients_are_added(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, 
   return wrong;
 }
 
+/// Every gradient is said to be complete once in a backward pass, and never where only a part is
+/// added.
+template <class T>
+Findings check_completion(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
+  const auto list = layer.parameters();
+  std::vector<int> told(list.parameters.size());
+  for (std::size_t i = 0; i < told.size(); ++i)
+    list.parameters[i].parameter->on_complete = [&told, i](auto&) { ++told[i]; };
+  pass(layer, x, run);
+  const std::vector<int> after_all = told;
+  AddsGuard adds(list);
+  adds.set_all(Adds::part);
+  pass(layer, x, run);
+  for (auto& named : list.parameters) named.parameter->on_complete = {};
+
+  Findings wrong;
+  for (std::size_t i = 0; i < told.size(); ++i) {
+    const std::string gradient = "the gradient of " + list.parameters[i].name;
+    if (after_all[i] != 1)
+      wrong.add(gradient + " is said to be complete " + std::to_string(after_all[i]) +
+                " times in a backward pass");
+    if (told[i] != after_all[i])
+      wrong.add(gradient + " is said to be complete where a part was added");
+  }
+  return wrong;
+}
+
 /// A training step moves the buffers in forward alone, and neither inference nor a rehearsal of a
 /// batch moves them.
 template <class T>
