@@ -43,7 +43,8 @@ void check(cublasStatus_t status, const char* call, const char* file, int line) 
   if (status != CUBLAS_STATUS_SUCCESS) fail(file, line, call, cublasGetStatusString(status));
 }
 
-Context::Context(int device, const ContextOptions& options) : device_(device) {
+Context::Context(int device, const ContextOptions& options)
+    : device_(device), convolution_type_(options.convolutions) {
   require_device(device);
   check(cudaSetDevice(device), "cudaSetDevice");
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
@@ -56,8 +57,8 @@ Context::Context(int device, const ContextOptions& options) : device_(device) {
     if (options.libraries) {
       check(cublasCreate(&blas_), "cublasCreate");
       check(cublasSetStream(blas_, stream_), "cublasSetStream");
-      check(cublasSetMathMode(blas_,
-                              options.tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_PEDANTIC_MATH),
+      const bool tf32 = options.convolutions == ConvolutionType::tf32;
+      check(cublasSetMathMode(blas_, tf32 ? CUBLAS_TF32_TENSOR_OP_MATH : CUBLAS_PEDANTIC_MATH),
             "cublasSetMathMode");
       convolutions_ = make_convolution_library(stream_, device, options);
     }

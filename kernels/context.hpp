@@ -39,12 +39,19 @@ class Context {
   }
   cudaError_t take_kept() { return std::exchange(kept_, cudaSuccess); }
   int device() const { return device_; }
+  ConvolutionType convolution_type() const { return convolution_type_; }
+  /// Whether convolutions of float are computed in 16 bits.
+  bool narrows() const {
+    return convolution_type_ == ConvolutionType::half ||
+           convolution_type_ == ConvolutionType::bfloat16;
+  }
   /// Null where the libraries are not to be used; the second, where there is none.
   cublasHandle_t blas() const { return blas_; }
   ConvolutionLibrary* convolutions() const { return convolutions_.get(); }
 
  private:
   int device_;
+  ConvolutionType convolution_type_;
   cudaStream_t stream_ = nullptr;
   cublasHandle_t blas_ = nullptr;
   std::unique_ptr<ConvolutionLibrary> convolutions_;

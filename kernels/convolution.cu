@@ -1,158 +1,129 @@
 // Chooses who computes a pass of a convolution: cuBLAS, cuDNN or the library's own kernels.
-#include <algorithm>
-
 #include "gemm.hpp"
-#include "launches.cuh"
-#include "normalise.cuh"
+#include "library_pass.cuh"
 #include "own_convolution.hpp"
 
 namespace retrace::kernels {
 
-/// Between the library's weights [k, k, C, K] and cuDNN's [K, k, k, C]: one is the other
-/// transposed.
-template <class T>
+/// to [columns, rows] = from [rows, columns] transposed: the library's weights [k, k, C, K] in
+/// cuDNN's order, [K, k, k, C].
+template <class E, class T>
 __global__ void __launch_bounds__(block_threads)
-    transpose_kernel(T* to, const T* from, int rows, int columns, bool adds) {
+    transpose_kernel(E* to, const T* from, int rows, int columns) {
+  const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * block_threads + threadIdx.x;
+  const int row = static_cast<int>(blockIdx.y);
+  if (i >= columns) return;
+  gpu::store(to + i * rows + row,
+             static_cast<E>(gpu::load(from + static_cast<std::int64_t>(row) * columns + i)));
+}
+
+/// to [columns, rows] += factor·from [rows, columns] transposed: a gradient out of that order.
+template <class T, class E>
+__global__ void __launch_bounds__(block_threads)
+    add_transposed_kernel(T* to, const E* from, int rows, int columns, T factor) {
   const std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * block_threads + threadIdx.x;
   const int row = static_cast<int>(blockIdx.y);
   if (i >= columns) return;
   T* place = to + i * rows + row;
-  const T value = gpu::load(from + static_cast<std::int64_t>(row) * columns + i);
-  gpu::store(place, adds ? gpu::load(place) + value : value);
+  const T value = static_cast<T>(gpu::load(from + static_cast<std::int64_t>(row) * columns + i));
+  gpu::store(place, gpu::load(place) + factor * value);
 }
 
 namespace {
 
-/// to [columns, rows] =, or +=, from [rows, columns] transposed.
-template <class T>
-void transpose(Context& on, T* to, const T* from, std::int64_t rows, std::int64_t columns,
-               bool adds) {
-  gpu::Launch how = for_each(on, columns, "transpose_weights");
+/// A thread for each element of [rows, columns].
+gpu::Launch for_matrix(Context& on, std::int64_t rows, std::int64_t columns, const char* name) {
+  gpu::Launch how = for_each(on, columns, name);
   how.grid.y = static_cast<unsigned>(rows);
-  gpu::launch(transpose_kernel<T>, how, to, from, static_cast<int>(rows), static_cast<int>(columns),
-              adds);
-  check_launch("transpose_weights");
+  return how;
 }
 
-/// A pass by cuDNN: what it needs in scratch memory, one after the other.
+/// Calls body.operator()<E>() with the type in which libraries compute convolutions of T.
+template <class T, class Body>
+void in_type(const Context& on, Body body) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (on.convolution_type() == ConvolutionType::half) return body.template operator()<__half>();
+    if (on.convolution_type() == ConvolutionType::bfloat16)
+      return body.template operator()<__nv_bfloat16>();
+  }
+  body.template operator()<T>();
+}
+
+/// Whether the pass is a product by cuBLAS: where nothing is narrowed.
 template <class T>
-struct LibraryPass {
-  static constexpr std::int64_t most_input_bytes = 32 << 20;
+bool by_product(Context* on, const Convolution& c) {
+  return on && on->blas() && is_product(c) && !(sizeof(T) == 4 && on->narrows());
+}
 
-  Convolution whole;
-  std::int64_t images;     ///< at a time, as far as scratch for their normalised x goes
-  std::int64_t workspace;  ///< bytes; negative if cuDNN cannot
+/// Scratch for a pass by cuDNN; negative if it is not cuDNN's.
+template <class T>
+std::int64_t library_scratch(Context* on, const Convolution& c) {
+  std::int64_t bytes = -1;
+  if (!on || !on->convolutions() || c.n == 0) return bytes;
+  in_type<T>(*on, [&]<class E>() {
+    const LibraryPass<T, E> pass(*on->convolutions(), c);
+    if (pass.workspace >= 0) bytes = pass.bytes();
+  });
+  return bytes;
+}
 
-  LibraryPass(ConvolutionLibrary& library, const Convolution& c) : whole(c), images(c.n) {
-    const std::int64_t image = c.x_h * c.x_w * c.inputs * static_cast<std::int64_t>(sizeof(T));
-    if (c.prologue && image > 0)
-      images =
-          std::clamp<std::int64_t>(most_input_bytes / image, 1, std::max<std::int64_t>(c.n, 1));
-    workspace = library.workspace(part(0), element_type<T>);
-    if (workspace >= 0 && c.n % images != 0) {
-      const std::int64_t last = library.workspace(part(c.n - c.n % images), element_type<T>);
-      workspace = last < 0 ? -1 : std::max(workspace, last);
+/// The pass by cuDNN, on as many images at a time as there is scratch for: of weights w, or of
+/// their gradient dw, which is added to.
+template <class T>
+void run_by_library(Context& on, const Convolution& c, T* x, T* y, const T* w, T* dw,
+                    Prologue<T> prologue, void* scratch) {
+  in_type<T>(on, [&]<class E>() {
+    const LibraryPass<T, E> pass(*on.convolutions(), c);
+    const LibraryOperands<E> of = pass.operands_in(scratch);
+    const int weights = static_cast<int>(pass.weights()), outputs = static_cast<int>(c.outputs);
+    if (w) {
+      gpu::launch(transpose_kernel<E, T>, for_matrix(on, weights, outputs, "transpose_weights"),
+                  of.w, w, weights, outputs);
+      check_launch("transpose_weights");
     }
-  }
-
-  /// The pass on some images from `first` on.
-  Convolution part(std::int64_t first) const {
-    Convolution c = whole;
-    c.n = std::min(images, whole.n - first);
-    if (c.prologue) c.x_pitch = c.inputs;
-    c.prologue = false;
-    if (c.pass == ConvolutionPass::weight_gradient) c.how = first == 0 ? Store::set : Store::add;
-    return c;
-  }
-  std::int64_t weights() const { return whole.kernel * whole.kernel * whole.inputs; }
-  std::int64_t weight_bytes() const { return aligned(weights() * whole.outputs); }
-  std::int64_t input_bytes() const {
-    return whole.prologue ? aligned(images * whole.x_h * whole.x_w * whole.inputs) : 0;
-  }
-  std::int64_t bytes() const { return weight_bytes() + input_bytes() + workspace; }
-
- private:
-  static std::int64_t aligned(std::int64_t elements) {
-    return (elements * static_cast<std::int64_t>(sizeof(T)) + 255) / 256 * 256;
-  }
-};
-
-/// Runs a pass by cuDNN image by image as far as it has to be cut: x may be what it computes, and w
-/// is in cuDNN's order.
-template <class T>
-void run_in_parts(Context& on, const LibraryPass<T>& pass, T* x, T* w, T* y, Prologue<T> prologue,
-                  char* scratch) {
-  const Convolution& c = pass.whole;
-  T* const normalised = reinterpret_cast<T*>(scratch);
-  void* const workspace = scratch + pass.input_bytes();
-  for (std::int64_t first = 0; first < c.n; first += pass.images) {
-    const Convolution part = pass.part(first);
-    T* input = x + first * c.x_h * c.x_w * c.x_pitch;
-    if (c.prologue) {
-      const std::int64_t pixels = part.n * c.x_h * c.x_w;
-      const Norm<T> norm{prologue.scale, prologue.scale, prologue.scale, prologue.shift};
-      normalise_activate<T>(on, {normalised, pixels, c.inputs, c.inputs},
-                            Pixels<const T>{input, pixels, c.inputs, c.x_pitch}, norm,
-                            prologue.slope);
-      input = normalised;
+    for (std::int64_t first = 0; first < c.n; first += pass.images) {
+      run_part(on, pass, first, x, y, prologue, of);
+      if (!dw) continue;
+      gpu::launch(add_transposed_kernel<T, E>, for_matrix(on, outputs, weights, "add_transposed"),
+                  dw, static_cast<const E*>(of.w), outputs, weights,
+                  static_cast<T>(1 / gradient_scale<E>));
+      check_launch("add_transposed");
     }
-    on.convolutions()->run(part, element_type<T>, input, w, y + first * c.y_h * c.y_w * c.y_pitch,
-                           workspace);
-  }
+  });
 }
-
-/// Whether the pass is cuDNN's.
-template <class T>
-bool by_library(Context* on, const Convolution& c) {
-  return on && on->convolutions() && c.n > 0 &&
-         LibraryPass<T>(*on->convolutions(), c).workspace >= 0;
-}
-bool by_product(Context* on, const Convolution& c) { return on && on->blas() && is_product(c); }
 
 }  // namespace
 
 template <class T>
 std::int64_t convolution_scratch(Context* on, const Convolution& c) {
-  if (by_product(on, c)) return 0;
-  if (by_library<T>(on, c)) return LibraryPass<T>(*on->convolutions(), c).bytes();
-  return own::scratch<T>(c);
+  if (by_product<T>(on, c)) return product_workspace;
+  const std::int64_t bytes = library_scratch<T>(on, c);
+  return bytes < 0 ? own::scratch<T>(c) : bytes;
 }
 
 template <class T>
 void convolve(Context& on, const Convolution& c, T* y, const T* x, const T* w, Prologue<T> prologue,
               void* scratch) {
-  if (by_product(&on, c)) return multiply(on, c, y, x, w);
-  if (!by_library<T>(&on, c)) return own::convolve(on, c, y, x, w, prologue);
-  const LibraryPass<T> pass(*on.convolutions(), c);
-  T* const weights = static_cast<T*>(scratch);
-  transpose(on, weights, w, pass.weights(), c.outputs, false);
-  run_in_parts(on, pass, const_cast<T*>(x), weights, y, prologue,
-               static_cast<char*>(scratch) + pass.weight_bytes());
+  if (by_product<T>(&on, c)) return multiply(on, c, y, x, w, scratch);
+  if (library_scratch<T>(&on, c) < 0) return own::convolve(on, c, y, x, w, prologue);
+  run_by_library<T>(on, c, const_cast<T*>(x), y, w, nullptr, prologue, scratch);
 }
 
 template <class T>
 void convolve_gradient(Context& on, const Convolution& c, T* dx, const T* dy, const T* w,
                        void* scratch) {
-  if (by_product(&on, c)) return multiply(on, c, dx, dy, w);
-  if (!by_library<T>(&on, c)) return own::convolve_gradient(on, c, dx, dy, w);
-  const LibraryPass<T> pass(*on.convolutions(), c);
-  T* const weights = static_cast<T*>(scratch);
-  transpose(on, weights, w, pass.weights(), c.outputs, false);
-  run_in_parts(on, pass, dx, weights, const_cast<T*>(dy), Prologue<T>{},
-               static_cast<char*>(scratch) + pass.weight_bytes());
+  if (by_product<T>(&on, c)) return multiply(on, c, dx, dy, w, scratch);
+  if (library_scratch<T>(&on, c) < 0) return own::convolve_gradient(on, c, dx, dy, w);
+  run_by_library<T>(on, c, dx, const_cast<T*>(dy), w, nullptr, {}, scratch);
 }
 
 template <class T>
 void convolve_weight_gradient(Context& on, const Convolution& c, T* dw, const T* x, const T* dy,
                               Prologue<T> prologue, void* scratch) {
-  if (by_product(&on, c)) return multiply(on, c, dw, x, dy);
-  if (!by_library<T>(&on, c))
+  if (by_product<T>(&on, c)) return multiply(on, c, dw, x, dy, scratch);
+  if (library_scratch<T>(&on, c) < 0)
     return own::convolve_weight_gradient(on, c, dw, x, dy, prologue, static_cast<T*>(scratch));
-  const LibraryPass<T> pass(*on.convolutions(), c);
-  T* const gradient = static_cast<T*>(scratch);
-  run_in_parts(on, pass, const_cast<T*>(x), gradient, const_cast<T*>(dy), prologue,
-               static_cast<char*>(scratch) + pass.weight_bytes());
-  transpose(on, dw, gradient, c.outputs, pass.weights(), true);
+  run_by_library<T>(on, c, const_cast<T*>(x), const_cast<T*>(dy), nullptr, dw, prologue, scratch);
 }
 
 // clang-format off

@@ -1,6 +1,8 @@
 // The seam at which another library may compute convolutions.
 #pragma once
 
+#include <cuda_bf16.h>
+#include <cuda_fp16.h>
 #include <cuda_runtime.h>
 
 #include <cstdint>
@@ -10,10 +12,14 @@
 
 namespace retrace::kernels {
 
-enum class ElementType { float32, float64 };
+enum class ElementType { float32, float64, half, bfloat16 };
 template <class T>
 inline constexpr ElementType element_type = sizeof(T) == 4 ? ElementType::float32
                                                            : ElementType::float64;
+template <>
+inline constexpr ElementType element_type<__half> = ElementType::half;
+template <>
+inline constexpr ElementType element_type<__nv_bfloat16> = ElementType::bfloat16;
 
 /// Convolutions of packed weights [outputs, kernel, kernel, inputs] and pitched images, always by
 /// the same algorithm for the same pass.

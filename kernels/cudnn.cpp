@@ -21,7 +21,24 @@ void check(cudnnStatus_t status, const char* call, const char* file, int line) {
 namespace {
 
 cudnnDataType_t data_type(ElementType type) {
+  switch (type) {
+    case ElementType::float64:
+      return CUDNN_DATA_DOUBLE;
+    case ElementType::float32:
+      return CUDNN_DATA_FLOAT;
+    case ElementType::half:
+      return CUDNN_DATA_HALF;
+    case ElementType::bfloat16:
+      break;
+  }
+  return CUDNN_DATA_BFLOAT16;
+}
+/// What products are added up in.
+cudnnDataType_t sum_type(ElementType type) {
   return type == ElementType::float64 ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT;
+}
+std::int64_t bytes_of(ElementType type) {
+  return type == ElementType::float64 ? 8 : type == ElementType::float32 ? 4 : 2;
 }
 
 /// [a, channels, h, w] by cuDNN's order of extents, with channels innermost in memory.
@@ -32,7 +49,7 @@ Descriptor tensor(std::int64_t id, ElementType type, std::int64_t a, std::int64_
   t.set(CUDNN_ATTR_TENSOR_DIMENSIONS, {a, channels, h, w});
   t.set(CUDNN_ATTR_TENSOR_STRIDES, {h * w * pitch, 1, w * pitch, pitch});
   t.set(CUDNN_ATTR_TENSOR_UNIQUE_ID, {id});
-  const std::int64_t element = type == ElementType::float64 ? 8 : 4;
+  const std::int64_t element = bytes_of(type);
   t.set(CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, {aligned && pitch * element % 16 == 0 ? 16 : element});
   t.finish();
   return t;
@@ -46,7 +63,7 @@ Descriptor geometry(const Convolution& c, ElementType type) {
     return std::max<std::int64_t>((y - 1) * c.stride + c.kernel - before - x, 0);
   };
   g.set(CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, {2});
-  g.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, std::vector{data_type(type)});
+  g.set(CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, std::vector{sum_type(type)});
   g.set(CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE,
         std::vector{CUDNN_CROSS_CORRELATION});
   g.set(CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, {before, before});
@@ -185,13 +202,20 @@ class Cudnn final : public ConvolutionLibrary {
       operation.set(name, CUDNN_TYPE_FLOAT, std::vector{static_cast<float>(value)});
   }
 
-  /// Of the algorithms that cuDNN thinks fastest, the first that may be used.
+  /// Of the algorithms that cuDNN thinks fastest, and then of those that it has for any shape, the
+  /// first that may be used.
   void choose(Plan& plan, const Descriptor& graph, ElementType type) {
-    constexpr std::size_t most = 16;
+    for (cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
+      choose(plan, graph, type, mode);
+      if (plan.plan) return;
+    }
+  }
+
+  void choose(Plan& plan, const Descriptor& graph, ElementType type, cudnnBackendHeurMode_t mode) {
+    constexpr std::size_t most = 64;
     Descriptor heuristics(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
     heuristics.set(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
-    heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE,
-                   std::vector{CUDNN_HEUR_MODE_A});
+    heuristics.set(CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, std::vector{mode});
     heuristics.set(CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, device_);
     if (!heuristics.can_finish()) return;
     std::vector<Descriptor> found;
@@ -217,8 +241,8 @@ class Cudnn final : public ConvolutionLibrary {
     }
   }
 
-  /// Neither one that adds in an order of its own nor, unless TF32 is allowed, one that rounds its
-  /// inputs.
+  /// Neither one that adds in an order of its own or rounds sums nor, unless TF32 is allowed, one
+  /// that rounds its inputs of float.
   bool may_be_used(const Descriptor& configuration, ElementType type) const {
     std::vector<cudnnBackendDescriptor_t> engine(1);
     Descriptor place(CUDNN_BACKEND_ENGINE_DESCRIPTOR);
@@ -231,10 +255,13 @@ class Cudnn final : public ConvolutionLibrary {
     const auto noted = [&](cudnnBackendNumericalNote_t note) {
       return std::find(notes.begin(), notes.end(), note) != notes.end();
     };
-    if (noted(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC)) return false;
+    if (noted(CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) ||
+        noted(CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION))
+      return false;
     const bool rounds =
         noted(CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS) || noted(CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
-    return type == ElementType::float64 || options_.tf32 || !rounds;
+    return type != ElementType::float32 || options_.convolutions == ConvolutionType::tf32 ||
+           !rounds;
   }
 
   Descriptor device_;

@@ -1,4 +1,4 @@
-// Filling, copying, adding, scaling, updating: passes that keep channels apart.
+// Filling, copying, adding, scaling: passes that keep channels apart.
 #include <cmath>
 
 #include "launches.cuh"
@@ -85,12 +85,11 @@ struct ScaleAndShift {
 
   __device__ NoConstants constants(int) const { return {}; }
   __device__ void operator()(std::int64_t pixel, int channel, NoConstants) const {
-    const bool shifts = values.channels == 2 * x.channels;
-    const T e = math::bounded_scale(at<1>(values, pixel, channel).v[0], bound);
-    const T t = shifts ? at<1>(values, pixel, static_cast<int>(x.channels) + channel).v[0] : T(0);
-    Pack<T, 1> value = at<1>(x, pixel, channel);
-    value.v[0] = Inverse ? (value.v[0] - t) / e : value.v[0] * e + t;
-    put<1>(x, pixel, channel, value);
+    const T* const s = values.data + pixel * values.pitch + channel;
+    T* const place = x.data + pixel * x.pitch + channel;
+    const T t = values.channels == 2 * x.channels ? gpu::load(s + x.channels) : T(0);
+    const T e = math::bounded_scale(gpu::load(s), bound), value = gpu::load(place);
+    gpu::store(place, Inverse ? (value - t) / e : value * e + t);
   }
 };
 
@@ -113,28 +112,6 @@ struct ScaleAndShiftBackward {
     if (values.channels == 2 * dy.channels)
       put<1>(values, pixel, static_cast<int>(dy.channels) + channel, gradient);
     put<1>(dy, pixel, channel, Pack<T, 1>{{gradient.v[0] * e}});
-  }
-};
-
-/// v = momentum·v + g + decay·w,  w −= rate·v.
-template <class T, int V>
-struct SgdUpdate {
-  static constexpr int width = V;
-  Pixels<T> w;
-  Pixels<const T> g;
-  Pixels<T> v;
-  T rate, momentum, decay;
-
-  __device__ NoConstants constants(int) const { return {}; }
-  __device__ void operator()(std::int64_t pixel, int channel, NoConstants) const {
-    Pack<T, V> value = at<V>(w, pixel, channel), velocity = at<V>(v, pixel, channel);
-    const Pack<T, V> gradient = at<V>(g, pixel, channel);
-    for (int i = 0; i < V; ++i) {
-      velocity.v[i] = momentum * velocity.v[i] + (gradient.v[i] + decay * value.v[i]);
-      value.v[i] -= rate * velocity.v[i];
-    }
-    put<V>(v, pixel, channel, velocity);
-    put<V>(w, pixel, channel, value);
   }
 };
 
@@ -315,16 +292,6 @@ void scale_and_shift_backward(Context& on, Pixels<T> dy, Pixels<const T> x, Pixe
 }
 
 template <class T>
-void sgd_update(Context& on, Pixels<T> value, Pixels<const T> gradient, T* velocity, T rate,
-                T momentum, T decay) {
-  const Pixels<T> v{velocity, value.count, value.channels, value.channels};
-  in_packs<T>(all_wide(value, gradient, v), [&]<int V>() {
-    walk(on, "sgd_update", SgdUpdate<T, V>{value, gradient, v, rate, momentum, decay}, value.count,
-         value.channels);
-  });
-}
-
-template <class T>
 void drop_elements(Context& on, Pixels<T> x, double rate, std::uint64_t seed, std::uint64_t step,
                    std::int64_t begin) {
   const std::int64_t end = begin + x.count * x.channels, blocks = (end + 3) / 4 - begin / 4;
@@ -360,7 +327,6 @@ void take_sample(Context& on, Pixels<T> sample, Pixels<const T> x) {
   template void scale_and_shift<T>(Context&, Pixels<T>, Pixels<const T>, T);                      \
   template void unscale_and_unshift<T>(Context&, Pixels<T>, Pixels<const T>, T);                  \
   template void scale_and_shift_backward<T>(Context&, Pixels<T>, Pixels<const T>, Pixels<T>, T);  \
-  template void sgd_update<T>(Context&, Pixels<T>, Pixels<const T>, T*, T, T, T);                 \
   template void drop_elements<T>(Context&, Pixels<T>, double, std::uint64_t, std::uint64_t,       \
                                  std::int64_t);
 // clang-format on

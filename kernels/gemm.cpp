@@ -48,7 +48,9 @@ void product(Context& on, Store how, T* out, Matrix c, const T* a, std::int64_t 
 }  // namespace
 
 template <class T>
-void multiply(Context& on, const Convolution& c, T* out, const T* in, const T* other) {
+void multiply(Context& on, const Convolution& c, T* out, const T* in, const T* other,
+              void* workspace) {
+  check(cublasSetWorkspace(on.blas(), workspace, product_workspace), "cublasSetWorkspace");
   const std::int64_t pixels = c.n * c.x_h * c.x_w;
   switch (c.pass) {
     case ConvolutionPass::forward:
@@ -64,7 +66,9 @@ void multiply(Context& on, const Convolution& c, T* out, const T* in, const T* o
   }
 }
 
-template void multiply<float>(Context&, const Convolution&, float*, const float*, const float*);
-template void multiply<double>(Context&, const Convolution&, double*, const double*, const double*);
+template void multiply<float>(Context&, const Convolution&, float*, const float*, const float*,
+                              void*);
+template void multiply<double>(Context&, const Convolution&, double*, const double*, const double*,
+                               void*);
 
 }  // namespace retrace::kernels

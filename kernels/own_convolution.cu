@@ -63,14 +63,16 @@ template <class T>
 void convolve(Context& on, const Convolution& c, T* y, const T* x, const T* w,
               Prologue<T> prologue) {
   product<T>(on, "convolve",
-             ForwardOperands<T>{y_of(c, y), x_of(c, x), w, window_of(c), prologue, c.how},
+             ForwardOperands<T>{y_of(c, y), x_of(c, x), w, window_of(c), prologue, c.how,
+                                Rounding{on.convolution_type()}},
              c.n * c.y_h * c.y_w, c.outputs, weights_of(c), 1);
 }
 
 template <class T>
 void convolve_gradient(Context& on, const Convolution& c, T* dx, const T* dy, const T* w) {
   product<T>(on, "convolve_gradient",
-             InputGradientOperands<T>{x_of(c, dx), y_of(c, dy), w, window_of(c), c.how},
+             InputGradientOperands<T>{x_of(c, dx), y_of(c, dy), w, window_of(c), c.how,
+                                      Rounding{on.convolution_type()}},
              c.n * c.x_h * c.x_w, c.inputs, c.kernel * c.kernel * c.outputs, 1);
 }
 
@@ -81,7 +83,8 @@ void convolve_weight_gradient(Context& on, const Convolution& c, T* dw, const T*
   if (pixels == 0) return;
   const std::int64_t slices = slices_of(pixels, weights, c.outputs);
   product<T>(on, "convolve_weight_gradient",
-             WeightGradientOperands<T>{partial, x_of(c, x), y_of(c, dy), window_of(c), prologue},
+             WeightGradientOperands<T>{partial, x_of(c, x), y_of(c, dy), window_of(c), prologue,
+                                       Rounding{on.convolution_type()}},
              weights, c.outputs, pixels, slices);
   gpu::launch(add_slices_kernel<T>, for_each(on, weights * c.outputs, "add_slices"), dw, partial,
               static_cast<int>(slices), weights * c.outputs);

@@ -1,8 +1,8 @@
 // Convolutions as products of matrices whose elements are gathered from images.
 #pragma once
 
+#include "convert.cuh"
 #include "product.cuh"
-#include "retrace/math/activation.hpp"
 
 namespace retrace::kernels {
 
@@ -48,6 +48,7 @@ struct ForwardOperands {
   Window2d window;
   Prologue<T> prologue;
   Store how;
+  Rounding rounding;
 
   struct Row {
     const ForwardOperands& all;
@@ -61,21 +62,24 @@ struct ForwardOperands {
       const Window2d& window = all.window;
       const int h = place.row * window.stride + tap / window.kernel - window.kernel / 2;
       const int v = place.column * window.stride + tap % window.kernel - window.kernel / 2;
-      return read_input(all.x, all.prologue, place.n, h, v, channel);
+      return all.rounding(read_input(all.x, all.prologue, place.n, h, v, channel));
     }
   };
   struct Column {
     const T* from;
     std::int64_t pitch;
+    Rounding rounding;
     __device__ T get(std::int64_t term) const {
-      return from ? gpu::load(from + term * pitch) : T(0);
+      return from ? rounding(gpu::load(from + term * pitch)) : T(0);
     }
   };
 
   __device__ Row a(std::int64_t m, std::int64_t rows) const {
     return {*this, m < rows, PixelPlace(m, window.y_h, window.y_w)};
   }
-  __device__ Column b(int n, int columns) const { return {n < columns ? w + n : nullptr, columns}; }
+  __device__ Column b(int n, int columns) const {
+    return {n < columns ? w + n : nullptr, columns, rounding};
+  }
   __device__ void store(int, std::int64_t m, int n, T sum) const {
     put<1>(y.pixels(), m, n, Pack<T, 1>{{sum}}, how);
   }
@@ -90,6 +94,7 @@ struct InputGradientOperands {
   const T* w;
   Window2d window;
   Store how;
+  Rounding rounding;
 
   struct Row {
     const InputGradientOperands& all;
@@ -106,19 +111,20 @@ struct InputGradientOperands {
       if (h < 0 || v < 0 || h % window.stride != 0 || v % window.stride != 0) return 0;
       const int i = h / window.stride, j = v / window.stride;
       if (i >= window.y_h || j >= window.y_w) return 0;
-      return gpu::load(all.dy.data + ((place.n * window.y_h + i) * window.y_w + j) * all.dy.pitch +
-                       output);
+      return all.rounding.gradient(gpu::load(
+          all.dy.data + ((place.n * window.y_h + i) * window.y_w + j) * all.dy.pitch + output));
     }
   };
   struct Column {
     const T* from;  ///< w(0, 0, n, 0)
     int outputs;
     std::int64_t tap_pitch;
+    Rounding rounding;
 
     __device__ T get(std::int64_t term) const {
       if (!from) return 0;
       const int k = static_cast<int>(term), tap = k / outputs;
-      return gpu::load(from + tap * tap_pitch + (k - tap * outputs));
+      return rounding(gpu::load(from + tap * tap_pitch + (k - tap * outputs)));
     }
   };
 
@@ -128,7 +134,7 @@ struct InputGradientOperands {
   __device__ Column b(int n, int columns) const {
     const int outputs = static_cast<int>(dy.channels);
     return {n < columns ? w + static_cast<std::int64_t>(n) * outputs : nullptr, outputs,
-            static_cast<std::int64_t>(columns) * outputs};
+            static_cast<std::int64_t>(columns) * outputs, rounding};
   }
   __device__ void store(int, std::int64_t m, int n, T sum) const {
     put<1>(dx.pixels(), m, n, Pack<T, 1>{{sum}}, how);
@@ -143,6 +149,7 @@ struct WeightGradientOperands {
   Images<const T> x, dy;
   Window2d window;
   Prologue<T> prologue;
+  Rounding rounding;
 
   struct Row {
     const WeightGradientOperands& all;
@@ -154,14 +161,15 @@ struct WeightGradientOperands {
       const Window2d& window = all.window;
       const PixelPlace place(pixel, window.y_h, window.y_w);
       const int h = place.row * window.stride + down, v = place.column * window.stride + right;
-      return read_input(all.x, all.prologue, place.n, h, v, channel);
+      return all.rounding(read_input(all.x, all.prologue, place.n, h, v, channel));
     }
   };
   struct Column {
     const T* from;
     std::int64_t pitch;
+    Rounding rounding;
     __device__ T get(std::int64_t pixel) const {
-      return from ? gpu::load(from + pixel * pitch) : T(0);
+      return from ? rounding.gradient(gpu::load(from + pixel * pitch)) : T(0);
     }
   };
 
@@ -171,7 +179,7 @@ struct WeightGradientOperands {
             tap / window.kernel - window.kernel / 2, tap % window.kernel - window.kernel / 2};
   }
   __device__ Column b(int n, int columns) const {
-    return {n < columns ? dy.data + n : nullptr, dy.pitch};
+    return {n < columns ? dy.data + n : nullptr, dy.pitch, rounding};
   }
   __device__ void store(int slice, std::int64_t m, int n, T sum) const {
     const std::int64_t outputs = dy.channels, weights = window.kernel * window.kernel * x.channels;

@@ -85,11 +85,11 @@ struct Augment {
     const std::int64_t n = line / out.h, row = line - n * out.h;
     const std::int64_t index = gpu::load(indices + n);
     const CropFlip crop = crops ? math::crop_flip(seed, stream, index) : CropFlip{};
-    const std::int64_t y = row + crop.top;
-    const std::int64_t x = crop.left + (crop.flip ? out.w - 1 - column : column);
-    std::uint8_t value = 0;  // black
-    if (y >= 0 && y < out.h && x >= 0 && x < out.w)
-      value = gpu::load(images + ((index * out.h + y) * out.w + x) * out.channels + channel);
+    const std::int64_t y = math::mirrored(crop.top + row, out.h);
+    const std::int64_t x =
+        math::mirrored(crop.left + (crop.flip ? out.w - 1 - column : column), out.w);
+    const std::uint8_t value =
+        gpu::load(images + ((index * out.h + y) * out.w + x) * out.channels + channel);
     put<1>(out.pixels(), pixel, channel,
            load<1>(table + value * static_cast<int>(out.channels) + channel));
   }

@@ -21,6 +21,8 @@ class Norm(nn.BatchNorm2d):
     evaluated_again = False
 
     def forward(self, x):
+        if not self.training:
+            return super().forward(x)
         counted = not (self.evaluated_again and torch.is_grad_enabled())
         mean, variance = (self.running_mean, self.running_var) if counted else (None, None)
         return F.batch_norm(x, mean, variance, self.weight, self.bias, True, self.momentum, self.eps)

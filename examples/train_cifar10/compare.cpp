@@ -11,7 +11,7 @@ using retrace::Bytes, retrace::Index, retrace::Use;
 namespace {
 
 std::size_t measure_peak(const NetChoice& choice, const Data& data, Index images) {
-  Device device = make_device(0);
+  Device device = make_device(0, "float");
   Net net = build_net(device, choice);
   std::vector<Index> first(static_cast<std::size_t>(images));
   std::iota(first.begin(), first.end(), Index{0});

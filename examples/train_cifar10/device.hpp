@@ -10,7 +10,15 @@ using Device = retrace::Cuda;
 using DryDevice = retrace::DryCuda;
 inline constexpr const char* device_kind = "cuda";
 
-inline Device make_device(int) { return Device(); }
+/// @param precision  of convolutions: "float", "tf32", "half" or "bfloat16"
+inline Device make_device(int, const std::string& precision) {
+  using enum retrace::ConvolutionType;
+  const auto type = precision == "tf32"       ? tf32
+                    : precision == "half"     ? half
+                    : precision == "bfloat16" ? bfloat16
+                                              : float32;
+  return Device(0, {.convolutions = type});
+}
 inline std::string describe(const Device& device) { return device.name(); }
 /// None that results depend on.
 inline int threads_of(const Device&) { return 0; }
@@ -22,7 +30,7 @@ using DryDevice = retrace::Dry;
 inline constexpr const char* device_kind = "cpu";
 
 /// @param threads  0: as many as OpenMP takes
-inline Device make_device(int threads) { return Device(threads); }
+inline Device make_device(int threads, const std::string&) { return Device(threads); }
 inline std::string describe(const Device& device) {
   return "threads " + std::to_string(device.threads());
 }

@@ -29,7 +29,7 @@ void print_start(const Options& options, const Data& data, const Device& device,
 /// Continues a training where that is asked for, and trains to the end or until it is to stop.
 TrainingSummary train(const Options& options, const Data& data, const Stop& stop,
                       std::optional<JsonLog>& log) try {
-  Device device = make_device(options.threads);
+  Device device = make_device(options.threads, options.precision);
   device.memory().set_limit(options.memory_limit);
   Trainer trainer(device, options, data);
   std::optional<Checkpoints> checkpoints;

@@ -109,6 +109,11 @@ void add_training_options(CLI::App& app, Options& options, RawOptions& raw) {
   app.add_option("--device", options.device, "cpu (default), or cuda for an NVIDIA GPU")
       ->type_name("NAME")
       ->check(CLI::IsMember({"cpu", "cuda"}));
+  app.add_option("--precision", options.precision,
+                 "what --device cuda rounds operands of convolutions to: float (default), tf32, "
+                 "half or bfloat16")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"float", "tf32", "half", "bfloat16"}));
   app.add_flag("--read-batches", options.read_batches,
                "read the images of each batch from their files, instead of all into memory");
   app.add_option("--epochs", raw.epochs, "passes over the training images (default 10)")
@@ -293,6 +298,9 @@ void check_recovery(const Options& options) {
 }
 
 void require_possible(const Options& options) {
+  if (options.precision != "float" && options.device == "cpu")
+    throw std::invalid_argument("--precision " + options.precision +
+                                " is for --device cuda: the processor computes in float");
   if (!options.net.fused_optimizer) return;
   if (options.clip > 0)
     throw std::invalid_argument(

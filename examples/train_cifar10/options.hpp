@@ -36,7 +36,8 @@ struct Options {
   double max_minutes = 0;  ///< 0: as long as it takes
 
   std::string device = device_kind;
-  int threads = 0;  ///< 0: as many as OpenMP would use
+  std::string precision = "float";  ///< of convolutions, on a GPU
+  int threads = 0;                  ///< 0: as many as OpenMP would use
   std::size_t memory_limit = retrace::MemoryMeter::unlimited;
   std::optional<std::size_t> memory;  ///< bytes to plan the modes for, which are the limit too
   std::filesystem::path save_plan;    ///< empty: nowhere

@@ -148,6 +148,7 @@ std::string recorded_options(const Options& options) {
       {"train-images", options.train_images},
       {"eval-images", options.eval_images},
       {"seed", options.seed}};
+  if (options.precision != "float") json["precision"] = options.precision;
   json[options.steps ? "steps" : "epochs"] = options.steps.value_or(options.epochs);
   return json.dump();
 }

@@ -3,7 +3,8 @@
 
 usage: include_arrows.py ROOT | --self-test
 
-    core <- math <- {cpu, cuda}      cpu <- onednn      core, math <- layer <- net <- train      {core, math, cuda} <- kernels
+    core <- math <- {cpu, cuda}      cpu <- {onednn, interop}      core, math <- layer <- net <- train      {core, math, cuda} <- kernels
+    {cpu, net} <- check
 """
 import os
 import re
@@ -22,11 +23,14 @@ ARROWS = {
     "layer": {"core", "math"},
     "net": {"core", "math", "layer"},
     "train": {"core", "math", "layer", "net"},
+    "check": {"core", "math", "cpu", "layer", "net"},
+    "interop": {"core", "math", "cpu"},
     "kernels": {"core", "math", "cuda"},
 }
 # The headers beside those folders.
 UMBRELLAS = {
-    "retrace.hpp": {"core", "math", "cpu", "layer", "net", "train"},
+    "retrace.hpp": {"core", "math", "cpu", "layer", "net", "train", "interop"},
+    "check.hpp": {"check"},
     "cuda.hpp": {"core", "math", "cpu", "cuda", "layer", "net", "train", "retrace.hpp"},
 }
 NO_CONDITIONALS = {"layer", "net"}
@@ -127,7 +131,10 @@ def self_test():
         "include/retrace/onednn/conv.hpp": '#if 1\n#include "retrace/cpu/gemm.hpp"\n#endif\n',
         "include/retrace/layer/relu.hpp": '#include <vector>\n#include "retrace/math/relu.hpp"\n',
         "include/retrace/net/chain.hpp": '#include "retrace/layer/relu.hpp"\n',
+        "include/retrace/interop/eigen.hpp": '#include "retrace/cpu/gemm.hpp"\n',
         "include/retrace/train/sgd.hpp": '#include "retrace/net/chain.hpp"\n',
+        "include/retrace/check/layer.hpp": '#include "retrace/net/chain.hpp"\n',
+        "include/retrace/check.hpp": '#include "retrace/check/layer.hpp"\n',
         "include/retrace/retrace.hpp": '#include "retrace/cpu/gemm.hpp"\n',
         "kernels/relu.cu": '#include "retrace/math/relu.hpp"\n',
     }
@@ -146,7 +153,10 @@ def self_test():
         "include/retrace/net/a.hpp": "#if 1\n#endif\n",
         "include/retrace/net/b.hpp": '#include "retrace/train/sgd.hpp"\n',
         "include/retrace/net/c.hpp": '#include "retrace/layer/missing.hpp"\n',
+        "include/retrace/net/d.hpp": '#include "retrace/check/layer.hpp"\n',
         "include/retrace/train/a.hpp": '#include "retrace/cpu/gemm.hpp"\n',
+        "include/retrace/interop/a.hpp": '#include "retrace/net/chain.hpp"\n',
+        "include/retrace/cpu/c.hpp": '#include "retrace/interop/eigen.hpp"\n',
         "include/retrace/train/b.hpp": "\n" * (LONGEST_HEADER + 1),
         "include/retrace/extra/a.hpp": "",
         "kernels/a.cu": '#include "retrace/layer/relu.hpp"\n',

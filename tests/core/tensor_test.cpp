@@ -1,5 +1,7 @@
 #include "retrace/core/tensor.hpp"
 
+#include <stdexcept>
+
 #include "support/catch.hpp"
 #include "support/tensors.hpp"
 
@@ -126,4 +128,17 @@ TEST_CASE("more bytes than addresses can count are out of memory, also for a dry
   CHECK_THROWS_AS(make(device), OutOfMemory);
   CHECK_THROWS_AS(make(dry), OutOfMemory);
   CHECK(dry.memory().live().total() == 0);
+}
+
+TEST_CASE("a device that cannot allocate holds nothing") {
+  struct Broken {
+    MemoryMeter meter;
+
+    void* allocate(std::size_t) { throw std::runtime_error("the driver is gone"); }
+    void release(void*, std::size_t) noexcept {}
+    MemoryMeter& memory() { return meter; }
+    bool dry() const { return false; }
+  } device;
+  CHECK_THROWS_WITH((Tensor<float, Broken>(device, {1, 1, 1, 8})), "the driver is gone");
+  CHECK(device.memory().live().total() == 0);
 }

@@ -55,6 +55,13 @@ MUTANTS = {
          ("channel_sums.cuh", "add_blocks(on, scratch, blocks, Body::count",
           "add_blocks(on, scratch, 1, Body::count")],
         "normalise.cu", "sums have the same bits*"),
+    "block of another parameter": (
+        [("sgd.cu", "while (block >= all.end[t]) ++t;", "while (block > all.end[t]) ++t;")],
+        "sgd.cu", "parameters are updated*"),
+    "workspace not given": (
+        [("gemm.cpp", "  check(cublasSetWorkspace(on.blas(), workspace, product_workspace),"
+          " \"cublasSetWorkspace\");\n", "  static_cast<void>(workspace);\n")],
+        "gemm.cpp", "a step takes*"),
     "status ignored": (
         [("context.cpp", "  on.keep(status);\n", "")],
         "context.cpp", "an error of a release*"),

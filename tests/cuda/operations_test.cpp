@@ -333,6 +333,47 @@ TEMPLATE_TEST_CASE("a loss and its gradient, an update, dropped elements", "", f
           }) == 0);
 }
 
+namespace {
+
+/// Many parameters, of few and of many elements, some of which decay: all updated together or one
+/// by one; all that is left of them.
+template <class T, class D>
+Values updated(D& device, bool together) {
+  std::vector<Tensor<T, D>> tensors;
+  for (Index i = 0; i < 3 * 100; ++i) {
+    const Shape shape = per_channel(i / 3 % 10 == 7 ? 9001 : 1 + i / 3);
+    tensors.push_back(
+        moved<T>(device, normal_values(shape.size(), static_cast<unsigned>(i)), shape));
+  }
+  std::vector<SgdTerm<T, D>> terms;
+  for (std::size_t i = 0; i < tensors.size(); i += 3)
+    terms.push_back(
+        {tensors[i].view(), tensors[i + 1].view(), tensors[i + 2].view(), i % 2 == 0 ? 1e-2 : 0});
+  if (together)
+    sgd_step(std::span<const SgdTerm<T, D>>(terms), 0.1, 0.9);
+  else
+    for (const SgdTerm<T, D>& each : terms) {
+      sgd_update(each.value, each.gradient, each.velocity, 0.1, 0.9, each.decay);
+      fill(each.gradient, T(0));
+    }
+  Values all;
+  for (const auto& tensor : tensors) {
+    const Values more = values(tensor);
+    all.insert(all.end(), more.begin(), more.end());
+  }
+  return all;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("parameters are updated together as one by one", "", float, double) {
+  Cpu host(1);
+  Cuda gpu;
+  const Values together = updated<TestType>(gpu, true);
+  CHECK(same_bits(together, updated<TestType>(gpu, false)));
+  CHECK(distance_in_roundings<TestType>(together, updated<TestType>(host, true)) <= 16);
+}
+
 TEMPLATE_TEST_CASE("states of integers round, wrap, count and widen", "", std::int16_t,
                    std::int32_t) {
   using E = TestType;

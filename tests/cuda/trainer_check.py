@@ -47,6 +47,17 @@ class TrainerTest(unittest.TestCase):
                 for ours, theirs in zip(host, gpu):
                     self.assertAlmostEqual(ours, theirs, delta=1e-3)
 
+    def test_convolves_in_fewer_bits(self):
+        with tempfile.TemporaryDirectory() as folder:
+            exact = losses(EMULATED, folder)
+            for precision in ("half", "bfloat16"):
+                rounded = losses(EMULATED, folder, "--precision", precision)
+                self.assertNotEqual(exact, rounded)
+                for ours, theirs in zip(exact, rounded):
+                    self.assertAlmostEqual(ours, theirs, delta=0.05)
+        output = run(HOST, *SMALL, "--precision", "half", status=2)
+        self.assertIn("--precision half is for --device cuda", output)
+
     def test_resumes_from_a_checkpoint_of_the_host(self):
         with tempfile.TemporaryDirectory() as folder:
             run(HOST, *SMALL, "--checkpoint-dir", folder, "--checkpoint-every", "2")

@@ -100,6 +100,10 @@ TEST_CASE("inverse walks back through invertible layers and names the first that
   CHECK_THROWS_AS(net.inverse(x, training), StateError);
   net.forward(x, training);
   CHECK_THROWS_WITH(net.inverse(x, training), "Chain::inverse: layer 'relu' has no inverse");
+  x = clone(before);
+  net.forward(x, training, 0, 6);
+  net.inverse(x, training, 0, 6);  // the layers below it have one
+  CHECK(distance_in_roundings<double>(values(x), values(before)) < 64);
 }
 
 TEST_CASE("an observer sees every layer of every pass in turn, and restored inputs") {
@@ -113,6 +117,8 @@ TEST_CASE("an observer sees every layer of every pass in turn, and restored inpu
     seen += visit.pass == Net::Pass::forward ? '>' : visit.pass == Net::Pass::inverse ? '^' : '<';
     seen += visit.layer;
     CHECK((visit.dx != nullptr) == (visit.pass == Net::Pass::backward));
+    CHECK(&visit.memory == &device.memory());
+    CHECK_FALSE(visit.decibels);
     states.push_back(values(visit.x));
   });
   const auto before = normal<double>(device, shape);
@@ -127,9 +133,18 @@ TEST_CASE("an observer sees every layer of every pass in turn, and restored inpu
   net.inverse(x, inference);
   CHECK(seen == ">norm>relu^relu^norm");
   seen = "";
-  net.observe({});
-  net.forward(x, inference);
+  {
+    int visits = 0;
+    const Net::Observed other(net, [&](const Net::Visit&) { ++visits; });
+    net.forward(x, inference);
+    CHECK(visits == 2);
+  }
   CHECK(seen == "");
+  net.forward(x, inference);
+  CHECK(seen == ">norm>relu");
+  CHECK(net.observe({}));
+  net.forward(x, inference);
+  CHECK(seen == ">norm>relu");
 }
 
 TEST_CASE("modes can be chosen for all layers and for one") {
@@ -151,6 +166,40 @@ TEST_CASE("modes can be chosen for all layers and for one") {
   CHECK(kept_bytes(stored, x) == 6 * bytes);
   Net other = invertible_chain(device, 1);
   CHECK_THROWS_AS(other.set_mode(2, Mode::stored), std::out_of_range);
+}
+
+TEST_CASE("modes are told again as they were: of single layers, of inner chains, of segments") {
+  Cpu device;
+  Net inner = invertible_chain(device, 1), net = invertible_chain(device, 2);
+  inner.set_mode(1, Mode::stored);
+  net.add("inner", std::move(inner)).add("conv", conv(device, 4, 4));
+  net.set_mode(0, Mode::inverted);
+  net.recompute(1, 3);
+  const Modes before = net.modes();
+  CHECK(before.inside[0].mode == Mode::inverted);
+  CHECK(before.inside[1].mode == Mode::reversible);
+  CHECK(before.inside[4].inside[1].mode == Mode::stored);
+  CHECK(before.inside[5].mode == Mode::stored);  // it has no choice
+  CHECK(before.recomputed == std::vector<Modes::Segment>{{1, 3}});
+
+  const auto x = normal<double>(device, shape);
+  const auto kept = [&] {
+    auto state = clone(x);
+    const Bytes live = device.memory().live();
+    net.forward(state, training);
+    const auto bytes = device.memory().live()[Use::stash] - live[Use::stash];
+    net.abandon();
+    return bytes;
+  };
+  const std::size_t bytes = kept();
+  net.checkpoint_every(2);
+  CHECK(net.modes() != before);
+  CHECK(kept() != bytes);
+  net.set_modes(before);
+  CHECK(net.modes() == before);
+  CHECK(kept() == bytes);
+  CHECK_THROWS_WITH(invertible_chain(device, 1).set_modes(before),
+                    "Chain::set_modes: there are modes of 6 layers for 2");
 }
 
 TEST_CASE("checkpoints keep one tensor a segment and give the stored gradients bit for bit") {

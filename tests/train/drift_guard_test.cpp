@@ -223,6 +223,32 @@ TEST_CASE("the insides of inverted branches are watched, each chain on its own")
     CHECK((anchor.find(".f.") != std::string::npos || anchor.find(".g.") != std::string::npos));
 }
 
+TEST_CASE("an observer is told what the watch has measured") {
+  Cpu device;
+  Net net = drifting_net({0.001, 0, 0.1});
+  net.set_mode(1, Mode::stored);
+  std::map<std::string, std::optional<double>> told;
+  const Net::Observed observed(net, [&](const Net::Visit& visit) {
+    CHECK((visit.pass == Net::Pass::backward || !visit.decibels));
+    told[visit.layer] = visit.decibels;
+  });
+  {
+    const SnrProbe probe(net);
+    pass(net, device);
+    for (const char* layer : {"layer0", "layer2"})
+      CHECK(told.at(layer) == std::optional(probe.decibels(layer)));
+    CHECK(told.at("layer1") == std::nullopt);
+  }
+  {
+    DriftGuard guard(net, {.warn_below = -infinity, .discard_below = -infinity});
+    pass(net, device);
+    CHECK(told.at("layer2") == std::optional(guard.verdict().lowest));
+    CHECK(told.at("layer0") > told.at("layer2"));
+  }
+  pass(net, device);
+  CHECK(told.at("layer0") == std::nullopt);  // nobody measures it any more
+}
+
 TEST_CASE("the last watch of a chain is the one that watches, until it ends") {
   Cpu device;
   Net net = drifting_net({0, 0.2});

@@ -143,6 +143,9 @@ class Tensor {
       device.memory().released(use, bytes);
       throw OutOfMemory(device.memory().place(), use, bytes, device.memory().live(),
                         MemoryMeter::unlimited);
+    } catch (...) {
+      device.memory().released(use, bytes);
+      throw;
     }
   }
 

@@ -1,6 +1,9 @@
 // The update of stochastic gradient descent on the host, and what clips it.
 #pragma once
 
+#include <span>
+
+#include "retrace/core/sgd_term.hpp"
 #include "retrace/cpu/elementwise.hpp"
 
 namespace retrace::inline RETRACE_ISA {
@@ -23,6 +26,15 @@ void sgd_update(View<T, Cpu> value, ConstView<T, Cpu> gradient, SameView<T, Cpu>
                               w[i] -= lr * v[i];
                             }
                           });
+}
+
+/// The update of all these, whose gradients are 0 afterwards.
+template <class T>
+void sgd_step(std::span<const SgdTerm<T, Cpu>> terms, double rate, double momentum) {
+  for (const SgdTerm<T, Cpu>& each : terms) {
+    sgd_update(each.value, each.gradient, each.velocity, rate, momentum, each.decay);
+    fill(each.gradient, T(0));
+  }
 }
 
 /// Σ x² of packed x, in double: the threads' shares in their order. 0 on a dry device.

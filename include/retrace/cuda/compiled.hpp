@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <type_traits>
 
@@ -66,10 +67,20 @@ struct Sums {
 
 // ---- Context and memory ------------------------------------------------------------------------
 
+/// What operands of convolutions in float are rounded to before they are multiplied; sums are in
+/// float. cuDNN has no convolution from 16 bits to float, so its results are rounded as well.
+/// Weights, gradients and everything between convolutions stay in float.
+enum class ConvolutionType {
+  float32,
+  tf32,      ///< by libraries, where they think that faster
+  half,      ///< 11 bits; gradients are multiplied by 1024 before, and divided after
+  bfloat16,  ///< 8 bits
+};
+
 /// What a device may use, and how much of it.
 struct ContextOptions {
   bool libraries = true;  ///< convolutions and products may be cuDNN's and cuBLAS's
-  bool tf32 = false;      ///< and may round the inputs of float products to 11 bits
+  ConvolutionType convolutions = ConvolutionType::float32;
   std::size_t workspace_limit = 256 << 20;  ///< bytes that one of theirs may take
 };
 
@@ -139,9 +150,6 @@ template <class T>
 void unscale_and_unshift(Context&, Pixels<T> y, Pixels<const T> values, T bound);
 template <class T>
 void scale_and_shift_backward(Context&, Pixels<T> dy, Pixels<const T> x, Pixels<T> values, T bound);
-template <class T>
-void sgd_update(Context&, Pixels<T> value, Pixels<const T> gradient, T* velocity, T rate,
-                T momentum, T decay);
 template <class T>
 void drop_elements(Context&, Pixels<T> x, double rate, std::uint64_t seed, std::uint64_t step,
                    std::int64_t begin);
@@ -223,6 +231,20 @@ template <class T>
 void global_average(Context&, Pixels<T> y, Pixels<const T> x);
 template <class T>
 void global_average_backward(Context&, Pixels<T> dx, Pixels<const T> dy);
+
+// ---- Updates -----------------------------------------------------------------------------------
+
+/// A parameter, its gradient and its velocity, of `count` elements each.
+template <class T>
+struct SgdTerm {
+  T *value, *gradient, *velocity;
+  std::int64_t count;
+  T decay;
+};
+
+/// v = momentum·v + g + decay·w,  w −= rate·v for all of these, and g = 0 if it `empties`.
+template <class T>
+void sgd_update(Context&, std::span<const SgdTerm<T>>, T rate, T momentum, bool empties);
 
 // ---- Loss and data -----------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ namespace retrace::inline RETRACE_ISA {
 
 /// Which libraries may compute what, and how.
 using CudaOptions = kernels::ContextOptions;
+using kernels::ConvolutionType;
 
 /// Operations return before they are done; they run in order, and what gives a number to the host
 /// waits. Memory comes from a pool that keeps what is freed, so that a training step takes none

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "retrace/core/loss_sum.hpp"
+#include "retrace/core/sgd_term.hpp"
 #include "retrace/cuda/elementwise.hpp"
 
 namespace retrace::inline RETRACE_ISA {
@@ -43,8 +44,29 @@ template <class T>
 void sgd_update(View<T, Cuda> value, ConstView<T, Cuda> gradient, SameView<T, Cuda> velocity,
                 double rate, double momentum, double decay) {
   value.device().run(pass<T>(value.shape(), 5), [&](kernels::Context& on) {
-    kernels::sgd_update<T>(on, cuda::pixels(value), cuda::pixels(gradient), velocity.data(),
-                           static_cast<T>(rate), static_cast<T>(momentum), static_cast<T>(decay));
+    const kernels::SgdTerm<T> term{value.data(), const_cast<T*>(gradient.data()), velocity.data(),
+                                   value.shape().size(), static_cast<T>(decay)};
+    kernels::sgd_update<T>(on, std::span(&term, 1), static_cast<T>(rate), static_cast<T>(momentum),
+                           false);
+  });
+}
+
+/// The update of all these, whose gradients are 0 afterwards, in as many launches as it takes to
+/// name them: 80 in one.
+/// @pre all are on one device.
+template <class T>
+void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, double rate, double momentum) {
+  if (terms.empty()) return;
+  Work work;
+  std::vector<kernels::SgdTerm<T>> list;
+  for (const SgdTerm<T, Cuda>& each : terms) {
+    const Index count = each.value.shape().size();
+    work.bytes += pass<T>(each.value.shape(), 6).bytes;
+    list.push_back({each.value.data(), each.gradient.data(), each.velocity.data(), count,
+                    static_cast<T>(each.decay)});
+  }
+  terms[0].value.device().run(work, [&](kernels::Context& on) {
+    kernels::sgd_update<T>(on, list, static_cast<T>(rate), static_cast<T>(momentum), true);
   });
 }
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "retrace/layer/input_watch.hpp"
+#include "retrace/layer/inside.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/parameter.hpp"
 
@@ -20,16 +21,6 @@ void undo(H& branch, Target target, Source source, DTarget dtarget, DSource dsou
     if (branch.streams(source)) return branch.undo(target, source, dtarget, dsource, run);
   branch.add_to(target, source, replay(run), Store::subtract);
   branch.differentiate(source, dtarget, dsource);
-}
-
-/// Tells a branch, or a layer, that knows modes.
-template <class H>
-void set_mode_of(H& branch, Mode mode) {
-  if constexpr (requires { branch.set_mode(mode); }) branch.set_mode(mode);
-}
-template <class H>
-void set_chunk_of(H& branch, Index images) {
-  if constexpr (requires { branch.set_chunk(images); }) branch.set_chunk(images);
 }
 
 /// y₁ = x₁ + F(x₂),  y₂ = x₂ + G(y₁)  on the channel halves of x (Gomez et al. 2017, eq. 6).
@@ -89,6 +80,10 @@ class AdditiveCoupling {
     set_chunk_of(f_, images);
     set_chunk_of(g_, images);
   }
+  void fuse() {
+    fuse_of(f_);
+    fuse_of(g_);
+  }
   bool reads_output() const { return mode_ != Mode::stored; }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     watch_inside(f_, joined(prefix, "f"), watch);
@@ -97,13 +92,13 @@ class AdditiveCoupling {
 
   void abandon() {
     kept_.reset();
-    f_.abandon();
-    g_.abandon();
+    abandon_of(f_);
+    abandon_of(g_);
   }
   template <class List>
   void collect(const std::string& prefix, List& list) {
-    f_.collect(joined(prefix, "f"), list);
-    g_.collect(joined(prefix, "g"), list);
+    collect_of(f_, joined(prefix, "f"), list);
+    collect_of(g_, joined(prefix, "g"), list);
   }
 
   F& f() { return f_; }

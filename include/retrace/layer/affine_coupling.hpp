@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "retrace/layer/inside.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/parameter.hpp"
 
@@ -60,13 +61,13 @@ class AffineCoupling {
   }
 
   void abandon() {
-    f_.abandon();
-    g_.abandon();
+    abandon_of(f_);
+    abandon_of(g_);
   }
   template <class List>
   void collect(const std::string& prefix, List& list) {
-    f_.collect(joined(prefix, "f"), list);
-    g_.collect(joined(prefix, "g"), list);
+    collect_of(f_, joined(prefix, "f"), list);
+    collect_of(g_, joined(prefix, "g"), list);
   }
 
  private:

@@ -57,6 +57,7 @@ class BatchNorm {
 
   Parameter<T, D>& gamma() { return norm_.gamma(); }
   Parameter<T, D>& beta() { return norm_.beta(); }
+  ChannelNormalisation<T, D>& normalisation() { return norm_; }
 
  private:
   ChannelNormalisation<T, D> norm_;

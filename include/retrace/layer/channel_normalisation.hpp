@@ -28,6 +28,8 @@ struct NormOptions {
 ///
 /// Backward needs Σ g and Σ g·z of the batch. Of a batch that comes in chunks it takes two passes:
 /// gather() before the one that sums, settle() before those that use the sums, release() at last.
+///
+/// Once trained it may be folded: what is left of it then is one scale and one shift.
 template <class T, Device D>
 class ChannelNormalisation {
  public:
@@ -48,33 +50,63 @@ class ChannelNormalisation {
     fill(inverse_deviation_.view(), T(1));
   }
 
-  /// scale and shift, folded from the statistics and the parameters.
-  class Folded {
-   public:
-    Folded(ChannelNormalisation& norm)
-        : norm_(norm),
-          scale_(norm.mean_.device(), norm.mean_.shape(), Use::workspace),
-          shift_(norm.mean_.device(), norm.mean_.shape(), Use::workspace) {
-      fold_normalisation(scale_.view(), shift_.view(), norm.mean_.view(),
+  /// Of the statistics and the parameters.
+  struct ScaleAndShift {
+    Tensor<T, D> scale, shift;
+
+    ScaleAndShift(ChannelNormalisation& norm, Use use)
+        : scale(norm.mean_.device(), norm.mean_.shape(), use),
+          shift(norm.mean_.device(), norm.mean_.shape(), use) {
+      fold_normalisation(scale.view(), shift.view(), norm.mean_.view(),
                          norm.inverse_deviation_.view(), norm.gamma_.value.view(),
                          norm.beta_.value.view(), norm.rule_);
     }
+  };
+
+  /// The statistics in force with scale and shift: its own, or those of a folded normalisation.
+  class Folded {
+   public:
+    explicit Folded(ChannelNormalisation& norm) : norm_(norm) {
+      if (!norm.folded_) own_.emplace(norm, Use::workspace);
+    }
     ChannelNorm<T, D> view() const {
-      return {norm_.mean_.view(), norm_.inverse_deviation_.view(), scale_.view(), shift_.view()};
+      const ScaleAndShift& folded = own_ ? *own_ : *norm_.folded_;
+      return {norm_.mean_.view(), norm_.inverse_deviation_.view(), folded.scale.view(),
+              folded.shift.view()};
     }
     NormActivation<T, D> with_activation() const { return {view(), norm_.options_.activation}; }
 
    private:
     const ChannelNormalisation& norm_;
-    Tensor<T, D> scale_, shift_;
+    std::optional<ScaleAndShift> own_;
   };
+
+  /// From here on it normalises by the running averages as they are now, which it lets go with its
+  /// parameters: it cannot train, and has nothing to name.
+  void fold() {
+    if (folded_) return;
+    recall();
+    folded_.emplace(*this, Use::parameter);
+    for (Tensor<T, D>* tensor : {&mean_, &inverse_deviation_})
+      *tensor = std::move(*tensor).as(Use::parameter);
+    for (Tensor<T, D>* tensor : {&gamma_.value, &gamma_.gradient, &beta_.value, &beta_.gradient,
+                                 &running_mean_, &running_variance_})
+      *tensor = Tensor<T, D>::none(mean_.device());
+  }
 
   /// Makes the statistics of `run` those in force: measures x, recalls the running averages, or
   /// leaves the recorded ones.
   /// @throws ShapeError for another number of channels, or a training batch of one pixel.
-  /// @throws StateError if `run` wants recorded statistics and no batch was measured last.
+  /// @throws StateError if `run` wants recorded statistics and no batch was measured last, or any
+  ///         but the running ones and it has been folded.
   Folded prepare(const char* where, View<const T, D> x, Run run) {
     require_channels(where, "x", x.shape(), channels());
+    if (folded_) {
+      if (run.statistics == Statistics::running) return Folded(*this);
+      throw StateError(std::string(where) +
+                       ": the network has been folded for inference, so it "
+                       "cannot train");
+    }
     switch (run.statistics) {
       case Statistics::batch:
         measure(where, x, run.update_running);
@@ -83,9 +115,7 @@ class ChannelNormalisation {
         require_batch(where);
         break;
       case Statistics::running:
-        recall_statistics(mean_.view(), inverse_deviation_.view(), running_mean_.view(),
-                          running_variance_.view(), options_.epsilon);
-        from_batch_ = false;
+        recall();
     }
     return Folded(*this);
   }
@@ -164,6 +194,7 @@ class ChannelNormalisation {
 
   void abandon() { expected_.reset(); }
   void collect(const std::string& prefix, ParameterList<T, D>& list) {
+    if (folded_) return;
     list.add(prefix, *this);
     list.add(joined(prefix, "gamma"), gamma_);
     list.add(joined(prefix, "beta"), beta_);
@@ -182,6 +213,12 @@ class ChannelNormalisation {
   void add_gradient(const Tensor<double, D>& sums) {
     add_normalisation_gradient(gamma_.accumulator(), beta_.accumulator(), gamma_.value.view(),
                                sums.view(), rule_);
+  }
+
+  void recall() {
+    recall_statistics(mean_.view(), inverse_deviation_.view(), running_mean_.view(),
+                      running_variance_.view(), options_.epsilon);
+    from_batch_ = false;
   }
 
   void measure(const char* where, View<const T, D> x, bool update_running) {
@@ -213,6 +250,7 @@ class ChannelNormalisation {
   Tensor<T, D> mean_, inverse_deviation_, running_mean_, running_variance_;
   NormOptions options_;
   math::ScaleRule rule_;
+  std::optional<ScaleAndShift> folded_;
   std::optional<Moments> expected_;
   bool from_batch_ = false;
   Phase phase_ = Phase::whole;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "retrace/layer/conv_weight.hpp"
 #include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
+#include "retrace/layer/norm_act_conv.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -62,6 +64,10 @@ class Conv2d {
   static constexpr bool reads_output() { return false; }
 
   Parameter<T, D>& weight() { return weight_.parameter(); }
+  /// The two as one layer.
+  NormActConv<T, D> behind(ChannelNormalisation<T, D> norm) && {
+    return {std::move(norm), std::move(weight_)};
+  }
 
  private:
   ConvWeight<T, D> weight_;

@@ -1,6 +1,7 @@
 // Seeing what a layer is given in forward, and what it makes of it in backward.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "retrace/core/isa.hpp"
@@ -10,6 +11,12 @@ namespace retrace::inline RETRACE_ISA {
 /// A layer by name, "level1.block0.f.norm0", and the chain it is in, "level1.block0.f".
 struct WatchedLayer {
   std::string chain, name;
+};
+
+/// What a watch says of an input that was computed again.
+struct Judgement {
+  std::optional<double> decibels;  ///< signal to noise, where it was measured
+  bool anchor = false;             ///< the layer shall keep its input from the next pass on
 };
 
 /// Watches layers that compute their input again instead of keeping it. Layers that keep it are
@@ -24,8 +31,7 @@ class InputWatch {
   /// x is what the layer is about to transform, in a pass that backward will follow.
   virtual void given(const WatchedLayer& layer, const State& x) = 0;
   /// x is what the layer has computed in its place.
-  /// @return whether the layer shall keep its input from the next pass on
-  virtual bool restored(const WatchedLayer& layer, const State& x) = 0;
+  virtual Judgement restored(const WatchedLayer& layer, const State& x) = 0;
   /// A pass was given up.
   virtual void abandoned() = 0;
 };

@@ -70,6 +70,7 @@ class InvertibleBatchNorm {
 
   Parameter<T, D>& gamma() { return norm_.gamma(); }
   Parameter<T, D>& beta() { return norm_.beta(); }
+  ChannelNormalisation<T, D>& normalisation() { return norm_; }
 
  private:
   static const NormOptions& checked(const NormOptions& options) {

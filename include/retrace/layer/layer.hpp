@@ -1,7 +1,10 @@
 // What a layer promises.
 #pragma once
 
+#include <array>
 #include <concepts>
+#include <cstddef>
+#include <string_view>
 
 #include "retrace/core/run.hpp"
 #include "retrace/core/store.hpp"
@@ -13,7 +16,8 @@ namespace retrace::inline RETRACE_ISA {
 ///
 ///   forward(x, run)   x becomes y = f(x)
 ///   backward(y, dy)   y becomes x again, dy = ∂L/∂y becomes dx = ∂L/∂x, and ∂L/∂θ is added
-///                     to the gradient of every parameter θ
+///                     to the accumulator() of every parameter θ, but one that `adds` none,
+///                     and complete() said of it
 ///
 /// An Invertible layer gets x back by arithmetic, whatever ran in between. Any other layer
 /// takes x over in forward(x, training), owns it until backward gives it back, and lets it
@@ -28,6 +32,9 @@ namespace retrace::inline RETRACE_ISA {
 ///   collect(prefix, list)  names its parameters and buffers
 ///   set_mode(mode)         what to keep and what to recompute
 ///   set_chunk(images)      the images of a chunk in mode `streamed`; 0 leaves that to the layer
+///   fuse()                 makes one layer of a normalisation and the convolution behind it
+///   normalisation()        what the layer does and nothing else, which behind(normalisation) of
+///                          another takes over
 ///   watch(name, watch)     lets the layers inside it be watched, input_watch.hpp
 ///   reads_output()         whether backward reads y; taken as true if absent. Where it says no,
 ///                          y may be empty, of any shape
@@ -70,8 +77,9 @@ concept Stage = requires(M stage, typename M::State& x, typename M::State& y, Ru
 ///
 /// A branch may also have any of these:
 ///
-///   set_mode(mode)                             as a layer
+///   abandon(), collect(prefix, list), set_mode(mode)   as a layer
 ///   set_chunk(images)                          the images of a chunk that it streams
+///   fuse()                                     as a layer
 ///   streams(source)                            whether it streams such a source, by
 ///   undo(target, source, dtarget, dsource, run)  which is target −= H(source) and differentiate in
 ///                                              one; run is that of forward
@@ -90,5 +98,11 @@ enum class Mode {
   inverted,    ///< as reversible, and the insides of a branch are inverted instead of kept
   streamed,  ///< as reversible, and the insides of a branch exist for one chunk of images at a time
 };
+
+/// "streamed", as on a command line.
+constexpr std::string_view name(Mode mode) {
+  constexpr std::array<std::string_view, 4> names{"stored", "reversible", "inverted", "streamed"};
+  return names[static_cast<std::size_t>(mode)];
+}
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "retrace/layer/channel_normalisation.hpp"
 #include "retrace/layer/conv_weight.hpp"
@@ -28,6 +29,8 @@ class NormActConv {
   NormActConv(D& device, Index in, Index out, Random& random, ConvOptions options = {},
               const NormOptions& norm = {.activation = relu})
       : norm_(device, in, norm, {false, 0}), weight_(device, in, out, random, options) {}
+  NormActConv(ChannelNormalisation<T, D> norm, ConvWeight<T, D> weight)
+      : norm_(std::move(norm)), weight_(std::move(weight)) {}
 
   void forward(State& x, Run run) {
     State y(x.device(), weight_.output_shape(x.shape()));

@@ -75,6 +75,8 @@ class ChannelNormalisation;
 /// a layer. In the order of forward, so that backward meets them from the last to the first.
 template <class T, Device D>
 struct ParameterList {
+  using Normalisation = ChannelNormalisation<T, D>;
+
   /// One that is trained.
   struct NamedParameter {
     std::string name;
@@ -95,7 +97,7 @@ struct ParameterList {
   /// Whose backward needs sums over a batch.
   struct NamedNormalisation {
     std::string name;
-    ChannelNormalisation<T, D>* normalisation;
+    Normalisation* normalisation;
     std::size_t before;  ///< how many parameters come before its own
   };
 
@@ -115,7 +117,7 @@ struct ParameterList {
     numbers.push_back({std::move(name), std::move(get), std::move(set)});
   }
   /// Before its parameters are added.
-  void add(std::string name, ChannelNormalisation<T, D>& normalisation) {
+  void add(std::string name, Normalisation& normalisation) {
     normalisations.push_back({std::move(name), &normalisation, parameters.size()});
   }
 
@@ -127,6 +129,10 @@ struct ParameterList {
   }
   void zero_gradients() {
     for (NamedParameter& named : parameters) named.parameter->zero_gradient();
+  }
+  /// Gives the memory of all gradients back until the next backward pass.
+  void release_gradients() {
+    for (NamedParameter& named : parameters) named.parameter->release_gradient();
   }
 };
 

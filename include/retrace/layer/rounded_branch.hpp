@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "retrace/layer/input_watch.hpp"
+#include "retrace/layer/inside.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/stream_format.hpp"
 #include "retrace/layer/streaming.hpp"
@@ -71,19 +72,16 @@ class RoundedBranch {
 
   Shape output_shape(Shape x) const { return branch_.output_shape(x); }
 
-  void set_mode(Mode mode) {
-    if constexpr (requires { branch_.set_mode(mode); }) branch_.set_mode(mode);
-  }
-  void set_chunk(Index images) {
-    if constexpr (requires { branch_.set_chunk(images); }) branch_.set_chunk(images);
-  }
+  void set_mode(Mode mode) { set_mode_of(branch_, mode); }
+  void set_chunk(Index images) { set_chunk_of(branch_, images); }
+  void fuse() { fuse_of(branch_); }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     watch_inside(branch_, prefix, watch);
   }
-  void abandon() { branch_.abandon(); }
+  void abandon() { abandon_of(branch_); }
   template <class List>
   void collect(const std::string& prefix, List& list) {
-    branch_.collect(prefix, list);
+    collect_of(branch_, prefix, list);
   }
 
   H& branch() { return branch_; }

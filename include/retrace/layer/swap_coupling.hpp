@@ -49,10 +49,10 @@ class SwapCoupling {
 
   void set_mode(Mode mode) { set_mode_of(f_, mode); }
   void set_chunk(Index images) { set_chunk_of(f_, images); }
-  void abandon() { f_.abandon(); }
+  void abandon() { abandon_of(f_); }
   template <class List>
   void collect(const std::string& prefix, List& list) {
-    f_.collect(joined(prefix, "f"), list);
+    collect_of(f_, joined(prefix, "f"), list);
   }
 
  private:

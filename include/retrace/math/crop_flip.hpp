@@ -8,7 +8,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Black pixels added on every side of an image before it is cropped to its size again.
+/// Pixels added on every side of an image, mirrored, before it is cropped to its size again.
 inline constexpr std::uint32_t crop_padding = 4;
 
 /// Where a crop starts relative to the image, and whether it is mirrored left to right.
@@ -19,6 +19,16 @@ struct CropFlip {
 };
 
 namespace math {
+
+/// The row or column of an image of `size` rows or columns that is seen at i, which may lie
+/// outside: the image goes on mirrored about its first and its last one, which are not repeated.
+constexpr Index mirrored(Index i, Index size) {
+  if (i >= 0 && i < size) return i;
+  if (size == 1) return 0;
+  const Index period = 2 * (size - 1);
+  const Index at = (i < 0 ? -i : i) % period;
+  return at < size ? at : period - at;
+}
 
 /// The draw that belongs to an image in one stream of a seed.
 constexpr CropFlip crop_flip(std::uint64_t seed, std::uint64_t stream, Index image) {

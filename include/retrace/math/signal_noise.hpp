@@ -29,6 +29,12 @@ struct SignalNoise {
     return std::isnan(ratio) || std::isinf(noise) ? -std::numeric_limits<double>::infinity()
                                                   : ratio;
   }
+  /// √(noise/signal): 0 where nothing is wrong, infinite where something is no number.
+  double relative_error() const {
+    if (noise == 0) return 0;
+    const double ratio = std::sqrt(noise / signal);
+    return std::isnan(ratio) ? std::numeric_limits<double>::infinity() : ratio;
+  }
 };
 
 /// The k-th of places scattered over `size`, the same ones every time: k hashed (Steele et al.

@@ -39,6 +39,8 @@ struct NetOptions {
   Stream stream = Stream::floating;     ///< what reversible blocks hold their state in
   FixedStreamOptions fixed = {};        ///< of a fixed-point stream
   std::vector<int> fraction_bits = {};  ///< of it, level by level, in place of fixed.fraction_bits
+
+  bool trains = true;  ///< if not, the parameters hold no memory for gradients
 };
 
 /// The options that give the parameter counts of the paper's Table 1: 3.14, 3.06, 42.8, 7.40 and

@@ -22,7 +22,7 @@
 namespace retrace::inline RETRACE_ISA {
 
 /// Makes layers on one device, with weights from one sequence of random numbers.
-/// Options: anything with slope, scale_floor and seed.
+/// Options: anything with slope, scale_floor, seed and trains.
 template <class P, Device D>
 class Blocks {
  public:
@@ -32,17 +32,20 @@ class Blocks {
   Blocks(D& device, const Options& options)
       : device_(device),
         random_(options.seed, stream("weights")),
-        norm_{.activation = {options.slope}, .scale_floor = options.scale_floor} {}
+        norm_{.activation = {options.slope}, .scale_floor = options.scale_floor},
+        trains_(options.trains) {}
 
   Conv2d<T, D> conv(Index in, Index out, Index kernel = 3, double gain = 1) {
-    return {device_, in, out, random_, ConvOptions{.kernel = kernel, .gain = gain}};
+    return made<Conv2d<T, D>>(in, out, random_, ConvOptions{.kernel = kernel, .gain = gain});
   }
   NormActConv<T, D> norm_act_conv(Index in, Index out, Index kernel = 3) {
-    return {device_, in, out, random_, ConvOptions{.kernel = kernel}, norm_};
+    return made<NormActConv<T, D>>(in, out, random_, ConvOptions{.kernel = kernel}, norm_);
   }
-  BatchNorm<T, D> norm(Index channels) { return {device_, channels, norm_}; }
-  InvertibleBatchNorm<T, D> invertible_norm(Index channels) { return {device_, channels, norm_}; }
-  Linear<T, D> linear(Index in, Index out) { return {device_, in, out, random_}; }
+  BatchNorm<T, D> norm(Index channels) { return made<BatchNorm<T, D>>(channels, norm_); }
+  InvertibleBatchNorm<T, D> invertible_norm(Index channels) {
+    return made<InvertibleBatchNorm<T, D>>(channels, norm_);
+  }
+  Linear<T, D> linear(Index in, Index out) { return made<Linear<T, D>>(in, out, random_); }
 
   /// Two normalised 3x3 convolutions.
   Chain<P, D> pre_activation_chain(Index in, Index out) {
@@ -100,6 +103,18 @@ class Blocks {
  private:
   static constexpr double partition_gain = 0.3;
 
+  /// Gradients go before the next layer is made.
+  template <class L, class... Arguments>
+  L made(Arguments&&... arguments) {
+    L layer(device_, std::forward<Arguments>(arguments)...);
+    if (!trains_) {
+      ParameterList<T, D> list;
+      layer.collect("", list);
+      list.release_gradients();
+    }
+    return layer;
+  }
+
   static void require_even(Index channels) {
     if (channels % 2 != 0)
       throw ShapeError("a coupling halves its channels, but there are " + std::to_string(channels));
@@ -118,6 +133,7 @@ class Blocks {
   D& device_;
   Random random_;
   NormOptions norm_;
+  bool trains_;
 };
 
 }  // namespace retrace::inline RETRACE_ISA

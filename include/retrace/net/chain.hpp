@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/parameter.hpp"
 #include "retrace/net/link.hpp"
+#include "retrace/net/modes.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -30,6 +32,8 @@ class Chain {
   using State = Tensor<typename P::State, D>;
   using Gradient = Tensor<typename P::Gradient, D>;
   using Parameters = ParameterList<typename P::Branch, D>;
+  using Target = View<typename P::State, D>;
+  using Source = View<const typename P::State, D>;
 
   enum class Pass { forward, inverse, backward };
   /// What an observer sees after each layer: in backward, x is that layer's restored input.
@@ -37,7 +41,9 @@ class Chain {
     const std::string& layer;
     Pass pass;
     const State& x;
-    const Gradient* dx;  ///< in backward only
+    const Gradient* dx;              ///< in backward only
+    MemoryMeter& memory;             ///< whose peak, restarted at every visit, is that of one layer
+    std::optional<double> decibels;  ///< in backward, of x beside the truth, if a watch measures it
   };
   using Observer = std::function<void(const Visit&)>;
 
@@ -63,13 +69,7 @@ class Chain {
   /// y becomes the input of the first layer.
   /// @throws StateError naming the first layer met that has no inverse.
   void inverse(State& y, Run run) {
-    guarded([&] {
-      for (std::size_t i = links_.size(); i-- > 0;) {
-        MemoryMeter::Place place(y.device().memory(), links_[i]->name);
-        links_[i]->inverse(y, run);
-        visit(i, Pass::inverse, y);
-      }
-    });
+    guarded([&] { inverse(y, run, 0, links_.size()); });
   }
 
   /// y becomes the input of the first layer again, dy the gradient with respect to it.
@@ -97,6 +97,25 @@ class Chain {
     for (auto& link : links_) link->set_mode(mode);
   }
   void set_mode(std::size_t index, Mode mode) { links_.at(index)->set_mode(mode); }
+
+  /// What every layer was told, those inside chains within this one too, and what is recomputed.
+  Modes modes() const {
+    Modes modes;
+    for (const auto& link : links_) modes.inside.push_back(link->modes());
+    for (const Part& part : recomputed_) modes.recomputed.push_back({part.first, part.end});
+    return modes;
+  }
+  /// Tells every layer again. Like any mode, this ends anchors.
+  /// @throws std::invalid_argument if they are those of a chain of another length.
+  void set_modes(const Modes& modes) {
+    if (modes.inside.size() != links_.size())
+      throw std::invalid_argument("Chain::set_modes: there are modes of " +
+                                  std::to_string(modes.inside.size()) + " layers for " +
+                                  std::to_string(links_.size()));
+    recomputed_.clear();
+    for (std::size_t i = 0; i < links_.size(); ++i) links_[i]->set_modes(modes.inside[i]);
+    for (const auto& [first, end] : modes.recomputed) recompute(first, end);
+  }
   /// Images in a chunk in mode `streamed`; 0 takes what suits the cache.
   void set_chunk(Index images) {
     for (auto& link : links_) link->set_chunk(images);
@@ -126,6 +145,20 @@ class Chain {
   void checkpoint_sqrt() {
     checkpoint_every(static_cast<std::size_t>(
         std::lround(std::sqrt(static_cast<double>(std::max<std::size_t>(links_.size(), 1))))));
+  }
+
+  /// Makes one layer of every normalisation and the convolution that follows it, here and within
+  /// layers; ends checkpointing. The network computes the same, but keeps other tensors.
+  void fuse() {
+    abandon();
+    recomputed_.clear();
+    for (auto& link : links_) link->fuse();
+    for (std::size_t i = 1; i < links_.size(); ++i)
+      if (auto* norm = links_[i - 1]->normalisation())
+        if (auto fused = links_[i]->behind(*norm)) {
+          links_[i] = std::move(fused);
+          links_.erase(links_.begin() + static_cast<std::ptrdiff_t>(i) - 1);
+        }
   }
 
   bool reads_output() const { return !links_.empty() && reads_output(links_.size() - 1); }
@@ -169,8 +202,47 @@ class Chain {
     for (auto& link : links_) link->watch(prefix, watch);
   }
 
+  /// Whether all layers are stages, and there is one before the last, so that add_to() works.
+  bool staged() const {
+    return links_.size() > 1 && std::all_of(links_.begin(), links_.end(),
+                                            [](const auto& link) { return link->is_stage(); });
+  }
+  /// target += the chain's value, the last layer adding straight into it; keeps nothing. target may
+  /// be source.
+  /// @throws ShapeError unless target has the shape of the value.
+  void add_to(Target target, Source source, Run run) {
+    std::optional<State> inside;
+    for (const auto& link : links_) {
+      MemoryMeter::Place place(target.device().memory(), link->name);
+      const auto x = inside ? std::as_const(*inside).view() : source;
+      const Shape shape = link->output_shape(x.shape());
+      if (link == links_.back()) {
+        require_same_shape("Chain::add_to", "target", target.shape(), "the chain's value", shape);
+        return link->apply(target, x, run, Store::add);
+      }
+      State y(target.device(), shape);
+      link->apply(y.view(), x, run, Store::set);
+      inside = std::move(y);
+    }
+  }
+
   /// Calls the observer after every layer of every pass from now on; an empty one ends that.
-  void observe(Observer observer) { observer_ = std::move(observer); }
+  /// @return the one before
+  Observer observe(Observer observer) { return std::exchange(observer_, std::move(observer)); }
+
+  /// The same for as long as this lives; then the one before is called again.
+  class Observed {
+   public:
+    Observed(Chain& chain, Observer observer)
+        : chain_(chain), before_(chain.observe(std::move(observer))) {}
+    ~Observed() { chain_.observe(std::move(before_)); }
+    Observed(const Observed&) = delete;
+    Observed& operator=(const Observed&) = delete;
+
+   private:
+    Chain& chain_;
+    Observer before_;
+  };
 
   /// Layers [first, end) alone; `run.restore` is for the first of them.
   void forward(State& x, Run run, std::size_t first, std::size_t end) {
@@ -180,6 +252,13 @@ class Chain {
       MemoryMeter::Place place(x.device().memory(), links_[i]->name);
       links_[i]->forward(x, run);
       visit(i, Pass::forward, x);
+    }
+  }
+  void inverse(State& y, Run run, std::size_t first, std::size_t end) {
+    for (std::size_t i = end; i-- > first;) {
+      MemoryMeter::Place place(y.device().memory(), links_[i]->name);
+      links_[i]->inverse(y, run);
+      visit(i, Pass::inverse, y);
     }
   }
   void backward(State& y, Gradient& dy, std::size_t first, std::size_t end) {
@@ -216,7 +295,9 @@ class Chain {
   }
 
   void visit(std::size_t index, Pass pass, const State& x, const Gradient* dx = nullptr) const {
-    if (observer_) observer_({links_[index]->name, pass, x, dx});
+    if (!observer_) return;
+    const auto decibels = pass == Pass::backward ? links_[index]->decibels() : std::nullopt;
+    observer_({links_[index]->name, pass, x, dx, x.device().memory(), decibels});
   }
 
   template <class Body>

@@ -94,6 +94,10 @@ class ChainBranch {
     chunk_ = images;
     source_ = none;
   }
+  void fuse() {
+    chain_.fuse();
+    source_ = none;
+  }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     chain_.watch(prefix, watch);
   }

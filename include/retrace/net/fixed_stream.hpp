@@ -116,8 +116,14 @@ class FixedStream {
   }
 
   void set_mode(Mode mode) { chain_.set_mode(mode); }
+  Modes modes() const { return chain_.modes(); }
+  void set_modes(const Modes& modes) { chain_.set_modes(modes); }
   void set_chunk(Index images) { chain_.set_chunk(images); }
   static constexpr bool reads_output() { return false; }
+  void fuse() {
+    chain_.fuse();
+    tail_.fuse();
+  }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     chain_.watch(prefix, watch);
   }
@@ -198,14 +204,14 @@ class FixedStream {
   double largest_state(View<const T, D> x, Run run) {
     Fixed q = rounded(x);
     double largest = largest_magnitude(q.view());
-    chain_.observe([&](const typename Inner::Visit& visit) {
+    const typename Inner::Observed observed(chain_, [&](const typename Inner::Visit& visit) {
       largest = std::max(largest, largest_magnitude(visit.x.view()));
     });
     chain_.forward(q, {run.statistics, false, false, false});
     return largest * format_->step();
   }
 
-  /// Overflows are counted apart, and nothing observes the chain afterwards, whatever happens.
+  /// Overflows are counted apart, whatever happens.
   class Trial {
    public:
     explicit Trial(FixedStream& stream)
@@ -214,7 +220,6 @@ class FixedStream {
     ~Trial() {
       stream_.format_->on_overflow = on_overflow_;
       stream_.format_->overflows = 0;
-      stream_.chain_.observe({});
     }
 
    private:

@@ -3,6 +3,8 @@
 
 #include <concepts>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -11,6 +13,7 @@
 #include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/parameter.hpp"
+#include "retrace/net/modes.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -18,6 +21,10 @@ namespace retrace::inline RETRACE_ISA {
 /// is a no-op or an error here.
 template <class State, class Gradient, class Parameters>
 struct Link {
+  using Target = decltype(std::declval<State&>().view());
+  using Source = decltype(std::declval<const State&>().view());
+  using Normalisation = typename Parameters::Normalisation;
+
   explicit Link(std::string layer_name) : name(std::move(layer_name)) {}
   virtual ~Link() = default;
 
@@ -25,9 +32,22 @@ struct Link {
   virtual void inverse(State& y, Run run) = 0;
   virtual void backward(State& y, Gradient& dy) = 0;
   virtual void set_mode(Mode mode) = 0;
+  virtual Modes modes() const = 0;
+  virtual void set_modes(const Modes& modes) = 0;
   virtual void set_chunk(Index images) = 0;
   virtual void watch(const std::string& chain, InputWatch<Gradient>* watch) = 0;
+  /// Of the input that the last backward pass restored, where a watch has measured it.
+  virtual std::optional<double> decibels() const = 0;
   virtual bool reads_output() const = 0;
+  virtual bool is_stage() const = 0;
+  /// As a Stage has them; keeps nothing.
+  virtual Shape output_shape(Shape x) const = 0;
+  virtual void apply(Target y, Source x, Run run, Store how) = 0;
+  virtual void fuse() = 0;
+  /// What the layer consists of, or null.
+  virtual Normalisation* normalisation() = 0;
+  /// The layer with such a normalisation before it, both taken over; null if it can have none.
+  virtual std::unique_ptr<Link> behind(Normalisation& norm) = 0;
   virtual void abandon() = 0;
   virtual void collect(const std::string& prefix, Parameters& list) = 0;
 
@@ -44,9 +64,10 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
  public:
   using State = typename L::State;
   using Gradient = typename L::Gradient;
+  using Base = Link<State, Gradient, Parameters>;
+  using typename Base::Normalisation, typename Base::Source, typename Base::Target;
 
-  LinkTo(std::string layer_name, L layer)
-      : Link<State, Gradient, Parameters>(std::move(layer_name)), layer_(std::move(layer)) {}
+  LinkTo(std::string layer_name, L layer) : Base(std::move(layer_name)), layer_(std::move(layer)) {}
 
   void forward(State& x, Run run) override {
     input_.abandon();
@@ -64,6 +85,7 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
       throw StateError("Chain::inverse: layer '" + this->name + "' has no inverse");
   }
   void backward(State& y, Gradient& dy) override {
+    decibels_.reset();
     if (anchored_ && input_.holds()) compute_output_again(y);
     layer_.backward(y, dy);
     if (input_.holds())
@@ -73,10 +95,22 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
   }
 
   void set_mode(Mode mode) override {
+    mode_ = mode;
     anchored_ = false;
     if constexpr (requires { layer_.set_mode(mode); }) layer_.set_mode(mode);
     if constexpr (Invertible<L> && !requires { layer_.reads_output(); })
       stores_input_ = mode == Mode::stored;
+  }
+  /// A layer that has no choice is stored, as it keeps what it needs.
+  Modes modes() const override {
+    Modes modes;
+    if constexpr (requires { layer_.modes(); }) modes = layer_.modes();
+    modes.mode = chooses ? mode_ : Mode::stored;
+    return modes;
+  }
+  void set_modes(const Modes& modes) override {
+    set_mode(modes.mode);
+    if constexpr (requires { layer_.set_modes(modes); }) layer_.set_modes(modes);
   }
   void set_chunk([[maybe_unused]] Index images) override {
     if constexpr (requires { layer_.set_chunk(images); }) layer_.set_chunk(images);
@@ -88,11 +122,46 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
     if (watch) watch->attached(watched_layer_, reconstructs());
     watch_inside(layer_, path, watch);
   }
+  std::optional<double> decibels() const override { return decibels_; }
   bool reads_output() const override {
     if constexpr (requires { layer_.reads_output(); })
       return layer_.reads_output();
     else
       return true;
+  }
+  bool is_stage() const override { return Stage<L>; }
+  Shape output_shape([[maybe_unused]] Shape x) const override {
+    if constexpr (Stage<L>)
+      return layer_.output_shape(x);
+    else
+      throw StateError(no_stage());
+  }
+  void apply([[maybe_unused]] Target y, [[maybe_unused]] Source x, [[maybe_unused]] Run run,
+             [[maybe_unused]] Store how) override {
+    if constexpr (Stage<L>) {
+      input_.abandon();
+      if constexpr (requires { layer_.abandon(); }) layer_.abandon();
+      layer_.apply(y, x, run, how);
+    } else {
+      throw StateError(no_stage());
+    }
+  }
+  void fuse() override {
+    if constexpr (requires { layer_.fuse(); }) layer_.fuse();
+  }
+  Normalisation* normalisation() override {
+    if constexpr (requires { layer_.normalisation(); })
+      return &layer_.normalisation();
+    else
+      return nullptr;
+  }
+  std::unique_ptr<Base> behind([[maybe_unused]] Normalisation& norm) override {
+    if constexpr (requires { std::move(layer_).behind(std::move(norm)); }) {
+      auto both = std::move(layer_).behind(std::move(norm));
+      return std::make_unique<LinkTo<decltype(both), Parameters>>(this->name, std::move(both));
+    } else {
+      return nullptr;
+    }
   }
   void abandon() override {
     input_.abandon();
@@ -109,6 +178,11 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
   }
 
  private:
+  static constexpr bool chooses = Invertible<L> || requires(L layer, Mode mode) {
+    layer.set_mode(mode);
+  };
+  std::string no_stage() const { return "layer '" + this->name + "' is no stage"; }
+
   /// Backward gives the input back by arithmetic in this State.
   bool reconstructs() const {
     return std::same_as<State, Gradient> && Invertible<L> && reads_output() && !stores_input_;
@@ -118,7 +192,11 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
     if constexpr (std::same_as<State, Gradient>) watch_->given(watched_layer_, x);
   }
   void tell_restored(const State& x) {
-    if constexpr (std::same_as<State, Gradient>) anchored_ = watch_->restored(watched_layer_, x);
+    if constexpr (std::same_as<State, Gradient>) {
+      const auto [decibels, anchor] = watch_->restored(watched_layer_, x);
+      decibels_ = decibels;
+      anchored_ = anchor;
+    }
   }
 
   void compute_output_again(State& y) {
@@ -130,7 +208,9 @@ class LinkTo final : public Link<typename L::State, typename L::Gradient, Parame
 
   L layer_;
   Kept<State> input_;
+  Mode mode_ = Mode::reversible;
   bool stores_input_ = false, anchored_ = false;
+  std::optional<double> decibels_;
   Run run_ = training;
   InputWatch<Gradient>* watch_ = nullptr;
   WatchedLayer watched_layer_;

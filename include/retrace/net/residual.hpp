@@ -27,6 +27,7 @@ class Residual {
       : branch_(std::move(branch)), shortcut_(std::move(shortcut)) {}
 
   void forward(State& x, Run run) {
+    if (!run.keep && branch_.staged()) return add_to(x, run);
     State sum = shortcut_ ? State(x.device(), shortcut_->output_shape(x.shape())) : clone(x);
     if (shortcut_) shortcut_->apply(sum.view(), x.view(), run, Store::set);
     run.restore = run.restore || shortcut_;
@@ -49,8 +50,11 @@ class Residual {
   }
 
   void set_mode(Mode mode) { branch_.set_mode(mode); }
+  Modes modes() const { return branch_.modes(); }
+  void set_modes(const Modes& modes) { branch_.set_modes(modes); }
   void set_chunk(Index images) { branch_.set_chunk(images); }
   static constexpr bool reads_output() { return false; }
+  void fuse() { branch_.fuse(); }
   void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
     branch_.watch(prefix, watch);
   }
@@ -64,6 +68,16 @@ class Residual {
   }
 
  private:
+  /// The same where nothing is kept: the last layer of H adds to x, or to S(x).
+  void add_to(State& x, Run run) {
+    value_.abandon();
+    if (!shortcut_) return branch_.add_to(x.view(), std::as_const(x).view(), run);
+    State sum(x.device(), shortcut_->output_shape(x.shape()));
+    shortcut_->apply(sum.view(), x.view(), run, Store::set);
+    branch_.add_to(sum.view(), std::as_const(x).view(), run);
+    x = std::move(sum);
+  }
+
   Chain<P, D> branch_;
   std::optional<Conv2d<T, D>> shortcut_;
   Kept<State> value_;

@@ -61,8 +61,8 @@ std::vector<T> normalised_values(const Normalisation& normalisation) {
 
 /// Writes the chosen images, augmented and normalised, one after the other in NHWC.
 ///
-/// As is usual: pad the raw image with black, crop, flip, then normalise. So padding becomes
-/// -mean * inverse_deviation, not 0.
+/// The raw image is padded with its mirror image, cropped, flipped, then normalised. Padded with
+/// black, as is more usual, augmented images would have other statistics than those tested on.
 /// @param out indices.size() x height x width x channels elements.
 /// @param numbers what the randomness of each image belongs to; `indices` if left out.
 /// @throws ShapeError if `out` or `numbers` has another size, or `normalisation` other channels
@@ -90,14 +90,15 @@ void fill_batch(std::span<T> out, const ImageSet& set, std::span<const Index> in
     const std::uint8_t* image = set.image(indices[i]).data();
     const CropFlip crop = crop_flip_of(augmentation, numbers[i]);
     T* to = out.data() + i * image_size;
-    for (Index y = crop.top; y < crop.top + set.height; ++y)
+    for (Index row = 0; row < set.height; ++row) {
+      const Index y = math::mirrored(crop.top + row, set.height);
       for (Index column = 0; column < set.width; ++column) {
-        const Index x = crop.left + (crop.flip ? set.width - 1 - column : column);
-        const bool inside = y >= 0 && y < set.height && x >= 0 && x < set.width;
-        const std::uint8_t* pixel = inside ? image + (y * set.width + x) * set.channels : nullptr;
-        for (std::size_t c = 0; c < channels; ++c)
-          *to++ = normalised[(pixel ? pixel[c] : std::size_t{}) * channels + c];
+        const Index x =
+            math::mirrored(crop.left + (crop.flip ? set.width - 1 - column : column), set.width);
+        const std::uint8_t* pixel = image + (y * set.width + x) * set.channels;
+        for (std::size_t c = 0; c < channels; ++c) *to++ = normalised[pixel[c] * channels + c];
       }
+    }
   }
 }
 

@@ -129,6 +129,44 @@ void write_checkpoint(const std::filesystem::path& path, const ParameterList<T, 
   file.commit();
 }
 
+namespace detail {
+
+/// How many tensors the list has.
+/// @throws CheckpointMismatch unless the file has all of them, in their shapes.
+template <class T, Device D>
+std::size_t require_tensors(const SafetensorsFile& file, const ParameterList<T, D>& list) {
+  std::size_t tensors = 0;
+  const std::string dtype(dtype_of<T>());
+  for_each_tensor(list, [&](const std::string& name, const Tensor<T, D>& to) {
+    const TensorEntry* entry = file.find(name);
+    const std::vector<std::uint64_t> shape = file_shape(to.shape());
+    if (!entry) throw CheckpointMismatch(file.name() + ": has no tensor '" + name + "'");
+    if (entry->shape != shape || entry->dtype != dtype)
+      throw CheckpointMismatch(file.name() + ": '" + name + "' is " + join(entry->shape, "x") +
+                               " of " + entry->dtype + ", but the network has " + join(shape, "x") +
+                               " of " + dtype);
+    ++tensors;
+  });
+  return tensors;
+}
+
+/// @pre require_tensors(file, list).
+template <class T, Device D>
+void read_tensors(SafetensorsFile& file, const ParameterList<T, D>& list) {
+  std::vector<T> piece(piece_bytes / sizeof(T));
+  for_each_tensor(list, [&](const std::string& name, Tensor<T, D>& to) {
+    std::uint64_t offset = 0;
+    for_each_piece(to, [&](View<T, D> view) {
+      const auto values = std::span(piece).first(static_cast<std::size_t>(view.shape().size()));
+      file.read(*file.find(name), offset, std::as_writable_bytes(values));
+      upload(view, values);
+      offset += values.size_bytes();
+    });
+  });
+}
+
+}  // namespace detail
+
 /// A checkpoint open for reading, every byte of which has been checked.
 class Checkpoint {
  public:
@@ -162,27 +200,14 @@ class Checkpoint {
   ///         list, in their shapes.
   template <class T, Device D>
   void restore(const ParameterList<T, D>& list) {
-    std::size_t tensors = 0;
-    detail::for_each_tensor(list, [&](const std::string& tensor, const Tensor<T, D>& to) {
-      require(tensor, std::string(dtype_of<T>()), detail::file_shape(to.shape()));
-      ++tensors;
-    });
-    if (tensors != file_.header().tensors.size()) refuse_strangers(list);
+    if (detail::require_tensors(file_, list) != file_.header().tensors.size())
+      refuse_strangers(list);
     std::vector<std::int64_t> numbers;
     for (const auto& named : list.numbers)
       numbers.push_back(number<std::int64_t>(number_key(named.name)));
 
     for (std::size_t i = 0; i < numbers.size(); ++i) list.numbers[i].set(numbers[i]);
-    std::vector<T> piece(detail::piece_bytes / sizeof(T));
-    detail::for_each_tensor(list, [&](const std::string& tensor, Tensor<T, D>& to) {
-      std::uint64_t offset = 0;
-      detail::for_each_piece(to, [&](View<T, D> view) {
-        const auto values = std::span(piece).first(static_cast<std::size_t>(view.shape().size()));
-        file_.read(*file_.find(tensor), offset, std::as_writable_bytes(values));
-        upload(view, values);
-        offset += values.size_bytes();
-      });
-    });
+    detail::read_tensors(file_, list);
   }
 
  private:
@@ -209,16 +234,6 @@ class Checkpoint {
     if (*written != checksum.digits())
       throw DataError(name() + ": is damaged: its checksum is " + checksum.digits() +
                       ", but it was written with " + *written);
-  }
-
-  void require(const std::string& tensor, const std::string& dtype,
-               const std::vector<std::uint64_t>& shape) const {
-    const TensorEntry* entry = file_.find(tensor);
-    if (!entry) throw CheckpointMismatch(name() + ": has no tensor '" + tensor + "'");
-    if (entry->shape != shape || entry->dtype != dtype)
-      throw CheckpointMismatch(name() + ": '" + tensor + "' is " + detail::join(entry->shape, "x") +
-                               " of " + entry->dtype + ", but the network has " +
-                               detail::join(shape, "x") + " of " + dtype);
   }
 
   template <class T, Device D>

@@ -90,10 +90,11 @@ class DriftGuard final : public InputWatch<typename Chain<P, D>::Gradient> {
     take_sample(sample.view(), x.view());
     samples_.insert_or_assign(layer.name, std::move(sample));
   }
-  bool restored(const WatchedLayer& layer, const State& x) override {
+  Judgement restored(const WatchedLayer& layer, const State& x) override {
     const auto found = samples_.extract(layer.name);
-    if (found.empty() || x.device().dry()) return false;
-    return judge(layer, sample_noise(std::as_const(found.mapped()).view(), x.view()).decibels());
+    if (found.empty() || x.device().dry()) return {};
+    const double decibels = sample_noise(std::as_const(found.mapped()).view(), x.view()).decibels();
+    return {decibels, judge(layer, decibels)};
   }
   void abandoned() override {
     samples_.clear();
@@ -102,6 +103,7 @@ class DriftGuard final : public InputWatch<typename Chain<P, D>::Gradient> {
   }
 
  private:
+  /// Whether the layer shall be an anchor.
   bool judge(const WatchedLayer& layer, double decibels) {
     if (decibels < verdict_.lowest) {
       verdict_.lowest = decibels;

@@ -21,8 +21,7 @@
 namespace retrace::inline RETRACE_ISA {
 
 /// Rehearses layers one by one, and times them in steps on batches of noise. Weights and running
-/// averages stay as they are; modes are set, gradients are added to, dropout draws on, and an
-/// observer is taken off.
+/// averages stay as they are; modes are set, gradients are added to, and dropout draws on.
 template <class P, Device D>
 class LayerProbe {
  public:
@@ -229,11 +228,7 @@ class LayerProbe {
     Gradient dy = Gradient::none(device_);
     auto before = std::chrono::steady_clock::now();
     std::size_t layer = 0;
-    struct Observed {  // ends with the passes, even if they throw
-      Net& net;
-      ~Observed() { net.observe({}); }
-    } observed{net_};
-    net_.observe([&](const typename Net::Visit& visit) {
+    const typename Net::Observed observed(net_, [&](const typename Net::Visit& visit) {
       const auto now = std::chrono::steady_clock::now();
       const double seconds = std::chrono::duration<double>(now - before).count();
       before = now;

@@ -1,23 +1,15 @@
 // How a network is to spend memory in training.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "retrace/core/memory_meter.hpp"
 #include "retrace/layer/layer.hpp"
 
 namespace retrace::inline RETRACE_ISA {
-
-/// "streamed", as on a command line.
-constexpr std::string_view name(Mode mode) {
-  constexpr std::array<std::string_view, 4> names{"stored", "reversible", "inverted", "streamed"};
-  return names[static_cast<std::size_t>(mode)];
-}
 
 /// What one layer of a chain does in a plan.
 struct PlannedLayer {

@@ -8,11 +8,13 @@
 #include <memory>
 #include <numbers>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "retrace/core/sgd_term.hpp"
 #include "retrace/layer/parameter.hpp"
 
 namespace retrace::inline RETRACE_ISA {
@@ -106,12 +108,12 @@ class Sgd {
 
     void step(double step_rate) {
       const double share = clip_share();
+      std::vector<SgdTerm<T, D>> terms;
       for (std::size_t i = 0; i < velocities.size(); ++i) {
-        Parameter<T, D>& parameter = *list.parameters[i].parameter;
-        if (share < 1) scale(parameter.gradient.view(), share);
-        update(i, step_rate);
-        parameter.zero_gradient();
+        if (share < 1) scale(list.parameters[i].parameter->gradient.view(), share);
+        terms.push_back(clipped_term(i));
       }
+      sgd_step(std::span<const SgdTerm<T, D>>(terms), step_rate, options.momentum);
     }
 
     void fused_step(std::size_t i) {
@@ -126,16 +128,19 @@ class Sgd {
         stepped[i] = true;
         if (inspect) inspect(name, parameter->gradient);
       }
-      update(i, rate.value_or(0));
+      const SgdTerm<T, D> term = clipped_term(i);
+      sgd_update(term.value, term.gradient, term.velocity, rate.value_or(0), options.momentum,
+                 term.decay);
       parameter->release_gradient();
     }
 
-    void update(std::size_t i, double step_rate) {
+    /// What an update takes, with the gradient no longer than it may be by itself.
+    SgdTerm<T, D> clipped_term(std::size_t i) {
       Parameter<T, D>& parameter = *list.parameters[i].parameter;
       const double norm = options.clip_each > 0 ? std::sqrt(squared_norm(parameter)) : 0;
       if (norm > options.clip_each) scale(parameter.gradient.view(), options.clip_each / norm);
-      sgd_update(parameter.value.view(), parameter.gradient.view(), velocities[i].view(), step_rate,
-                 options.momentum, parameter.decays ? options.weight_decay : 0.0);
+      return {parameter.value.view(), parameter.gradient.view(), velocities[i].view(),
+              parameter.decays ? options.weight_decay : 0.0};
     }
 
     /// What all gradients are multiplied by.

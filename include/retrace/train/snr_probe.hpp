@@ -63,11 +63,11 @@ class SnrProbe final : public InputWatch<typename Chain<P, D>::Gradient> {
     std::erase_if(results_, [&](const LayerNoise& each) { return each.layer == layer.name; });
     truths_.insert_or_assign(layer.name, clone(x, Use::stash));
   }
-  bool restored(const WatchedLayer& layer, const State& x) override {
+  Judgement restored(const WatchedLayer& layer, const State& x) override {
     const auto truth = truths_.extract(layer.name);
-    if (!truth.empty())
-      results_.push_back({layer.name, signal_noise(truth.mapped().view(), x.view())});
-    return false;
+    if (truth.empty()) return {};
+    results_.push_back({layer.name, signal_noise(truth.mapped().view(), x.view())});
+    return {results_.back().sums.decibels()};
   }
   void abandoned() override { truths_.clear(); }
 

@@ -84,12 +84,9 @@ PeakMemory peak_memory(Chain<P, D>& net, std::type_identity_t<D>& device, Shape 
 /// none does. Runs forward by the batch's statistics, without counting it.
 template <class P, Device D>
 std::string first_nonfinite_layer(Chain<P, D>& net, typename Chain<P, D>::State& x) {
+  using Net = Chain<P, D>;
   std::string found;
-  struct Observed {  // ends with the pass, even if that throws
-    Chain<P, D>& net;
-    ~Observed() { net.observe({}); }
-  } observed{net};
-  net.observe([&](const typename Chain<P, D>::Visit& visit) {
+  const typename Net::Observed observed(net, [&](const typename Net::Visit& visit) {
     if (found.empty() && !all_finite(visit.x.view())) found = visit.layer;
   });
   net.forward(x, {Statistics::batch, false, false});

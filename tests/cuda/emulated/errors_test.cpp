@@ -77,6 +77,14 @@ TEST_CASE("whichever call fails, the step says which, where and why") {
   }
 }
 
+TEST_CASE("a tensor that could not be allocated is not on the meter") {
+  Cuda gpu;
+  emulator::fail_call("cudaMallocAsync", 1, cudaErrorLaunchFailure);
+  CHECK_THROWS_AS((Tensor<float, Cuda>(gpu, {1, 1, 1, 8})), DeviceError);
+  emulator::fail_no_call();
+  CHECK(gpu.memory().live().total() == 0);
+}
+
 TEST_CASE("an error of a release is told by the next wait") {
   Cuda gpu;
   {

@@ -1,0 +1,95 @@
+// What a network gains that is built without gradients and folded for inference: bytes, and
+// processor time on one thread.
+//
+//   inference                 128 images of 32 x 32 at a time
+//   inference --batch 1       of so many
+#include "retrace/net/inference.hpp"
+
+#include <array>
+#include <cstdlib>
+#include <ctime>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "float_networks.hpp"
+#include "support/statistics.hpp"
+#include "support/table.hpp"
+
+using namespace retrace;
+
+namespace {
+
+/// Of this process, all threads together: what else the machine does counts little.
+double processor_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+/// A network on one thread of its own, and what its passes took.
+class Subject {
+ public:
+  Subject(Architecture architecture, bool folded)
+      : net_(build<Float>(device_, architecture, options(architecture, !folded))) {
+    if (folded) fold(net_);
+    at_rest_ = device_.memory().live().total();
+  }
+
+  void infer(Index batch) {
+    Tensor<float, Cpu> x(device_, {batch, 32, 32, 3});
+    fill(x.view(), 0.5f);
+    const double start = processor_seconds();
+    net_.forward(x, inference);
+    seconds_.push_back((processor_seconds() - start) / static_cast<double>(batch));
+  }
+
+  /// Megabytes at rest, megabytes at the peak, images a second.
+  std::array<double, 3> results() {
+    return {1e-6 * static_cast<double>(at_rest_),
+            1e-6 * static_cast<double>(device_.memory().peak().total()),
+            1 / benchmark::median(seconds_)};
+  }
+
+ private:
+  static NetOptions options(Architecture architecture, bool trains) {
+    NetOptions options = paper_options(architecture);
+    options.trains = trains;
+    return options;
+  }
+
+  Cpu device_{1};
+  Chain<Float, Cpu> net_;
+  std::size_t at_rest_;
+  std::vector<double> seconds_{};
+};
+
+/// Both take turns, so that what else the machine does falls on both.
+benchmark::Line compare(Architecture architecture, Index batch) {
+  Subject before(architecture, false), after(architecture, true);
+  const int turns = batch < 16 ? 41 : 7;
+  for (int turn = 0; turn < turns; ++turn) {
+    before.infer(batch);
+    after.infer(batch);
+  }
+  benchmark::Line line{std::string(name(architecture))};
+  const auto was = before.results(), is = after.results();
+  for (std::size_t i = 0; i < was.size(); ++i)
+    for (const double value : {was[i], is[i]}) line.push_back(benchmark::fixed(value, 0));
+  return line;
+}
+
+}  // namespace
+
+int main(int count, char** texts) {
+  Index batch = 128;
+  if (count == 3 && std::string(texts[1]) == "--batch") batch = std::atol(texts[2]);
+  if ((count != 1 && count != 3) || batch < 1 || batch > 4096) {
+    std::cerr << "usage: inference [--batch N], N from 1 to 4096\n";
+    return 2;
+  }
+  std::vector<benchmark::Line> lines{
+      {"network", "MB at rest", "folded", "MB at peak", "folded", "images/s", "folded"}};
+  for (Architecture architecture : all_architectures) lines.push_back(compare(architecture, batch));
+  benchmark::print_lines(std::cout, lines, 1, benchmark::TableStyle::markdown);
+}

@@ -1,0 +1,66 @@
+// Reversible stages with an ordinary one between them: what each keeps, and who pays for what.
+#include <iostream>
+#include <retrace/retrace.hpp>
+
+using namespace retrace;
+using Net = Chain<Float, Cpu>;
+
+namespace {
+
+/// Couplings at 32 x 32; a max pooling and a convolution, which no inverse exists of, and so keep
+/// their inputs; couplings at 16 x 16. Nothing else tells a chain which of its layers are which.
+Net mixed_net(Cpu& device) {
+  Blocks<Float, Cpu> make(device, NetOptions{});
+  Net net;
+  net.add("stem", make.conv(3, 32));
+  for (const char* name : {"level1.block0", "level1.block1", "level1.block2"})
+    net.add(name, make.coupling(32));
+  net.add("pool", MaxPooling<float, Cpu>()).add("widen", make.norm_act_conv(32, 64));
+  for (const char* name : {"level2.block0", "level2.block1", "level2.block2"})
+    net.add(name, make.coupling(64));
+  net.add("norm", make.norm(64)).add("average", GlobalAverage<float, Cpu>());
+  net.add("linear", make.linear(64, 10));
+  return net;
+}
+
+void choose_reversible(Net& net) { net.set_mode(Mode::reversible); }
+/// Modes are set layer by layer, too: here the small level keeps all it needs, and is not
+/// evaluated again.
+void choose_second_level_stored(Net& net) {
+  net.set_mode(Mode::reversible);
+  for (std::size_t i = 0; i < net.size(); ++i)
+    if (net.name(i).starts_with("level2.")) net.set_mode(i, Mode::stored);
+}
+void choose_stored(Net& net) { net.set_mode(Mode::stored); }
+
+}  // namespace
+
+int main() {
+  Cpu device;
+  Net net = mixed_net(device);
+  const ImageSet images = synthetic_images(32, /*seed=*/1);
+  const std::vector<Index> all = shuffled(images.size(), /*seed=*/1, /*epoch=*/0);
+
+  std::size_t kept_before = 0;
+  bool as_predicted = true, rising = true;
+  for (const auto choose : {choose_reversible, choose_second_level_stored, choose_stored}) {
+    choose(net);
+    auto [x, labels] = load_batch<float>(device, images, all, normalisation(images));
+    const Summary table = summary(net, device, x.shape());
+    std::cout << table;
+    rising = rising && table.kept() > kept_before;
+    kept_before = table.kept();
+
+    accumulate_gradients(net, x, labels);  // a first one has buffers to make
+    const PeakMemory predicted = peak_memory(net, device, x.shape());
+    device.memory().restart_peak();
+    accumulate_gradients(net, x, labels);
+    const Bytes& peak = device.memory().peak();
+    // The prediction holds a batch of its own, beside the one that is there.
+    const std::size_t batch = static_cast<std::size_t>(x.shape().size()) * sizeof(float);
+    as_predicted = as_predicted && peak.total() + batch == predicted.bytes.total();
+    std::cout << "peak of a step " << format_bytes(double(peak.total())) << ", in "
+              << device.memory().peak_place() << "\n\n";
+  }
+  return as_predicted && rising ? 0 : 1;
+}

@@ -1,0 +1,143 @@
+// A layer of any type under test, and what one pass through it gives.
+#pragma once
+
+#include <algorithm>
+#include <concepts>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "retrace/check/findings.hpp"
+#include "retrace/check/values.hpp"
+#include "retrace/layer/layer.hpp"
+#include "retrace/layer/parameter.hpp"
+#include "retrace/net/link.hpp"
+
+namespace retrace::inline RETRACE_ISA::check {
+
+/// A layer of any type, so that the checks are compiled once for each element type.
+template <class T>
+class AnyLayer {
+ public:
+  using State = Tensor<T, Cpu>;
+  using Parameters = ParameterList<T, Cpu>;
+
+  template <Layer L>
+  requires(!std::same_as<L, AnyLayer>) AnyLayer(L layer)
+      : link_(std::make_unique<LinkTo<L, Parameters>>("layer", std::move(layer))),
+        invertible_(Invertible<L>) {}
+
+  void forward(State& x, Run run) { link_->forward(x, run); }
+  void inverse(State& y, Run run) { link_->inverse(y, run); }
+  void backward(State& y, State& dy) { link_->backward(y, dy); }
+  void abandon() { link_->abandon(); }
+  void set_mode(Mode mode) { link_->set_mode(mode); }
+  bool invertible() const { return invertible_; }
+  Parameters parameters() {
+    Parameters list;
+    link_->collect("", list);
+    return list;
+  }
+
+ private:
+  std::unique_ptr<Link<State, State, Parameters>> link_;
+  bool invertible_;
+};
+
+template <class T>
+std::vector<Values> gradients(AnyLayer<T>& layer) {
+  std::vector<Values> list;
+  for (auto& named : layer.parameters().parameters)
+    list.push_back(values(named.parameter->gradient));
+  return list;
+}
+
+template <class T>
+std::vector<Values> buffers(AnyLayer<T>& layer) {
+  std::vector<Values> list;
+  for (auto& named : layer.parameters().buffers) list.push_back(values(*named.tensor));
+  return list;
+}
+
+inline bool all_same(const Values& list) {
+  return std::all_of(list.begin(), list.end(), [&](double value) { return value == list[0]; });
+}
+
+/// Gives scales ("gamma") of both signs and away from 0, shifts ("beta", "bias") and running
+/// averages that are not those of a new layer. Of other parameters, those whose values are all the
+/// same are moved apart, as at 0 or 1 many an error does not show; the others stay as they are.
+template <class T>
+void randomise(AnyLayer<T>& layer, unsigned seed = 9) {
+  auto list = layer.parameters();
+  for (auto& named : list.parameters) {
+    Values drawn = normal_values(named.parameter->value.shape().size(), seed++);
+    if (named.name.ends_with("gamma"))
+      for (double& value : drawn) value = (value < 0 ? -0.5 : 0.5) + value / 4;
+    else if (named.name.ends_with("beta") || named.name.ends_with("bias"))
+      for (double& value : drawn) value /= 2;
+    else if (const Values now = values(named.parameter->value); all_same(now))
+      for (std::size_t i = 0; i < drawn.size(); ++i) drawn[i] = now[i] + drawn[i] / 4;
+    else
+      continue;
+    assign(named.parameter->value.view(), drawn);
+  }
+  for (auto& named : list.buffers) {
+    Values drawn = normal_values(named.tensor->shape().size(), seed++);
+    for (double& value : drawn)
+      value = named.name.ends_with("variance") ? 0.5 + std::abs(value) : value / 2;
+    assign(named.tensor->view(), drawn);
+  }
+}
+
+/// What one forward and one backward pass give.
+struct PassValues {
+  Values y, x, dx;
+  std::vector<Values> gradients;  ///< of the parameters, in the order of collect()
+  std::vector<Values> buffers;    ///< running averages, after both passes
+  Shape y_shape, x_shape, dx_shape;
+};
+
+/// Forward, then backward of normally distributed dy. Empties the gradients first.
+template <class T>
+PassValues pass(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
+  layer.parameters().zero_gradients();
+  Tensor<T, Cpu> state = clone(x);
+  layer.forward(state, run);
+  PassValues result;
+  result.y = values(state);
+  result.y_shape = state.shape();
+  auto gradient = normal<T>(x.device(), state.shape(), 2, Use::gradient);
+  layer.backward(state, gradient);
+  result.x = values(state);
+  result.x_shape = state.shape();
+  result.dx = values(gradient);
+  result.dx_shape = gradient.shape();
+  result.gradients = gradients(layer);
+  result.buffers = buffers(layer);
+  return result;
+}
+
+/// Two results agree to within `tolerance` of the largest value of each tensor.
+inline Findings compare(const PassValues& a, const PassValues& b, double tolerance) {
+  Findings wrong;
+  const auto compared = [&](const char* what, const Values& x, const Values& y) {
+    if (const double distance = relative_distance(x, y); !(distance <= tolerance))
+      wrong.add(std::string(what) + " differs by " + text(distance));
+  };
+  compared("y", a.y, b.y);
+  compared("x", a.x, b.x);
+  compared("dx", a.dx, b.dx);
+  for (std::size_t i = 0; i < b.gradients.size(); ++i)
+    compared("a gradient", a.gradients.at(i), b.gradients[i]);
+  for (std::size_t i = 0; i < b.buffers.size(); ++i)
+    compared("a buffer", a.buffers.at(i), b.buffers[i]);
+  return wrong;
+}
+
+inline bool same_bits(const std::vector<Values>& a, const std::vector<Values>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Values& x, const Values& y) { return same_bits(x, y); });
+}
+
+}  // namespace retrace::inline RETRACE_ISA::check

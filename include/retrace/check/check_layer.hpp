@@ -1,0 +1,119 @@
+// The whole contract of a layer, and of a branch.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "retrace/check/promises.hpp"
+#include "retrace/check/slopes.hpp"
+#include "retrace/layer/additive_coupling.hpp"
+
+namespace retrace::inline RETRACE_ISA::check {
+
+/// What a layer may be off by, in roundings: units in the last place of a tensor's largest value.
+struct Contract {
+  double inverse = 0;     ///< x from inverse(y)
+  double restored = 0;    ///< x from backward
+  double agreement = 16;  ///< float beside double, in roundings of float
+  double added = 0;       ///< twice a gradient, beside one that was added twice
+  bool random = false;    ///< a batch run draws anew, a replay does not
+};
+
+namespace detail {
+
+/// One draw for all passes that follow.
+template <class T>
+void draw(AnyLayer<T>& layer, Cpu& device, Shape shape) {
+  auto x = spread<T>(device, shape);
+  layer.forward(x, preview(training));
+}
+
+/// Every promise, on one batch.
+template <class T>
+Findings check_promises(AnyLayer<T>& single, AnyLayer<double>& exact, Cpu& one, Cpu& two,
+                        Shape shape, const Contract& contract, Run run) {
+  Findings found;
+  const auto x = spread<double>(one, shape);
+  const auto single_x = spread<T>(two, shape);
+  if (exact.invertible()) {
+    found.add("double", check_inverse(exact, x, contract.inverse));
+    found.add("float", check_inverse(single, single_x, contract.inverse));
+  }
+  found.add("double", check_backward_restores_input(exact, x, contract.restored, run));
+  found.add("float", check_backward_restores_input(single, single_x, contract.restored, run));
+  found.add(check_gradients(exact, x, run));
+  found.add(check_taylor(exact, x, run));
+  found.add(check_agreement(single, exact, single_x, contract.agreement, run));
+  found.add("double", check_gradients_are_added(exact, x, run, contract.added));
+  found.add("float", check_gradients_are_added(single, single_x, run, contract.added));
+  found.add(check_completion(exact, x, run));
+  if (!contract.random) {
+    found.add(check_buffers_move_once(exact, x));
+    found.add(check_nothing_is_left(single, single_x));
+  }
+  return found;
+}
+
+/// `exact` computes on one thread, the other two on two.
+template <class T>
+Findings check_layer(AnyLayer<T> single, AnyLayer<double> exact, AnyLayer<double> threaded,
+                     Cpu& one, Cpu& two, const std::vector<Shape>& shapes,
+                     const Contract& contract) {
+  Findings found;
+  randomise(single);
+  randomise(exact);
+  randomise(threaded);
+  Run run = training;
+  if (contract.random) {
+    draw(exact, one, shapes.front());
+    draw(threaded, two, shapes.front());
+    draw(single, two, shapes.front());
+    run = replay(training);
+  }
+  for (Shape shape : shapes) {
+    const std::string where = to_string(shape) + " on two threads";
+    const auto x = spread<double>(one, shape), threaded_x = spread<double>(two, shape);
+    found.add(where, compare(pass(threaded, threaded_x, run), pass(exact, x, run), 1e-12));
+    found.add(where, check_repeats(threaded, threaded_x, run));
+    pass(exact, x, run), pass(exact, x, run);  // as many steps
+  }
+  for (Shape shape : shapes)
+    found.add(to_string(shape), check_promises(single, exact, one, two, shape, contract, run));
+  found.add("empty double", check_empty_batch(exact, one, shapes.front(), run));
+  found.add("empty float", check_empty_batch(single, two, shapes.front(), run));
+  return found;
+}
+
+}  // namespace detail
+
+/// What layers of this kind do not keep of the contract, on batches of these shapes and on an empty
+/// one: the inverse, if there is one; the input and the gradients that backward gives, these beside
+/// differences in double; float beside double; one thread beside two; gradients that are added
+/// and complete, running averages that move once, nothing that is left behind, the same bits every
+/// time.
+///
+/// make.operator()<T>(device) makes the layer for T float and double, the same one each time:
+/// `[]<class T>(Cpu& device) { return Scale<T>(device, 6); }`.
+template <class Make>
+Findings check_layer(Make make, const std::vector<Shape>& shapes, const Contract& contract) {
+  Cpu one(1), two(2);
+  return detail::check_layer(AnyLayer<float>(make.template operator()<float>(two)),
+                             AnyLayer<double>(make.template operator()<double>(one)),
+                             AnyLayer<double>(make.template operator()<double>(two)), one, two,
+                             shapes, contract);
+}
+
+/// The same of a branch, where it works: a coupling has one as F and another as G. The shapes are
+/// those of the branch, half of the coupling's.
+template <class Make>
+Findings check_branch(Make make, std::vector<Shape> shapes, const Contract& contract) {
+  for (Shape& shape : shapes) shape.c *= 2;
+  const auto coupling = [&]<class T>(Cpu& device) -> AnyLayer<T> {
+    auto f = make.template operator()<T>(device);
+    return AdditiveCoupling(std::move(f), make.template operator()<T>(device));
+  };
+  return check_layer(coupling, shapes, contract);
+}
+
+}  // namespace retrace::inline RETRACE_ISA::check

@@ -1,0 +1,221 @@
+// The promises of layer/layer.hpp, each as a check of its own.
+#pragma once
+
+#include <cmath>
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "retrace/check/any_layer.hpp"
+
+namespace retrace::inline RETRACE_ISA::check {
+
+/// inverse undoes forward to within `roundings`, by the batch and by running averages.
+template <class T>
+Findings check_inverse(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, double roundings) {
+  Findings wrong;
+  for (Run run : {training, inference}) {
+    const std::string name = run == training ? "inverse by the batch" : "inverse by the averages";
+    Tensor<T, Cpu> state = clone(x);
+    layer.forward(state, run);
+    const auto before = buffers(layer);
+    layer.inverse(state, run);
+    layer.abandon();
+    if (state.shape() != x.shape())
+      wrong.add(name + " gives a " + to_string(state.shape()));
+    else
+      wrong.add(too_far(name, distance_in_roundings<T>(values(state), values(x)), roundings));
+    if (!same_bits(buffers(layer), before)) wrong.add(name + " moves a buffer");
+  }
+  return wrong;
+}
+
+/// backward gives x back to within `roundings`; with run.restore off the same gradients, bit for
+/// bit.
+template <class T>
+Findings check_backward_restores_input(AnyLayer<T>& layer, const Tensor<T, Cpu>& x,
+                                       double roundings, Run run = training) {
+  Findings wrong;
+  const PassValues full = pass(layer, x, run);
+  if (full.x_shape != x.shape()) wrong.add("backward restores a " + to_string(full.x_shape));
+  if (full.dx_shape != x.shape()) wrong.add("dx is " + to_string(full.dx_shape));
+  if (!wrong.empty()) return wrong;
+  wrong.add(too_far("the restored input", distance_in_roundings<T>(full.x, values(x)), roundings));
+
+  Run careless = run;
+  careless.restore = false;
+  const PassValues without = pass(layer, x, careless);
+  if (without.dx_shape != x.shape())
+    wrong.add("without restore, backward gives a dx of " + to_string(without.dx_shape));
+  if (!same_bits(without.dx, full.dx) || !same_bits(without.gradients, full.gradients))
+    wrong.add("without restore, the gradients are others");
+  return wrong;
+}
+
+/// y, dx and the parameter gradients agree with those of the same layer in double. The parameters
+/// and buffers of `reference` become those of `layer`.
+template <class T>
+Findings check_agreement(AnyLayer<T>& layer, AnyLayer<double>& reference, const Tensor<T, Cpu>& x,
+                         double roundings, Run run = training) {
+  auto from = layer.parameters();
+  auto to = reference.parameters();
+  for (std::size_t i = 0; i < from.parameters.size(); ++i)
+    assign(to.parameters[i].parameter->value.view(), values(from.parameters[i].parameter->value));
+  for (std::size_t i = 0; i < from.buffers.size(); ++i)
+    assign(to.buffers[i].tensor->view(), values(*from.buffers[i].tensor));
+
+  const PassValues single = pass(layer, x, run);
+  const PassValues exact = pass(reference, tensor<double>(x.device(), x.shape(), values(x)), run);
+  Findings wrong;
+  const auto compared = [&](const std::string& what, const Values& a, const Values& b) {
+    wrong.add(too_far(what + " in float", distance_in_roundings<T>(a, b), roundings));
+  };
+  compared("y", single.y, exact.y);
+  compared("dx", single.dx, exact.dx);
+  for (std::size_t i = 0; i < exact.gradients.size(); ++i)
+    compared("the gradient of " + from.parameters[i].name, single.gradients[i], exact.gradients[i]);
+  for (std::size_t i = 0; i < exact.buffers.size(); ++i)
+    compared(from.buffers[i].name, single.buffers[i], exact.buffers[i]);
+  return wrong;
+}
+
+/// Two backward passes add up to twice the parameter gradients of one: bit for bit, unless a pass
+/// adds in parts.
+template <class T>
+Findings check_gradients_are_added(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training,
+                                   double roundings = 0) {
+  const PassValues once = pass(layer, x, run);
+  Tensor<T, Cpu> state = clone(x);
+  layer.forward(state, run);
+  auto gradient = normal<T>(x.device(), state.shape(), 2, Use::gradient);
+  layer.backward(state, gradient);
+  Findings wrong;
+  const std::vector<Values> added = gradients(layer);
+  for (std::size_t i = 0; i < added.size(); ++i) {
+    Values twice = once.gradients[i];
+    for (double& value : twice) value *= 2;
+    wrong.add(too_far("gradient " + std::to_string(i) + ", added to,",
+                      distance_in_roundings<T>(added[i], twice), roundings));
+  }
+  return wrong;
+}
+
+/// Every gradient is said to be complete once in a backward pass, and never where only a part is
+/// added.
+template <class T>
+Findings check_completion(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
+  const auto list = layer.parameters();
+  std::vector<int> told(list.parameters.size());
+  for (std::size_t i = 0; i < told.size(); ++i)
+    list.parameters[i].parameter->on_complete = [&told, i](auto&) { ++told[i]; };
+  pass(layer, x, run);
+  const std::vector<int> after_all = told;
+  AddsGuard adds(list);
+  adds.set_all(Adds::part);
+  pass(layer, x, run);
+  for (auto& named : list.parameters) named.parameter->on_complete = {};
+
+  Findings wrong;
+  for (std::size_t i = 0; i < told.size(); ++i) {
+    const std::string gradient = "the gradient of " + list.parameters[i].name;
+    if (after_all[i] != 1)
+      wrong.add(gradient + " is said to be complete " + std::to_string(after_all[i]) +
+                " times in a backward pass");
+    if (told[i] != after_all[i])
+      wrong.add(gradient + " is said to be complete where a part was added");
+  }
+  return wrong;
+}
+
+/// A training step moves the buffers in forward alone, and neither inference nor a rehearsal of a
+/// batch moves them.
+template <class T>
+Findings check_buffers_move_once(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
+  Findings wrong;
+  const auto new_layer = buffers(layer);
+  for (Run quiet : {inference, Run{run.statistics, false, false}}) {
+    Tensor<T, Cpu> state = clone(x);
+    layer.forward(state, quiet);
+    if (!same_bits(buffers(layer), new_layer)) wrong.add("a run that may not moves a buffer");
+  }
+  Tensor<T, Cpu> state = clone(x);
+  layer.forward(state, run);
+  const auto after_forward = buffers(layer);
+  if (!new_layer.empty() && same_bits(after_forward, new_layer))
+    wrong.add("a training pass moves no buffer");
+  auto gradient = normal<T>(x.device(), state.shape(), 2, Use::gradient);
+  layer.backward(state, gradient);
+  if (!same_bits(buffers(layer), after_forward)) wrong.add("backward moves a buffer");
+  return wrong;
+}
+
+/// Nothing is held after backward, after abandon() or after inference that was not held before.
+template <class T>
+Findings check_nothing_is_left(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
+  MemoryMeter& memory = x.device().memory();
+  const Bytes before = memory.live();
+  Findings wrong;
+  pass(layer, x, run);
+  if (memory.live() != before) wrong.add("after backward something is still held");
+  {
+    Tensor<T, Cpu> state = clone(x);
+    layer.forward(state, run);
+  }
+  layer.abandon();
+  if (memory.live() != before) wrong.add("abandon leaves something");
+  for (bool after_training : {false, true}) {
+    Tensor<T, Cpu> state = clone(x);
+    if (after_training) layer.forward(state, run), state = clone(x);
+    layer.forward(state, inference);
+    state = clone(x);
+    Bytes with_x = before;
+    with_x[Use::activation] += static_cast<std::size_t>(x.shape().size()) * sizeof(T);
+    if (memory.live() != with_x)
+      wrong.add(after_training ? "inference leaves what training had kept"
+                               : "inference keeps something");
+  }
+  layer.abandon();
+  return wrong;
+}
+
+/// The same bits every time.
+template <class T>
+Findings check_repeats(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
+  const PassValues first = pass(layer, x, run), second = pass(layer, x, run);
+  Findings wrong;
+  if (!same_bits(first.y, second.y) || !same_bits(first.x, second.x) ||
+      !same_bits(first.dx, second.dx) || !same_bits(first.gradients, second.gradients))
+    wrong.add("a second pass gives other bits");
+  return wrong;
+}
+
+/// Forward and backward take no image at all: shapes are right, gradients stay 0.
+template <class T>
+Findings check_empty_batch(AnyLayer<T>& layer, Cpu& device, Shape shape, Run run = training) {
+  shape.n = 0;
+  const Tensor<T, Cpu> x(device, shape);
+  const PassValues result = pass(layer, x, run);
+  Findings wrong;
+  if (result.y_shape.size() != 0 || result.x_shape != shape || result.dx_shape != shape)
+    wrong.add("an empty batch gets another shape");
+  for (const Values& list : result.gradients)
+    if (!(largest(list) == 0)) wrong.add("an empty batch has a gradient");
+  for (const Values& list : result.buffers)
+    if (!std::isfinite(largest(list))) wrong.add("an empty batch spoils a buffer");
+  return wrong;
+}
+
+/// Bytes held for backward between the passes, beside y.
+template <class T>
+std::size_t kept_bytes(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
+  MemoryMeter& memory = x.device().memory();
+  const std::size_t before = memory.live().total();
+  Tensor<T, Cpu> state = clone(x);
+  layer.forward(state, run);
+  const std::size_t kept =
+      memory.live().total() - before - static_cast<std::size_t>(state.shape().size()) * sizeof(T);
+  layer.abandon();
+  return kept;
+}
+
+}  // namespace retrace::inline RETRACE_ISA::check

@@ -1,0 +1,108 @@
+// Reproducible tensors, their values, and how far apart two of them are.
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <numeric>
+#include <vector>
+
+#include "retrace/cpu/elementwise.hpp"
+#include "retrace/math/philox.hpp"
+
+namespace retrace::inline RETRACE_ISA::check {
+
+/// The elements of a tensor, packed pixel by pixel, whatever its type.
+using Values = std::vector<double>;
+
+template <class T>
+Values values(View<T, Cpu> x) {
+  Values list;
+  list.reserve(static_cast<std::size_t>(x.shape().size()));
+  for (Index pixel = 0; pixel < x.shape().pixels(); ++pixel)
+    for (Index c = 0; c < x.shape().c; ++c) list.push_back(static_cast<double>(x.pixel(pixel)[c]));
+  return list;
+}
+template <class T>
+Values values(const Tensor<T, Cpu>& x) {
+  return values(x.view());
+}
+
+template <class T>
+void assign(View<T, Cpu> x, const Values& list) {
+  auto from = list.begin();
+  for (Index pixel = 0; pixel < x.shape().pixels(); ++pixel)
+    for (Index c = 0; c < x.shape().c; ++c) x.pixel(pixel)[c] = static_cast<T>(*from++);
+}
+
+template <class T>
+Tensor<T, Cpu> tensor(Cpu& device, Shape shape, const Values& list, Use use = Use::activation) {
+  Tensor<T, Cpu> x(device, shape, use);
+  assign(x.view(), list);
+  return x;
+}
+
+/// Standard normal numbers; the same seed gives the same ones in every element type.
+inline Values normal_values(Index count, unsigned seed) {
+  Random random(seed);
+  Values list(static_cast<std::size_t>(count));
+  for (double& value : list) value = static_cast<double>(static_cast<float>(random.normal()));
+  return list;
+}
+template <class T>
+Tensor<T, Cpu> normal(Cpu& device, Shape shape, unsigned seed = 1, Use use = Use::activation) {
+  return tensor<T>(device, shape, normal_values(shape.size(), seed), use);
+}
+
+/// Numbers between -2 and 2 in random order of which no two are close to one another and none is
+/// close to 0: a small step changes no sign and no maximum.
+template <class T>
+Tensor<T, Cpu> spread(Cpu& device, Shape shape, unsigned seed = 1) {
+  const auto count = static_cast<std::size_t>(shape.size());
+  Values list(count);
+  for (std::size_t i = 0; i < count; ++i)
+    list[i] =
+        4 * (static_cast<double>(i) + (2 * i < count ? 0.25 : 0.75)) / static_cast<double>(count) -
+        2;
+  Random random(seed);
+  for (std::size_t i = count; i > 1; --i)
+    std::swap(list[i - 1], list[random.below(static_cast<std::uint32_t>(i))]);
+  return tensor<T>(device, shape, list);
+}
+
+inline double largest(const Values& a) {
+  double size = 0;
+  for (double value : a) size = std::isnan(value) ? value : std::max(size, std::abs(value));
+  return size;
+}
+inline double dot(const Values& a, const Values& b) {
+  return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+}
+
+/// Largest |a − b| as a share of the largest |b|; infinite where a NaN or a size differs.
+inline double relative_distance(const Values& a, const Values& b) {
+  if (a.size() != b.size()) return std::numeric_limits<double>::infinity();
+  double distance = 0, size = 0;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    if (!(std::abs(a[i] - b[i]) >= 0)) return std::numeric_limits<double>::infinity();
+    distance = std::max(distance, std::abs(a[i] - b[i]));
+    size = std::max(size, std::abs(b[i]));
+  }
+  return distance == 0 ? 0 : distance / size;
+}
+
+/// The same in rounding units of T.
+template <class T>
+double distance_in_roundings(const Values& a, const Values& b) {
+  return relative_distance(a, b) / static_cast<double>(std::numeric_limits<T>::epsilon());
+}
+
+inline bool same_bits(const Values& a, const Values& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](double x, double y) {
+    return std::bit_cast<std::uint64_t>(x) == std::bit_cast<std::uint64_t>(y);
+  });
+}
+
+}  // namespace retrace::inline RETRACE_ISA::check

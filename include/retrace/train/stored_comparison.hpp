@@ -1,0 +1,120 @@
+// The gradients of a step in the modes a net has, beside those of stored activations.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <ostream>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "retrace/math/signal_noise.hpp"
+#include "retrace/train/buffer_snapshot.hpp"
+#include "retrace/train/step.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// How far a step is from the same step stored.
+struct StoredComparison {
+  struct Difference {
+    std::string parameter;
+    double relative;  ///< |g − g_stored| / |g_stored|, lengths of all its elements
+  };
+
+  double loss = 0;                    ///< its relative difference
+  std::vector<Difference> gradients;  ///< the worst first
+
+  double worst() const { return gradients.empty() ? 0 : gradients.front().relative; }
+
+  /// One parameter a line, the loss in front.
+  friend std::ostream& operator<<(std::ostream& out, const StoredComparison& comparison) {
+    out << comparison.loss << "  loss\n";
+    for (const Difference& each : comparison.gradients)
+      out << each.relative << "  " << each.parameter << '\n';
+    return out;
+  }
+};
+
+/// All that a step changes in a net, put back at the end of its life. No optimizer moves within it.
+template <class P, Device D>
+class StepTrial {
+ public:
+  using Net = Chain<P, D>;
+  using Gradients = std::vector<Tensor<typename P::Branch, D>>;
+
+  explicit StepTrial(Net& net)
+      : net_(net),
+        list_(net.parameters()),
+        modes_(net.modes()),
+        buffers_(list_),
+        gradients_(gradients()),
+        adds_(list_) {
+    adds_.set_all(Adds::part);
+  }
+  ~StepTrial() {
+    give_back();
+    for (std::size_t i = 0; i < gradients_.size(); ++i)
+      list_.parameters[i].parameter->gradient =
+          std::move(gradients_[i]).as(Use::parameter_gradient);
+  }
+  StepTrial(const StepTrial&) = delete;
+  StepTrial& operator=(const StepTrial&) = delete;
+
+  /// Modes, anchors and buffers are those of before, gradients are empty.
+  void give_back() {
+    net_.abandon();
+    net_.set_modes(modes_);
+    buffers_.give_back();
+  }
+  Gradients gradients() const {
+    Gradients copies;
+    for (const auto& named : list_.parameters)
+      copies.push_back(clone(named.parameter->gradient, Use::stash));
+    return copies;
+  }
+  const typename Net::Parameters& list() const { return list_; }
+
+ private:
+  Net& net_;
+  typename Net::Parameters list_;
+  Modes modes_;
+  BufferSnapshot<typename P::Branch, D> buffers_;
+  Gradients gradients_;
+  AddsGuard<typename P::Branch, D> adds_;
+};
+
+/// Runs accumulate_gradients on a copy of the batch x with every layer stored, and again in the
+/// modes that the net has: same weights, same running averages, same random draws. What is left is
+/// the noise of reconstruction, or an error in a layer. Afterwards all is as it was: modes,
+/// gradients, buffers, anchors. A watch and an observer see both steps.
+///
+/// Needs the memory of a stored step, and of two more sets of gradients.
+template <class P, Device D>
+StoredComparison compare_with_stored(Chain<P, D>& net, const typename Chain<P, D>::State& x,
+                                     std::span<const std::uint8_t> labels) {
+  StepTrial<P, D> trial(net);
+  const auto step = [&] {
+    auto batch = clone(x);
+    return accumulate_gradients(net, batch, labels).loss;
+  };
+  trial.give_back();
+  net.set_mode(Mode::stored);
+  const double stored_loss = step();
+  auto stored = trial.gradients();
+  trial.give_back();
+
+  StoredComparison result;
+  result.loss = std::abs(step() - stored_loss) / std::abs(stored_loss);
+  for (std::size_t i = 0; i < stored.size(); ++i) {
+    const auto& [name, parameter] = trial.list().parameters[i];
+    const auto sums = signal_noise(stored[i].view(), std::as_const(parameter->gradient).view());
+    result.gradients.push_back({name, sums.relative_error()});
+  }
+  std::stable_sort(result.gradients.begin(), result.gradients.end(),
+                   [](const auto& a, const auto& b) { return a.relative > b.relative; });
+  return result;
+}
+
+}  // namespace retrace::inline RETRACE_ISA

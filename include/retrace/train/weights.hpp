@@ -1,0 +1,33 @@
+// The weights of a network out of a file that another program may have written.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+
+#include "retrace/train/checkpoint.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+/// Gives every value and buffer of the list what a safetensors file has by its name; other tensors
+/// of the file, such as those of an optimizer, are left alone. Of a checkpoint the checksum is
+/// verified, and the numbers that it has of the list are set too.
+/// @throws DataError if the file is no safetensors file, or a damaged checkpoint.
+/// @throws CheckpointMismatch, with nothing changed, unless it has all tensors of the list, in
+/// their
+///         shapes and element type.
+template <class T, Device D>
+void load_weights(const std::filesystem::path& path, const ParameterList<T, D>& list) {
+  SafetensorsFile file(path);
+  detail::require_tensors(file, list);
+  if (file.header().find(detail::checksum_key)) {
+    const Checkpoint checkpoint(path);
+    for (const auto& named : list.numbers)
+      if (const std::string key = std::string(detail::number_prefix) + named.name;
+          file.header().find(key))
+        named.set(checkpoint.number<std::int64_t>(key));
+  }
+  detail::read_tensors(file, list);
+}
+
+}  // namespace retrace::inline RETRACE_ISA

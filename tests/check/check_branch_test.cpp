@@ -1,0 +1,69 @@
+#include <cmath>
+#include <sstream>
+
+#include "retrace/check/check_layer.hpp"
+#include "support/catch.hpp"
+#include "support/contract.hpp"
+
+using namespace retrace;
+using namespace retrace::check;
+
+namespace {
+
+/// H(x) = sin x, and no more than a branch has to have. Its gradient may be taken for a multiple.
+template <class T>
+struct Sine {
+  using State = Tensor<T, Cpu>;
+  using Gradient = State;
+  double factor = 1;
+
+  void add_to(View<T, Cpu> target, View<const T, Cpu> source, Run, Store how) {
+    const T sign = how == Store::subtract ? -1 : 1;
+    for (Index pixel = 0; pixel < source.shape().pixels(); ++pixel)
+      for (Index c = 0; c < source.shape().c; ++c) {
+        T& to = target.pixel(pixel)[c];
+        to = (how == Store::set ? T(0) : to) + sign * std::sin(source.pixel(pixel)[c]);
+      }
+  }
+  void differentiate(View<const T, Cpu> source, View<const T, Cpu> dtarget, View<T, Cpu> dsource) {
+    for (Index pixel = 0; pixel < source.shape().pixels(); ++pixel)
+      for (Index c = 0; c < source.shape().c; ++c)
+        dsource.pixel(pixel)[c] +=
+            static_cast<T>(factor) * std::cos(source.pixel(pixel)[c]) * dtarget.pixel(pixel)[c];
+  }
+};
+
+Findings check_sine(double factor) {
+  const auto make = [=]<class T>(Cpu&) { return Sine<T>{factor}; };
+  return check_branch(make, {{2, 3, 4, 2}, {1, 1, 5, 3}}, {.inverse = 2, .restored = 2});
+}
+
+}  // namespace
+
+TEST_CASE("a branch of two functions alone keeps its contract") { CHECK(check_sine(1) == ""); }
+
+TEST_CASE("a branch of a wrong gradient is refused, and what is wrong is said") {
+  const Findings found = check_sine(1.001);
+  CHECK_FALSE(found.empty());
+  CHECK(found.size() == 8);  // slopes along three lines and what they leave, for two shapes
+  CHECK_THAT(found.text(), containing("2x3x4x4: dx is") && containing("1x1x5x6: what dx leaves"));
+}
+
+TEST_CASE("findings are sentences, one a line") {
+  Findings inner, outer;
+  CHECK(inner == "");
+  CHECK(inner.empty());
+  inner.add("x is off");
+  outer.add("y is off");
+  outer.add("2x3x4x2", inner);
+  outer.add(inner);
+  CHECK(outer.size() == 3);
+  CHECK(outer == "y is off\n2x3x4x2: x is off\nx is off\n");
+  CHECK(*outer.begin() == "y is off");
+  std::ostringstream printed;
+  printed << outer;
+  CHECK(printed.str() == outer.text());
+  CHECK(too_far("x", 2, 2) == "");
+  CHECK(too_far("x", 2.5, 2) == "x is off by 2.5 roundings, allowed are 2\n");
+  CHECK_FALSE(too_far("x", std::nan(""), 2).empty());
+}

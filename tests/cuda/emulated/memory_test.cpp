@@ -1,0 +1,38 @@
+// The meter counts all that a GPU gives.
+#include "cuda/devices.hpp"
+#include "cuda/emulator/device_memory.hpp"
+#include "cuda/emulator/testing.hpp"
+#include "retrace/net/architectures.hpp"
+#include "support/catch.hpp"
+#include "support/nets.hpp"
+
+using namespace retrace;
+using namespace retrace::test;
+
+TEST_CASE("a step takes from a GPU what the meter counts, workspaces of libraries as well") {
+  const emulator::test::SavedOptions saved;
+  emulator::options().deferred = false;  // what is freed is free at once
+  const std::size_t before = emulator::memory().live;
+  for (bool libraries : {true, false}) {
+    CAPTURE(libraries);
+    Cuda gpu(0, {.libraries = libraries});
+    auto net = build<Float>(gpu, Architecture::revnet, small_options(Architecture::revnet));
+    Sgd<float, Cuda> optimizer(net.parameters(), {.momentum = 0.9});
+    auto x = moved<float>(gpu, normal_values(2 * 8 * 8 * 3, 1), {2, 8, 8, 3});
+    gpu.memory().restart_peak();
+    emulator::device_memory().counters.peak = emulator::memory().live;
+    emulator::reset_calls();
+    accumulate_gradients(net, x, labels(2));
+    optimizer.step(0.1);
+    gpu.synchronize();
+    CHECK(emulator::memory().live - before == gpu.memory().live().total());
+    CHECK(emulator::memory().peak - before == gpu.memory().peak().total());
+    const auto calls = emulator::calls();
+    const auto times = [&](const char* function) {
+      const auto found = calls.find(function);
+      return found == calls.end() ? 0 : found->second;
+    };
+    CHECK(times("cublasSetWorkspace") == times("cublasSgemm"));
+    CHECK((times("cublasSgemm") > 0) == libraries);
+  }
+}
