@@ -62,7 +62,8 @@ def sources_of(name):
 @functools.cache
 def help_of(path):
     done = run(path, "--help")
-    return done.stdout + done.stderr
+    stopped = done.returncode != 0 and path.suffix in (".py", ".sh")  # as where a module of Python's is missing
+    return done.stdout + done.stderr + (path.read_text() if stopped else "")
 
 
 @functools.cache
