@@ -56,8 +56,10 @@ class CodeBlocks(unittest.TestCase):
         source.write_text(text)
         flags = ["-std=c++20", "-O1", "-fopenmp", "-Wall", "-Wextra", "-Werror", "-Wno-unused", "-I", ROOT / "include", "-I", BUILD.eigen(),
                  "-I", ROOT / "tests" / "docs"]
-        self.succeeds(*BUILD.compiler(), *flags, "-c", source, "-o", source.with_suffix(".o"))
-        if link:
+        if not link:
+            self.succeeds(*BUILD.compiler(), *flags, "-fsyntax-only", source)
+        else:
+            self.succeeds(*BUILD.compiler(), *flags, "-c", source, "-o", source.with_suffix(".o"))
             self.succeeds(*BUILD.compiler(), "-fopenmp", source.with_suffix(".o"), *BUILD.onednn(), "-o", source.with_suffix(""))
         return source.with_suffix("")
 

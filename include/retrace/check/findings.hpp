@@ -28,7 +28,8 @@ class Findings {
   }
   /// Each as "where: finding".
   void add(const std::string& where, const Findings& found) {
-    for (const std::string& finding : found.list_) add(where + ": " + finding);
+    const std::string start = where + ": ";
+    for (const std::string& finding : found.list_) add(start + finding);
   }
 
   /// One a line.

@@ -18,6 +18,7 @@ namespace retrace::inline RETRACE_ISA {
 
 /// Prints itself: `std::cout << summary(net, device, {32, 32, 32, 3})`.
 struct Summary {
+  /// A line of it.
   struct Layer {
     std::string name;
     Shape output;

@@ -18,6 +18,7 @@ namespace retrace::inline RETRACE_ISA {
 
 /// How far a step is from the same step stored.
 struct StoredComparison {
+  /// Of the gradient of one parameter.
   struct Difference {
     std::string parameter;
     double relative;  ///< |g − g_stored| / |g_stored|, lengths of all its elements
