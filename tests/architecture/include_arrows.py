@@ -34,7 +34,8 @@ UMBRELLAS = {
     "cuda.hpp": {"core", "math", "cpu", "cuda", "layer", "net", "train", "retrace.hpp"},
 }
 NO_CONDITIONALS = {"layer", "net"}
-LONGEST_HEADER = 400
+LONGEST_HEADER = 400  # tests/tidy.sh has the longest function
+PROGRAMS = ("tests", "examples", "benchmarks")
 TOP_LEVEL = {
     "CMakeLists.txt", "CMakePresets.json", "LICENSE", "README.md",
     "include", "kernels", "tests", "examples", "benchmarks", "docs",
@@ -62,13 +63,17 @@ def included(root, path, quote, name):
     return None if inside.startswith("..") else inside
 
 
+def check_length(root, path, lines):
+    if path.endswith((".hpp", ".h", ".cuh")) and len(lines) > LONGEST_HEADER:
+        yield f"{os.path.relpath(path, root)}: {len(lines)} lines, but a header has at most {LONGEST_HEADER}"
+
+
 def check_file(root, path, group, allowed):
     """Yields what is wrong with one source; `group` is its folder, or its name for an umbrella."""
     shown = os.path.relpath(path, root)
     with open(path, encoding="utf-8") as source:
         lines = source.read().splitlines()
-    if path.endswith((".hpp", ".h", ".cuh")) and len(lines) > LONGEST_HEADER:
-        yield f"{shown}: {len(lines)} lines, but a header has at most {LONGEST_HEADER}"
+    yield from check_length(root, path, lines)
     for number, line in enumerate(lines, 1):
         if group in NO_CONDITIONALS and CONDITIONAL.match(line):
             yield f"{shown}:{number}: {line.strip()}: {group}/ has no conditional compilation"
@@ -105,6 +110,11 @@ def problems(root):
     for path in files_below(os.path.join(root, "kernels")):
         if path.endswith((".cu", ".cuh", ".cpp", ".hpp")):
             yield from check_file(root, path, "kernels", ARROWS["kernels"])
+    for folder in PROGRAMS:
+        for path in files_below(os.path.join(root, folder)):
+            if path.endswith(".hpp"):
+                with open(path, encoding="utf-8") as source:
+                    yield from check_length(root, path, source.read().splitlines())
     for name in sorted(top_level(root)):
         if name not in TOP_LEVEL and not name.startswith("."):
             yield f"{name}: not among the files and folders of the top level"
@@ -150,6 +160,7 @@ def self_test():
         "include/retrace/train/b.hpp": "\n" * (LONGEST_HEADER + 1),
         "include/retrace/extra/a.hpp": "",
         "kernels/a.cu": '#include "retrace/layer/relu.hpp"\n',
+        "tests/support/a.hpp": "\n" * (LONGEST_HEADER + 1),
         "notes.txt": "",
     }
 

@@ -93,7 +93,7 @@ Findings check_layer(AnyLayer<T> single, AnyLayer<double> exact, AnyLayer<double
 /// and complete, running averages that move once, nothing that is left behind, the same bits every
 /// time.
 ///
-/// make.operator()<T>(device) makes the layer for T float and double, the same one each time:
+/// `make.operator()<T>(device)` makes the layer for T float and double, the same one each time:
 /// `[]<class T>(Cpu& device) { return Scale<T>(device, 6); }`.
 template <class Make>
 Findings check_layer(Make make, const std::vector<Shape>& shapes, const Contract& contract) {

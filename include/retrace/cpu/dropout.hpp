@@ -17,7 +17,7 @@ void drop_elements(View<T, Cpu> x, double rate, std::uint64_t seed, std::uint64_
                    Index begin = 0) {
   const Index end = begin + x.shape().size(), first_block = begin / 4;
   const T scale = static_cast<T>(1 / (1 - rate));
-  const float threshold = static_cast<float>(rate);
+  const auto threshold = static_cast<float>(rate);
   x.device().parallel(
       (end + 3) / 4 - first_block, pass<T>(x.shape(), 2), [=](Index first, Index last, int) {
         for (Index block = first_block + first; block < first_block + last; ++block) {

@@ -185,7 +185,7 @@ struct GradientMeans {
   Block<T, W> g, gz;
 
   GradientMeans(const GradientSums<Cpu>& batch, Index channel) {
-    const double count = static_cast<double>(batch.pixels);
+    const auto count = static_cast<double>(batch.pixels);
     const Index channels = batch.sums.shape().c;
     std::array<T, W> means_g, means_gz;
     for (int i = 0; i < W; ++i) {

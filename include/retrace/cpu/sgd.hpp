@@ -49,11 +49,11 @@ double sum_of_squares(View<T, Cpu> x) {
                         double lane[8] = {};
                         for (; first + 8 <= last; first += 8)
                           for (int k = 0; k < 8; ++k) {
-                            const double value = static_cast<double>(values[first + k]);
+                            const auto value = static_cast<double>(values[first + k]);
                             lane[k] += value * value;
                           }
                         for (int k = 0; first < last; ++first, ++k) {
-                          const double value = static_cast<double>(values[first]);
+                          const auto value = static_cast<double>(values[first]);
                           lane[k] += value * value;
                         }
                         for (double sum : lane) sums[thread * 8] += sum;

@@ -11,6 +11,7 @@ namespace retrace::inline RETRACE_ISA::cpu {
 namespace detail {
 template <class T, int W>
 struct BlockOf {
+  // NOLINTNEXTLINE(modernize-use-using): no alias can
   typedef T type __attribute__((vector_size(W * sizeof(T))));
 };
 template <class T>

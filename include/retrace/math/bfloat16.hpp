@@ -28,7 +28,7 @@ struct Bfloat16 {
 /// q =, += or −= x, rounded again after the sum: what is added cannot be taken back exactly.
 template <class T, class Counts>
 void store_rounded(Bfloat16& q, T x, T, Store how, Counts&) {
-  const float value = static_cast<float>(x), old = static_cast<float>(q);
+  const auto value = static_cast<float>(x), old = static_cast<float>(q);
   q = Bfloat16(how == Store::set ? value : how == Store::add ? old + value : old - value);
 }
 

@@ -72,8 +72,8 @@ typename Kind::primitive_desc describe_gradient(const dnnl::engine& engine,
 inline Primitive make_primitive(const dnnl::engine& engine, const Problem& problem, Layout layout,
                                 dnnl::algorithm algorithm = dnnl::algorithm::convolution_direct) {
   using dnnl::memory;
-  const auto any = [](memory::dims extents) {
-    return memory::desc(std::move(extents), memory::data_type::f32, memory::format_tag::any);
+  const auto any = [](const memory::dims& extents) {
+    return memory::desc(extents, memory::data_type::f32, memory::format_tag::any);
   };
   const auto activation = [&](Shape shape) {
     return layout == Layout::nhwc ? plain_activation(shape) : any(plain_dims(shape));

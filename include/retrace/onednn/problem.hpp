@@ -15,6 +15,7 @@ struct Problem {
   Pass pass;
   Index images, height, width, inputs, outputs, kernel, stride;
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): there is no null
   auto operator<=>(const Problem&) const = default;
 
   Shape x() const { return {images, height, width, inputs}; }

@@ -41,7 +41,7 @@ namespace detail {
 
 /// A checkpoint starts with its checksum: of the whole file, with these digits as zeros.
 inline constexpr std::string_view checksum_key = "crc64", number_prefix = "number.",
-                                  checksum_opening = "{\"__metadata__\":{\"crc64\":\"",
+                                  checksum_opening = R"({"__metadata__":{"crc64":")",
                                   no_checksum = "0000000000000000";
 inline constexpr std::size_t checksum_position = 8 + checksum_opening.size();
 inline constexpr std::size_t piece_bytes = 1 << 20;

@@ -79,7 +79,7 @@ class CheckpointFolder {
         result.checkpoint.emplace(path_of(step));
         break;
       } catch (const DataError& error) {
-        result.damaged.push_back(error.what());
+        result.damaged.emplace_back(error.what());
       }
     if (!result.checkpoint && !result.damaged.empty())
       throw DataError("no checkpoint in " + folder_.string() +

@@ -131,7 +131,9 @@ class JsonCursor {
   }
 
   void skip_space() {
-    while (at_ < text_.size() && std::string_view(" \t\n\r").find(text_[at_]) != text_.npos) ++at_;
+    while (at_ < text_.size() &&
+           std::string_view(" \t\n\r").find(text_[at_]) != std::string_view::npos)
+      ++at_;
   }
   bool next_is(char wanted) {
     skip_space();
@@ -156,7 +158,7 @@ class JsonCursor {
     const char letter = take();
     if (letter == 'u') return append_utf8(to, escaped_code_point());
     const std::size_t which = letters.find(letter);
-    if (which == letters.npos) fail("an unknown escape in a string");
+    if (which == std::string_view::npos) fail("an unknown escape in a string");
     to += meanings[which];
   }
   std::uint32_t escaped_code_point() {
@@ -173,7 +175,7 @@ class JsonCursor {
       constexpr std::string_view digits = "0123456789abcdef", capitals = "0123456789ABCDEF";
       const char letter = take();
       const std::size_t digit = std::min(digits.find(letter), capitals.find(letter));
-      if (digit == digits.npos) fail("\\u needs four hexadecimal digits");
+      if (digit == std::string_view::npos) fail("\\u needs four hexadecimal digits");
       code = 16 * code + static_cast<std::uint32_t>(digit);
     }
     return code;
