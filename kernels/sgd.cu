@@ -14,7 +14,9 @@ struct SgdTerms {
   SgdTerm<T> term[most];
   int end[most];
   int count;
-  T rate, momentum;
+  T rate;
+  const T* rate_there;  ///< in place of it, if not null
+  T momentum;
   bool empties;
 };
 
@@ -44,12 +46,13 @@ __global__ void __launch_bounds__(block_threads)
       static_cast<std::int64_t>(block - (t == 0 ? 0 : all.end[t - 1])) * elements_a_block;
   const std::int64_t end =
       begin + elements_a_block < term.count ? begin + elements_a_block : term.count;
+  const T rate = all.rate_there ? gpu::load(all.rate_there) : all.rate;
   for (std::int64_t i = begin + static_cast<int>(threadIdx.x) * V; i < end; i += block_threads * V)
     if (i + V <= end)
-      update<V>(term, i, all.rate, all.momentum, all.empties);
+      update<V>(term, i, rate, all.momentum, all.empties);
     else
       for (std::int64_t last = i; last < end; ++last)
-        update<1>(term, last, all.rate, all.momentum, all.empties);
+        update<1>(term, last, rate, all.momentum, all.empties);
 }
 
 namespace {
@@ -63,9 +66,11 @@ bool is_aligned(const SgdTerm<T>& term) {
 }  // namespace
 
 template <class T>
-void sgd_update(Context& on, std::span<const SgdTerm<T>> terms, T rate, T momentum, bool empties) {
+void sgd_update(Context& on, std::span<const SgdTerm<T>> terms, T rate, const T* rate_there,
+                T momentum, bool empties) {
   while (!terms.empty()) {
-    SgdTerms<T> all{.rate = rate, .momentum = momentum, .empties = empties};
+    SgdTerms<T> all{
+        .rate = rate, .rate_there = rate_there, .momentum = momentum, .empties = empties};
     const auto part = terms.first(std::min<std::size_t>(terms.size(), SgdTerms<T>::most));
     terms = terms.subspan(part.size());
     int blocks = 0;
@@ -85,7 +90,9 @@ void sgd_update(Context& on, std::span<const SgdTerm<T>> terms, T rate, T moment
   }
 }
 
-template void sgd_update<float>(Context&, std::span<const SgdTerm<float>>, float, float, bool);
-template void sgd_update<double>(Context&, std::span<const SgdTerm<double>>, double, double, bool);
+template void sgd_update<float>(Context&, std::span<const SgdTerm<float>>, float, const float*,
+                                float, bool);
+template void sgd_update<double>(Context&, std::span<const SgdTerm<double>>, double, const double*,
+                                 double, bool);
 
 }  // namespace retrace::kernels

@@ -114,6 +114,8 @@ void add_training_options(CLI::App& app, Options& options, RawOptions& raw) {
                  "half or bfloat16")
       ->type_name("TYPE")
       ->check(CLI::IsMember({"float", "tf32", "half", "bfloat16"}));
+  app.add_flag("--cuda-graph", options.cuda_graph,
+               "record a step of --device cuda once and launch it as a whole from then on");
   app.add_flag("--read-batches", options.read_batches,
                "read the images of each batch from their files, instead of all into memory");
   app.add_option("--epochs", raw.epochs, "passes over the training images (default 10)")
@@ -297,7 +299,26 @@ void check_recovery(const Options& options) {
     throw std::invalid_argument("--compare trains two networks, but --checkpoint-dir is for one");
 }
 
+/// A step that is launched as a whole asks nobody in between.
+void require_recordable(const Options& options) {
+  if (options.device == "cpu") throw std::invalid_argument("--cuda-graph is for --device cuda");
+  const std::pair<bool, const char*> others[] = {
+      {options.drift.has_value(), "needs --drift-guard off: a guard looks at each reconstruction"},
+      {options.on_nan == OnNan::skip, "cannot skip a step with --on-nan skip"},
+      {options.clip > 0 || options.clip_each > 0, "cannot be given with --clip or --clip-each"},
+      {options.net.fused_optimizer, "cannot be given with --fused-optimizer"},
+      {options.net.micro_batch > 0, "cannot be given with --micro-batch"},
+      {options.net.options.stream != retrace::Stream::floating,
+       "cannot be given with --stream, whose overflows are counted"},
+      {options.memory.has_value(), "cannot be given with --memory"}};
+  for (const auto& [given, why] : others)
+    if (given)
+      throw std::invalid_argument("--cuda-graph launches a whole step at once, so it " +
+                                  std::string(why));
+}
+
 void require_possible(const Options& options) {
+  if (options.cuda_graph) require_recordable(options);
   if (options.precision != "float" && options.device == "cpu")
     throw std::invalid_argument("--precision " + options.precision +
                                 " is for --device cuda: the processor computes in float");

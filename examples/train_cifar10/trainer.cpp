@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <memory>
 #include <numeric>
 #include <string>
 #include <utility>
 
+#include "retrace/train/recorded_step.hpp"
 #include "text.hpp"
 
 using retrace::BatchLoss, retrace::Index;
@@ -27,6 +29,18 @@ BatchLoss combined(const BatchLoss& a, const BatchLoss& b) {
   const auto weight = [](const BatchLoss& part) { return static_cast<double>(part.images); };
   return {(a.loss * weight(a) + b.loss * weight(b)) / (weight(a) + weight(b)),
           a.correct + b.correct, a.images + b.images};
+}
+
+/// Steps on batches of so many images that are recorded, where the device can.
+template <class D>
+RecordedSteps recorded_steps(D& device, Net& net, Optimizer& optimizer, Index images) {
+  if constexpr (requires { typename D::Recording; }) {
+    auto step = std::make_shared<retrace::RecordedStep<retrace::Float, D>>(device, net, optimizer,
+                                                                           batch_shape(images));
+    return [step](const Batch& batch, double rate) { return (*step)(batch.x, batch.labels, rate); };
+  } else {
+    throw std::invalid_argument("--cuda-graph is for --device cuda");
+  }
 }
 
 }  // namespace
@@ -60,6 +74,7 @@ Trainer::Trainer(Device& device, const Options& options, const Data& data)
   if (options.drift)
     guard_.emplace(net_, *options.drift,
                    [this](const retrace::Drift& drift) { drifts_.push_back(drift); });
+  if (options.cuda_graph) recorded_ = recorded_steps(device, net_, optimizer_, options.batch);
   if (options.on_nan == OnNan::skip) before_step_.emplace(optimizer_.parameters());
 }
 
@@ -119,6 +134,7 @@ StepReport Trainer::take_step(std::size_t step, Indices indices) {
 
 /// Updates the network, unless the report says why not.
 void Trainer::run_step(StepReport& report, Indices indices) try {
+  if (recorded_) return run_recorded_step(report, indices);
   if (before_step_) before_step_->take();
   if (optimizer_.fused()) optimizer_.arm(report.learning_rate);
   report.batch = retrace::accumulate_gradients(
@@ -138,6 +154,14 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
   optimizer_.parameters().zero_gradients();  // of the micro-batches before
 } catch (const std::domain_error& error) {   // a fixed-point stream met what is not finite
   update_or_discard(report, error.what() + (" at step " + std::to_string(report.step)));
+}
+
+/// The update is taken before the loss is known.
+void Trainer::run_recorded_step(StepReport& report, Indices indices) {
+  report.batch = recorded_(training_batch(report.epoch, indices), report.learning_rate);
+  if (!std::isfinite(report.batch.loss))
+    throw Divergence("the loss is not finite at step " + std::to_string(report.step) +
+                     ", which was launched as a whole: the network has been updated");
 }
 
 /// Asks the guard. Where gradients are wrong they are emptied.

@@ -58,6 +58,9 @@ struct Divergence : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// A step on a batch at a learning rate.
+using RecordedSteps = std::function<retrace::BatchLoss(const Batch&, double)>;
+
 /// All that is random depends on options.seed alone, so that a run with the same seed and the
 /// same number of threads repeats bit for bit.
 class Trainer {
@@ -100,6 +103,8 @@ class Trainer {
   retrace::BatchLoss evaluate(Indices indices);
   void evaluate_into(StepReport& report);
 
+  void run_recorded_step(StepReport& report, Indices indices);
+
   Batch training_batch(std::size_t epoch, Indices indices);
 
   Device& device_;
@@ -111,6 +116,7 @@ class Trainer {
   std::vector<retrace::Drift> drifts_;
   std::optional<retrace::DriftGuard<retrace::Float, Device>> guard_;
   std::optional<retrace::BufferSnapshot<float, Device>> before_step_;  ///< to skip it
+  RecordedSteps recorded_;  ///< empty: steps are not recorded
   TrainingState state_;
   std::size_t discarded_in_a_row_ = 0;
 };

@@ -8,6 +8,8 @@
 #include "retrace/cuda/fixed_point.hpp"
 #include "retrace/cuda/normalise.hpp"
 #include "retrace/cuda/pool.hpp"
+#include "retrace/cuda/recording.hpp"
 #include "retrace/cuda/training.hpp"
 #include "retrace/retrace.hpp"
 #include "retrace/train/device_images.hpp"
+#include "retrace/train/recorded_step.hpp"

@@ -58,6 +58,17 @@ class TrainerTest(unittest.TestCase):
         output = run(HOST, *SMALL, "--precision", "half", status=2)
         self.assertIn("--precision half is for --device cuda", output)
 
+    def test_launches_recorded_steps(self):
+        with tempfile.TemporaryDirectory() as folder:
+            options = ("--drift-guard", "off")
+            self.assertEqual(losses(EMULATED, folder, *options),
+                             losses(EMULATED, folder, *options, "--cuda-graph"))
+        output = run(EMULATED, *SMALL, "--cuda-graph", status=2)
+        self.assertIn("--cuda-graph launches a whole step at once, so it needs --drift-guard off",
+                      output)
+        output = run(HOST, *SMALL, "--cuda-graph", status=2)
+        self.assertIn("--cuda-graph is for --device cuda", output)
+
     def test_resumes_from_a_checkpoint_of_the_host(self):
         with tempfile.TemporaryDirectory() as folder:
             run(HOST, *SMALL, "--checkpoint-dir", folder, "--checkpoint-every", "2")

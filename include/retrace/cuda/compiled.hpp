@@ -99,6 +99,18 @@ void upload(Context&, void* to, std::size_t pitch, const void* from, std::size_t
 void download(Context&, void* to, const void* from, std::size_t pitch, std::size_t width,
               std::size_t rows);
 
+// ---- Recordings --------------------------------------------------------------------------------
+
+/// What was put on the stream from begin_recording() to end_recording(), none of which is done yet.
+class Recording;
+void begin_recording(Context&);
+/// @throws DeviceError if something between them cannot be recorded, such as a wait.
+Recording* end_recording(Context&);
+/// In place of end_recording(), after an error.
+void drop_recording(Context&) noexcept;
+void launch(Context&, Recording&);
+void close(Recording*) noexcept;
+
 // ---- Reductions --------------------------------------------------------------------------------
 
 /// Blocks of threads that reduce so many pixels together, whatever the GPU: results have the same
@@ -242,9 +254,11 @@ struct SgdTerm {
   T decay;
 };
 
-/// v = momentum·v + g + decay·w,  w −= rate·v for all of these, and g = 0 if it `empties`.
+/// v = momentum·v + g + decay·w,  w −= rate·v for all of these, and g = 0 if it `empties`; at the
+/// rate that is in the GPU's memory, if `rate_there` is not null.
 template <class T>
-void sgd_update(Context&, std::span<const SgdTerm<T>>, T rate, T momentum, bool empties);
+void sgd_update(Context&, std::span<const SgdTerm<T>>, T rate, const T* rate_there, T momentum,
+                bool empties);
 
 // ---- Loss and data -----------------------------------------------------------------------------
 

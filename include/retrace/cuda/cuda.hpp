@@ -17,6 +17,8 @@ namespace retrace::inline RETRACE_ISA {
 using CudaOptions = kernels::ContextOptions;
 using kernels::ConvolutionType;
 
+class CudaRecording;
+
 /// Operations return before they are done; they run in order, and what gives a number to the host
 /// waits. Memory comes from a pool that keeps what is freed, so that a training step takes none
 /// from the driver after the first.
@@ -25,6 +27,7 @@ using kernels::ConvolutionType;
 class Cuda : public MeteredDevice {
  public:
   using Self = Cuda;
+  using Recording = CudaRecording;
 
   /// @throws DeviceError if there is no GPU of that number, no driver, or no memory on it.
   explicit Cuda(int number = 0, const CudaOptions& options = {})

@@ -11,31 +11,45 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// dx = (softmax(x) − onehot(label))/images for the rows of x, [N,1,1,K], summed in order.
+/// dx = (softmax(x) − onehot(label))/images for the rows of x, [N,1,1,K]; the loss of each row, and
+/// whether its label's logit is the largest, stay on the GPU.
 /// @pre every label is less than K.
+template <class T>
+void softmax_cross_entropy(View<T, Cuda> dx, ConstView<T, Cuda> x,
+                           View<const std::uint8_t, Cuda> labels, View<double, Cuda> losses,
+                           View<std::uint8_t, Cuda> hits, Index images) {
+  x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
+    kernels::softmax_cross_entropy<T>(on, cuda::pixels(dx), cuda::pixels(x), labels.data(),
+                                      losses.data(), hits.data(), images);
+  });
+}
+
+/// What that left, summed in order.
+inline LossSum sum_of_losses(View<const double, Cuda> losses, View<const std::uint8_t, Cuda> hits) {
+  std::vector<double> loss(static_cast<std::size_t>(losses.shape().size()), 0.0);
+  std::vector<std::uint8_t> hit(loss.size(), 0);
+  download(std::span(loss), losses);
+  download(std::span(hit), hits);
+  LossSum total;
+  for (std::size_t image = 0; image < loss.size(); ++image) {
+    total.loss += loss[image];
+    total.correct += hit[image];
+  }
+  return total;
+}
+
+/// Both, with labels of the host.
 template <class T>
 LossSum softmax_cross_entropy(View<T, Cuda> dx, ConstView<T, Cuda> x,
                               std::span<const std::uint8_t> labels, Index images) {
   Cuda& device = x.device();
   const Index rows = x.shape().n;
   Tensor<std::uint8_t, Cuda> targets(device, per_channel(rows), Use::workspace);
-  Tensor<std::uint8_t, Cuda> hit(device, per_channel(rows), Use::workspace);
-  auto loss = cuda::scratch(device, rows);
-  std::vector<double> losses(labels.size(), 0.0);
-  std::vector<std::uint8_t> hits(labels.size(), 0);
+  Tensor<std::uint8_t, Cuda> hits(device, per_channel(rows), Use::workspace);
+  auto losses = cuda::scratch(device, rows);
   upload(targets.view(), labels);
-  device.run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
-    kernels::softmax_cross_entropy<T>(on, cuda::pixels(dx), cuda::pixels(x), targets.data(),
-                                      loss.data(), hit.data(), images);
-  });
-  download(std::span(losses), loss.view());
-  download(std::span(hits), hit.view());
-  LossSum total;
-  for (std::size_t image = 0; image < labels.size(); ++image) {
-    total.loss += losses[image];
-    total.correct += hits[image];
-  }
-  return total;
+  softmax_cross_entropy(dx, x, targets.view(), losses.view(), hits.view(), images);
+  return sum_of_losses(losses.view(), hits.view());
 }
 
 /// v = momentum·v + g + decay·w,  w −= rate·v  (Sutskever et al. 2013, in PyTorch's form). All
@@ -46,16 +60,17 @@ void sgd_update(View<T, Cuda> value, ConstView<T, Cuda> gradient, SameView<T, Cu
   value.device().run(pass<T>(value.shape(), 5), [&](kernels::Context& on) {
     const kernels::SgdTerm<T> term{value.data(), const_cast<T*>(gradient.data()), velocity.data(),
                                    value.shape().size(), static_cast<T>(decay)};
-    kernels::sgd_update<T>(on, std::span(&term, 1), static_cast<T>(rate), static_cast<T>(momentum),
-                           false);
+    kernels::sgd_update<T>(on, std::span(&term, 1), static_cast<T>(rate), nullptr,
+                           static_cast<T>(momentum), false);
   });
 }
 
-/// The update of all these, whose gradients are 0 afterwards, in as many launches as it takes to
-/// name them: 80 in one.
-/// @pre all are on one device.
+namespace cuda {
+
+/// @param rate_there  where the rate is, in place of `rate`, if not null
 template <class T>
-void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, double rate, double momentum) {
+void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, double rate, const T* rate_there,
+              double momentum) {
   if (terms.empty()) return;
   Work work;
   std::vector<kernels::SgdTerm<T>> list;
@@ -66,8 +81,24 @@ void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, double rate, double momen
                     static_cast<T>(each.decay)});
   }
   terms[0].value.device().run(work, [&](kernels::Context& on) {
-    kernels::sgd_update<T>(on, list, static_cast<T>(rate), static_cast<T>(momentum), true);
+    kernels::sgd_update<T>(on, list, static_cast<T>(rate), rate_there, static_cast<T>(momentum),
+                           true);
   });
+}
+
+}  // namespace cuda
+
+/// The update of all these, whose gradients are 0 afterwards, in as many launches as it takes to
+/// name them: 80 in one.
+/// @pre all are on one device.
+template <class T>
+void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, double rate, double momentum) {
+  cuda::sgd_step<T>(terms, rate, nullptr, momentum);
+}
+/// The same at a rate that is on the GPU, one element.
+template <class T>
+void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, ConstView<T, Cuda> rate, double momentum) {
+  cuda::sgd_step<T>(terms, 0, rate.data(), momentum);
 }
 
 /// Σ x² of packed x, in double. 0 on a dry device.

@@ -4,10 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "retrace/core/isa.hpp"
+
 /// The structs of dlpack.h 1.1 under names of this library, so that both headers may be included:
 /// a pointer to one is a pointer to the other by reinterpret_cast. Source:
 /// https://github.com/dmlc/dlpack/blob/main/include/dlpack/dlpack.h
-namespace retrace::dlpack {
+namespace retrace::inline RETRACE_ISA::dlpack {
 
 inline constexpr std::uint32_t major_version = 1, minor_version = 1;
 
@@ -68,4 +70,4 @@ static_assert(sizeof(void*) != 8 ||
                sizeof(ManagedTensor) == 64 && sizeof(VersionedTensor) == 80 &&
                offsetof(VersionedTensor, tensor) == 32));
 
-}  // namespace retrace::dlpack
+}  // namespace retrace::inline RETRACE_ISA::dlpack

@@ -17,26 +17,30 @@ struct BatchLoss {
   Index images = 0;
 };
 
+/// @throws ShapeError unless x is [N,1,1,K] with N labels.
+/// @throws DataError "SoftmaxCrossEntropy: label 12 of image 3 is not one of 10 classes".
+inline void require_labels(Shape x, std::span<const std::uint8_t> labels) {
+  require_same_shape("SoftmaxCrossEntropy", "x", x, "one row of logits a label",
+                     {static_cast<Index>(labels.size()), 1, 1, x.c});
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    if (labels[i] >= x.c)
+      throw DataError("SoftmaxCrossEntropy: label " + std::to_string(labels[i]) + " of image " +
+                      std::to_string(i) + " is not one of " + std::to_string(x.c) + " classes");
+}
+
 /// L = mean over images of −log softmax(x)[label].
 ///
 /// Shapes    x, dx [N,1,1,K]; N labels less than K.
 /// Returns   L; dx = (softmax(x) − onehot(label))/images, where x is part of a batch of so many
 ///           images; all of it, if that is 0.
-/// @throws ShapeError unless x is [N,1,1,K] with N labels and dx has its shape.
-/// @throws DataError "SoftmaxCrossEntropy: label 12 of image 3 is not one of 10 classes".
+/// @throws ShapeError unless dx has the shape of x; and as require_labels.
 struct SoftmaxCrossEntropy {
   template <class T, Device D>
   BatchLoss operator()(const Tensor<T, D>& x, std::span<const std::uint8_t> labels,
                        Tensor<T, D>& dx, Index images = 0) const {
     const Shape shape = x.shape();
-    require_same_shape("SoftmaxCrossEntropy", "x", shape, "one row of logits a label",
-                       {static_cast<Index>(labels.size()), 1, 1, shape.c});
+    require_labels(shape, labels);
     require_same_shape("SoftmaxCrossEntropy", "x", shape, "dx", dx.shape());
-    for (std::size_t i = 0; i < labels.size(); ++i)
-      if (labels[i] >= shape.c)
-        throw DataError("SoftmaxCrossEntropy: label " + std::to_string(labels[i]) + " of image " +
-                        std::to_string(i) + " is not one of " + std::to_string(shape.c) +
-                        " classes");
     const auto sum =
         softmax_cross_entropy(dx.view(), x.view(), labels, images > 0 ? images : shape.n);
     return {labels.empty() ? 0 : sum.loss / static_cast<double>(shape.n), sum.correct, shape.n};

@@ -51,13 +51,9 @@ class Sgd {
 
   /// Takes one step against the gradients and empties them.
   /// @throws StateError if fused: the step has been taken.
-  void step(double rate) {
-    if (state_->options.fused)
-      throw StateError(
-          "Sgd::step: a fused optimizer steps inside backward; give arm() the rate "
-          "before it");
-    state_->step(rate);
-  }
+  void step(double rate) { step_at(rate); }
+  /// The same at a rate that is on the device, one element: what a recorded step reads.
+  void step(View<const T, D> rate) { step_at(rate); }
 
   /// Adds one buffer a parameter, v, to the state of a training: "momentum.level1.block0.weight".
   void collect(const std::string& prefix, ParameterList<T, D>& list) {
@@ -72,6 +68,7 @@ class Sgd {
   }
 
   bool fused() const { return state_->options.fused; }
+  const SgdOptions& options() const { return state_->options; }
   ParameterList<T, D>& parameters() { return state_->list; }
 
  private:
@@ -106,7 +103,8 @@ class Sgd {
       }
     }
 
-    void step(double step_rate) {
+    template <class Rate>
+    void step(Rate step_rate) {
       const double share = clip_share();
       std::vector<SgdTerm<T, D>> terms;
       for (std::size_t i = 0; i < velocities.size(); ++i) {
@@ -162,6 +160,15 @@ class Sgd {
     std::optional<double> rate;
     std::vector<bool> stepped;  ///< since it was armed
   };
+
+  template <class Rate>
+  void step_at(Rate rate) {
+    if (state_->options.fused)
+      throw StateError(
+          "Sgd::step: a fused optimizer steps inside backward; give arm() the rate "
+          "before it");
+    state_->step(rate);
+  }
 
   std::unique_ptr<State> state_;
 };

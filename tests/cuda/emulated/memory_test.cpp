@@ -36,3 +36,22 @@ TEST_CASE("a step takes from a GPU what the meter counts, workspaces of librarie
     CHECK((times("cublasSgemm") > 0) == libraries);
   }
 }
+
+TEST_CASE("a recorded step is one launch, which makes no tensor") {
+  Cuda gpu(0, {.libraries = false});
+  auto net = build<Float>(gpu, Architecture::revnet, small_options(Architecture::revnet));
+  Sgd<float, Cuda> optimizer(net.parameters(), {.momentum = 0.9});
+  const auto x = moved<float>(gpu, normal_values(2 * 8 * 8 * 3, 1), {2, 8, 8, 3});
+  RecordedStep<Float, Cuda> step(gpu, net, optimizer, x.shape());
+  step(x, labels(2), 0.1);
+  gpu.memory().restart_peak();
+  const std::size_t held = gpu.memory().live().total();
+  step(x, labels(2), 0.1);
+  CHECK(gpu.memory().peak().total() > held);  // while it was recorded
+  emulator::reset_calls();
+  step(x, labels(2), 0.1);
+  const auto calls = emulator::calls();
+  CHECK(calls.at("cudaGraphLaunch") == 1);
+  CHECK(calls.at("cudaLaunchKernel") == 1);  // which copies the images
+  CHECK(calls.count("cudaMallocAsync") == 0);
+}

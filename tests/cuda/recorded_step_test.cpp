@@ -1,0 +1,93 @@
+// Steps that are recorded are the steps that are taken one operation after the other.
+#include "cuda/devices.hpp"
+#include "retrace/layer/dropout.hpp"
+#include "retrace/net/architectures.hpp"
+#include "support/catch.hpp"
+#include "support/nets.hpp"
+
+using namespace retrace;
+using namespace retrace::test;
+
+namespace {
+
+constexpr Shape shape{4, 8, 8, 3};
+
+/// Ten steps at rates and on images that change, and an inference among them: all that is left.
+std::vector<Values> train(Architecture architecture, Mode mode, bool libraries, bool recorded) {
+  Cuda gpu(0, {.libraries = libraries});
+  auto net = build<Float>(gpu, architecture, small_options(architecture));
+  net.set_mode(mode);
+  net.set_chunk(2);
+  Sgd<float, Cuda> optimizer(net.parameters(), {.momentum = 0.9, .weight_decay = 1e-3});
+  std::optional<RecordedStep<Float, Cuda>> step;
+  if (recorded) step.emplace(gpu, net, optimizer, shape);
+  Values losses;
+  for (unsigned i = 0; i < 10; ++i) {
+    auto x = moved<float>(gpu, normal_values(shape.size(), i), shape);
+    std::vector<std::uint8_t> targets = labels(shape.n);
+    targets[i % 4] = static_cast<std::uint8_t>(i);
+    const double rate = 0.1 / (1 + i);
+    BatchLoss loss;
+    if (step) {
+      loss = (*step)(x, targets, rate);
+    } else {
+      loss = accumulate_gradients(net, x, targets);
+      optimizer.step(rate);
+    }
+    losses.push_back(loss.loss);
+    losses.push_back(static_cast<double>(loss.correct));
+    if (i == 5) losses.push_back(evaluate(net, x, targets).loss);
+  }
+  auto list = optimizer.parameters();
+  optimizer.collect("momentum", list);
+  std::vector<Values> all{losses};
+  for (const auto& named : list.parameters) all.push_back(values(named.parameter->value));
+  for (const auto& named : list.buffers) all.push_back(values(*named.tensor));
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("recorded steps leave what steps leave, bit for bit") {
+  for (auto [architecture, mode, libraries] :
+       {std::tuple{Architecture::revnet, Mode::reversible, true},
+        {Architecture::hybrid, Mode::streamed, false}}) {
+    CAPTURE(name(architecture), libraries);
+    CHECK(same_bits(train(architecture, mode, libraries, true),
+                    train(architecture, mode, libraries, false)));
+  }
+}
+
+TEST_CASE("what asks the host is not recorded, and the GPU is as it was") {
+  Cuda gpu;
+  Tensor<float, Cuda> x(gpu, {1, 1, 1, 8});
+  fill(x.view(), 1.f);
+  CHECK_THROWS_AS(CudaRecording(gpu, [&] { static_cast<void>(all_finite(x.view())); }),
+                  DeviceError);
+  CHECK(gpu.memory().live().total() == 32);
+  fill(x.view(), 2.f);
+  CHECK(values(x) == Values(8, 2.0));
+  CudaRecording doubles(gpu, [&] { add(x.view(), clone(x).view()); });
+  CHECK(values(x) == Values(8, 2.0));
+  doubles.launch();
+  doubles.launch();
+  CHECK(values(x) == Values(8, 8.0));
+}
+
+TEST_CASE("steps in which the host has a part are refused") {
+  Cuda gpu;
+  const Shape logits{4, 1, 1, 3};
+  const std::vector<std::uint8_t> targets{0, 1, 2, 0};
+  Chain<Float, Cuda> net;
+  net.add("dropout", Dropout<float, Cuda>(0.5, 1));
+  Sgd<float, Cuda> optimizer(net.parameters(), {});
+  const auto x = moved<float>(gpu, normal_values(logits.size(), 1), logits);
+  RecordedStep<Float, Cuda> step(gpu, net, optimizer, logits);
+  step(x, targets, 0.1);
+  CHECK_THROWS_WITH(step(x, targets, 0.1), containing("dropout.step is counted on the host"));
+  CHECK_THROWS_WITH(step(x, std::vector<std::uint8_t>{0, 1, 2, 3}, 0.1),
+                    containing("label 3 of image 3"));
+  Sgd<float, Cuda> clips(net.parameters(), {.clip = 1});
+  CHECK_THROWS_WITH((RecordedStep<Float, Cuda>(gpu, net, clips, logits)),
+                    containing("fused or clips"));
+}
