@@ -22,7 +22,8 @@ struct SgdTerms {
 
 /// v = momentum·v + g + decay·w,  w −= rate·v, for V elements from `i` on.
 template <int V, class T>
-__device__ void update(const SgdTerm<T>& term, std::int64_t i, T rate, T momentum, bool empties) {
+__device__ __forceinline__ void update(const SgdTerm<T>& term, std::int64_t i, T rate, T momentum,
+                                       bool empties) {
   Pack<T, V> value = load<V>(term.value + i), velocity = load<V>(term.velocity + i);
   Pack<T, V> gradient = load<V>(static_cast<const T*>(term.gradient) + i);
   for (int k = 0; k < V; ++k) {
@@ -41,7 +42,7 @@ __global__ void __launch_bounds__(block_threads)
   const int block = static_cast<int>(blockIdx.x);
   int t = 0;
   while (block >= all.end[t]) ++t;
-  const SgdTerm<T>& term = all.term[t];
+  const SgdTerm<T> term = all.term[t];  // a copy, or stores would not be of 128 bits
   const std::int64_t begin =
       static_cast<std::int64_t>(block - (t == 0 ? 0 : all.end[t - 1])) * elements_a_block;
   const std::int64_t end =

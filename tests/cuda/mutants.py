@@ -62,6 +62,10 @@ MUTANTS = {
         [("gemm.cpp", "  check(cublasSetWorkspace(on.blas(), workspace, product_workspace),"
           " \"cublasSetWorkspace\");\n", "  static_cast<void>(workspace);\n")],
         "gemm.cpp", "a step takes*"),
+    "operand not rounded": (
+        [("own_convolution.cuh", "return from ? rounding(gpu::load(from + term * pitch)) : T(0);",
+          "return from ? gpu::load(from + term * pitch) : T(0);")],
+        "own_convolution.cu", "operands of convolutions are rounded to half*"),
     "status ignored": (
         [("context.cpp", "  on.keep(status);\n", "")],
         "context.cpp", "an error of a release*"),
