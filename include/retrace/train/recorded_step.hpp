@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "retrace/core/loss_sum.hpp"
 #include "retrace/net/chain.hpp"
 #include "retrace/train/loss.hpp"
 #include "retrace/train/sgd.hpp"
