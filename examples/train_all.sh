@@ -67,6 +67,7 @@ done
 
 mkdir -p "$out"
 "$programs/plot_run" "${logs[@]}" --page "$out/curves.html" --markdown "$out/table.md"
+sed -i '1i # Results of the recipes\n' "$out/table.md"
 for log in "${logs[@]}"; do gzip -9nc "$log" >"$out/$(basename "$log").gz"; done
 cat "$out/table.md"
 exit "$status"

@@ -18,7 +18,6 @@
 #include "retrace/cpu/softmax.hpp"
 #include "retrace/interop/borrow.hpp"
 #include "retrace/interop/dlpack.hpp"
-#include "retrace/interop/eigen.hpp"
 #include "retrace/layer/affine_coupling.hpp"
 #include "retrace/layer/dropout.hpp"
 #include "retrace/layer/leaky_relu.hpp"

@@ -94,7 +94,7 @@ class CodeBlocks(unittest.TestCase):
         """Each is the part of a CMakeLists.txt that finds the library."""
         install(BUILD, self.folder / "package", self.folder / "prefix")
         for block in blocks("cmake"):
-            if block.comment.startswith(FILE) or ("Retrace::cuda" in block.text and BUILD.setting("RETRACE_CUDA") != "ON"):
+            if block.comment.startswith(FILE) or "Retrace::cuda" in block.text:  # what is installed here is headers alone
                 continue
             with self.subTest(str(block)):
                 project = self.folder / f"cmake{block.line}"

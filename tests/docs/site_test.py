@@ -28,7 +28,7 @@ class Site(unittest.TestCase):
     def test_every_document_is_a_page(self):
         for document in documents():
             name = "index" if document.path.stem == "README" else f"page_{document.path.stem}"
-            self.assertIn(f"{name}.html", self.pages)
+            self.assertIn(f"{name}.html", sorted(self.pages))
 
     def test_nothing_is_fetched_and_nothing_is_missing(self):
         for name, text in self.pages.items():
