@@ -72,6 +72,12 @@ std::vector<std::uint8_t> labels(Index count) {
   return list;
 }
 
+std::vector<Values> weights(Net& net) {
+  std::vector<Values> list;
+  for (auto& named : net.parameters().parameters) list.push_back(values(named.parameter->value));
+  return list;
+}
+
 std::vector<Values> gradients(Net& net) {
   std::vector<Values> list;
   for (auto& named : net.parameters().parameters) list.push_back(values(named.parameter->gradient));

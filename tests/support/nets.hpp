@@ -43,6 +43,7 @@ double noise_gain(Architecture architecture);
 Tensor<double, Cpu> images(Cpu& device, Shape batch = small_batch, unsigned seed = 1);
 std::vector<std::uint8_t> labels(Index count);
 
+std::vector<Values> weights(Net& net);
 std::vector<Values> gradients(Net& net);
 std::vector<Values> buffers(Net& net);
 bool same_bits(const std::vector<Values>& a, const std::vector<Values>& b);

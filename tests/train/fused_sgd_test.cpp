@@ -9,12 +9,6 @@ using namespace retrace::test;
 
 namespace {
 
-std::vector<Values> weights(Net& net) {
-  std::vector<Values> list;
-  for (auto& named : net.parameters().parameters) list.push_back(values(named.parameter->value));
-  return list;
-}
-
 /// Three steps.
 std::vector<Values> train(Cpu& device, Architecture architecture, const Way& each,
                           SgdOptions options) {

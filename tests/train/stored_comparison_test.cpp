@@ -15,12 +15,6 @@ using namespace retrace::test;
 
 namespace {
 
-std::vector<Values> weights(Net& net) {
-  std::vector<Values> list;
-  for (auto& named : net.parameters().parameters) list.push_back(values(named.parameter->value));
-  return list;
-}
-
 /// The identity, whose backward gives an input that is off by a share.
 struct Drifting {
   using State = Tensor<double, Cpu>;
