@@ -17,18 +17,19 @@ struct SgdTerms {
   T rate;
   const T* rate_there;  ///< in place of it, if not null
   T momentum;
-  bool empties;
+  bool nesterov, empties;
 };
 
-/// v = momentum·v + g + decay·w,  w −= rate·v, for V elements from `i` on.
+/// The step of core/momentum.hpp, for V elements of a parameter from `i` on.
 template <int V, class T>
 __device__ __forceinline__ void update(const SgdTerm<T>& term, std::int64_t i, T rate, T momentum,
-                                       bool empties) {
+                                       bool nesterov, bool empties) {
   Pack<T, V> value = load<V>(term.value + i), velocity = load<V>(term.velocity + i);
   Pack<T, V> gradient = load<V>(static_cast<const T*>(term.gradient) + i);
   for (int k = 0; k < V; ++k) {
-    velocity.v[k] = momentum * velocity.v[k] + (gradient.v[k] + term.decay * value.v[k]);
-    value.v[k] -= rate * velocity.v[k];
+    const T slope = gradient.v[k] + term.decay * value.v[k];
+    velocity.v[k] = momentum * velocity.v[k] + slope;
+    value.v[k] -= rate * (nesterov ? slope + momentum * velocity.v[k] : velocity.v[k]);
     gradient.v[k] = 0;
   }
   store<V>(term.velocity + i, velocity);
@@ -50,10 +51,10 @@ __global__ void __launch_bounds__(block_threads)
   const T rate = all.rate_there ? gpu::load(all.rate_there) : all.rate;
   for (std::int64_t i = begin + static_cast<int>(threadIdx.x) * V; i < end; i += block_threads * V)
     if (i + V <= end)
-      update<V>(term, i, rate, all.momentum, all.empties);
+      update<V>(term, i, rate, all.momentum, all.nesterov, all.empties);
     else
       for (std::int64_t last = i; last < end; ++last)
-        update<1>(term, last, rate, all.momentum, all.empties);
+        update<1>(term, last, rate, all.momentum, all.nesterov, all.empties);
 }
 
 namespace {
@@ -68,10 +69,13 @@ bool is_aligned(const SgdTerm<T>& term) {
 
 template <class T>
 void sgd_update(Context& on, std::span<const SgdTerm<T>> terms, T rate, const T* rate_there,
-                T momentum, bool empties) {
+                Momentum momentum, bool empties) {
   while (!terms.empty()) {
-    SgdTerms<T> all{
-        .rate = rate, .rate_there = rate_there, .momentum = momentum, .empties = empties};
+    SgdTerms<T> all{.rate = rate,
+                    .rate_there = rate_there,
+                    .momentum = static_cast<T>(momentum.factor),
+                    .nesterov = momentum.nesterov,
+                    .empties = empties};
     const auto part = terms.first(std::min<std::size_t>(terms.size(), SgdTerms<T>::most));
     terms = terms.subspan(part.size());
     int blocks = 0;
@@ -92,8 +96,8 @@ void sgd_update(Context& on, std::span<const SgdTerm<T>> terms, T rate, const T*
 }
 
 template void sgd_update<float>(Context&, std::span<const SgdTerm<float>>, float, const float*,
-                                float, bool);
+                                Momentum, bool);
 template void sgd_update<double>(Context&, std::span<const SgdTerm<double>>, double, const double*,
-                                 double, bool);
+                                 Momentum, bool);
 
 }  // namespace retrace::kernels

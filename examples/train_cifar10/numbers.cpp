@@ -27,11 +27,14 @@ double take_unit(std::string& text) {
 
 }  // namespace
 
-Check whole_number(std::int64_t least) {
-  return [least](const std::string& text) {
+Check whole_number(std::int64_t least, std::int64_t most) {
+  return [least, most](const std::string& text) {
     std::int64_t number = 0;
-    if (parses_as(text, number) && number >= least) return std::string();
-    return "'" + text + "' is not a whole number of at least " + std::to_string(least);
+    if (parses_as(text, number) && number >= least && number <= most) return std::string();
+    const bool bounded = most < std::numeric_limits<std::int64_t>::max();
+    return "'" + text + "' is not a whole number " +
+           (bounded ? "from " + std::to_string(least) + " to " + std::to_string(most)
+                    : "of at least " + std::to_string(least));
   };
 }
 

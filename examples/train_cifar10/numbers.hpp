@@ -10,7 +10,8 @@
 /// Says what is wrong with a text, or nothing.
 using Check = std::function<std::string(const std::string&)>;
 
-Check whole_number(std::int64_t least);
+Check whole_number(std::int64_t least,
+                   std::int64_t most = std::numeric_limits<std::int64_t>::max());
 Check number_from_0(double most = std::numeric_limits<double>::max());
 
 /// "400M" is 400,000,000: decimal units, as format_bytes writes them.

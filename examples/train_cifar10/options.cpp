@@ -21,6 +21,8 @@ constexpr Index compare_eval_images = 1000;
 /// The largest batch whose memory it measures.
 constexpr Index compare_batch = 128;
 
+constexpr std::int64_t largest_padding = 31;  ///< an image has 32 rows
+
 /// What has a default that depends on other options, or a notation of its own.
 struct RawOptions {
   std::string architecture = "revnet", mode, memory_limit, memory, on_nan = "stop";
@@ -133,10 +135,19 @@ void add_training_options(CLI::App& app, Options& options, RawOptions& raw) {
   app.add_option("--momentum", options.momentum, "of SGD (default 0.9)")
       ->type_name("X")
       ->check(number_from_0(1));
+  app.add_flag("--nesterov", options.nesterov, "let momentum look ahead (Nesterov's)");
   app.add_option("--weight-decay", options.weight_decay,
                  "of weights, not of scales, shifts and biases (default 0.0005)")
       ->type_name("X")
       ->check(number_from_0());
+  app.add_option("--label-smoothing", options.label_smoothing,
+                 "share of a label's weight that all classes get alike (default 0)")
+      ->type_name("X")
+      ->check(number_from_0(1));
+  app.add_option("--crop-padding", options.crop_padding,
+                 "mirrored pixels around a training image before it is cropped again (default 4)")
+      ->type_name("N")
+      ->check(whole_number(0, largest_padding));
   app.add_option("--train-images", options.train_images,
                  "training images to use, the first ones (default 0: all)")
       ->type_name("N")

@@ -148,7 +148,11 @@ std::string recorded_options(const Options& options) {
       {"train-images", options.train_images},
       {"eval-images", options.eval_images},
       {"seed", options.seed}};
+  // What checkpoints of before do not name, unless it is as it was then.
   if (options.precision != "float") json["precision"] = options.precision;
+  if (options.nesterov) json["nesterov"] = true;
+  if (options.label_smoothing > 0) json["label-smoothing"] = options.label_smoothing;
+  if (options.crop_padding != 4) json["crop-padding"] = options.crop_padding;
   json[options.steps ? "steps" : "epochs"] = options.steps.value_or(options.epochs);
   return json.dump();
 }

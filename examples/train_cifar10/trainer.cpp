@@ -33,10 +33,11 @@ BatchLoss combined(const BatchLoss& a, const BatchLoss& b) {
 
 /// Steps on batches of so many images that are recorded, where the device can.
 template <class D>
-RecordedSteps recorded_steps(D& device, Net& net, Optimizer& optimizer, Index images) {
+RecordedSteps recorded_steps(D& device, Net& net, Optimizer& optimizer, Index images,
+                             const retrace::SoftmaxCrossEntropy& criterion) {
   if constexpr (requires { typename D::Recording; }) {
-    auto step = std::make_shared<retrace::RecordedStep<retrace::Float, D>>(device, net, optimizer,
-                                                                           batch_shape(images));
+    auto step = std::make_shared<retrace::RecordedStep<retrace::Float, D>>(
+        device, net, optimizer, batch_shape(images), criterion);
     return [step](const Batch& batch, double rate) { return (*step)(batch.x, batch.labels, rate); };
   } else {
     throw std::invalid_argument("--cuda-graph is for --device cuda");
@@ -60,11 +61,12 @@ Trainer::Trainer(Device& device, const Options& options, const Data& data)
       data_(data),
       net_(build_net(device, options.net)),
       optimizer_(net_.parameters(),
-                 {options.momentum, options.weight_decay, options.clip, options.clip_each,
-                  options.net.fused_optimizer},
+                 {options.momentum, options.nesterov, options.weight_decay, options.clip,
+                  options.clip_each, options.net.fused_optimizer},
                  [this](const std::string& name, const auto& gradient) {
                    require_finite(name, gradient);
                  }),
+      criterion_{options.label_smoothing},
       schedule_{.peak = options.learning_rate, .steps = 0} {
   if (options.batch > size(data.train))
     throw std::invalid_argument("--batch is " + std::to_string(options.batch) +
@@ -74,7 +76,8 @@ Trainer::Trainer(Device& device, const Options& options, const Data& data)
   if (options.drift)
     guard_.emplace(net_, *options.drift,
                    [this](const retrace::Drift& drift) { drifts_.push_back(drift); });
-  if (options.cuda_graph) recorded_ = recorded_steps(device, net_, optimizer_, options.batch);
+  if (options.cuda_graph)
+    recorded_ = recorded_steps(device, net_, optimizer_, options.batch, criterion_);
   if (options.on_nan == OnNan::skip) before_step_.emplace(optimizer_.parameters());
 }
 
@@ -138,10 +141,12 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
   if (before_step_) before_step_->take();
   if (optimizer_.fused()) optimizer_.arm(report.learning_rate);
   report.batch = retrace::accumulate_gradients(
-      net_, options_.batch, options_.net.at_a_time(options_.batch), [&](Index first, Index count) {
+      net_, options_.batch, options_.net.at_a_time(options_.batch),
+      [&](Index first, Index count) {
         return training_batch(report.epoch, indices.subspan(static_cast<std::size_t>(first),
                                                             static_cast<std::size_t>(count)));
-      });
+      },
+      criterion_);
   std::string fault = fault_of_loss(report, indices);
   if (fault.empty()) {
     if (!use_gradients(report)) return;
@@ -257,7 +262,9 @@ BatchLoss Trainer::evaluate(Indices indices) try {
 }
 
 Batch Trainer::training_batch(std::size_t epoch, Indices indices) {
-  return load_images(
-      device_, data_.train, indices, data_.normalisation,
-      {.crop_flip = true, .seed = options_.seed, .epoch = static_cast<std::uint32_t>(epoch)});
+  return load_images(device_, data_.train, indices, data_.normalisation,
+                     {.crop_flip = true,
+                      .seed = options_.seed,
+                      .epoch = static_cast<std::uint32_t>(epoch),
+                      .padding = options_.crop_padding});
 }

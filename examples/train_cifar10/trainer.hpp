@@ -112,6 +112,7 @@ class Trainer {
   const Data& data_;
   Net net_;
   Optimizer optimizer_;
+  retrace::SoftmaxCrossEntropy criterion_;
   retrace::OneCycle schedule_;
   std::vector<retrace::Drift> drifts_;
   std::optional<retrace::DriftGuard<retrace::Float, Device>> guard_;

@@ -71,6 +71,9 @@ refuses '--batch is 30000, but there are only' --batch 30000
 refuses 'nowhere/log: No such file or directory' --json nowhere/log
 
 refuses "--on-nan is 'go on', but must be stop or skip" --on-nan 'go on'
+refuses "--label-smoothing: '1.5' is not a number from 0 to 1" --label-smoothing 1.5
+refuses "--crop-padding: '40' is not a whole number from 0 to 31" --crop-padding 40
+
 refuses '--resume needs --checkpoint-dir' --resume
 refuses '--checkpoint-every needs --checkpoint-dir' --checkpoint-every 5
 refuses '--compare trains two networks' --compare --checkpoint-dir c

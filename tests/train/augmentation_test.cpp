@@ -86,7 +86,7 @@ TEST_CASE("crop and flip move every pixel to its place, and mirror the image bey
     // By the book: pad by 4, cut out from (top, left) of the padded image, then flip.
     const Index row_at[14] = {4, 3, 2, 1, 0, 1, 2, 3, 4, 5, 4, 3, 2, 1};
     const Index column_at[13] = {4, 3, 2, 1, 0, 1, 2, 3, 4, 3, 2, 1, 0};
-    const CropFlip crop = crop_flip_of(augmentation, i);
+    const CropFlip crop = math::crop_flip(crop_flips(augmentation), i);
     std::vector<float> padded(14 * 13 * 2), cropped(60), expected(60);
     for (Index y = 0; y < 14; ++y)
       for (Index x = 0; x < 13; ++x)
@@ -110,14 +110,29 @@ TEST_CASE("crop and flip move every pixel to its place, and mirror the image bey
 TEST_CASE("each of the 9 x 9 x 2 crops and flips comes up, about equally often") {
   std::array<int, 162> counts{};
   constexpr Index images = 162 * 100;
+  const CropFlips crops = crop_flips({true, 5, 0});
   for (Index i = 0; i < images; ++i) {
-    const CropFlip crop = crop_flip_of({true, 5, 0}, i);
+    const CropFlip crop = math::crop_flip(crops, i);
     ++counts.at(static_cast<std::size_t>(((crop.top + 4) * 9 + crop.left + 4) * 2 + crop.flip));
   }
   double chi_squared = 0;  // with 161 degrees of freedom: 161 +- 18
   for (int count : counts) chi_squared += (count - 100.0) * (count - 100.0) / 100;
   CHECK(chi_squared < 161 + 4 * 18);
   CHECK(chi_squared > 161 - 4 * 18);
+}
+
+TEST_CASE("a crop is moved by no more than its padding, and by all of it at times") {
+  for (std::uint32_t padding : {0u, 2u, 7u}) {
+    const CropFlips crops = crop_flips({true, 5, 0, padding});
+    Index least = 0, most = 0;
+    for (Index i = 0; i < 500; ++i) {
+      const CropFlip crop = math::crop_flip(crops, i);
+      least = std::min({least, crop.top, crop.left});
+      most = std::max({most, crop.top, crop.left});
+    }
+    CHECK(least == -Index{padding});
+    CHECK(most == Index{padding});
+  }
 }
 
 TEST_CASE("augmentation depends on seed, epoch and image, not on the batch or the threads") {

@@ -14,9 +14,10 @@ struct LossAndGradient {
   BatchLoss loss;
   Values dx;
 
-  LossAndGradient(const Tensor<T, Cpu>& x, const std::vector<std::uint8_t>& labels) {
+  LossAndGradient(const Tensor<T, Cpu>& x, const std::vector<std::uint8_t>& labels,
+                  double smoothing = 0) {
     Tensor<T, Cpu> gradient(x.device(), x.shape(), Use::gradient);
-    loss = SoftmaxCrossEntropy{}(x, std::span<const std::uint8_t>(labels), gradient);
+    loss = SoftmaxCrossEntropy{smoothing}(x, std::span<const std::uint8_t>(labels), gradient);
     dx = values(gradient);
   }
 };
@@ -27,7 +28,8 @@ TEST_CASE("softmax cross-entropy is its definition, and so is its gradient") {
   Cpu device(2);
   const auto x = normal<double>(device, {7, 1, 1, 10});
   const std::vector<std::uint8_t> labels{3, 0, 9, 9, 1, 4, 4};
-  const LossAndGradient result(x, labels);
+  const double smoothing = GENERATE(0.0, 0.3);
+  const LossAndGradient result(x, labels, smoothing);
   double loss = 0;
   Values dx;
   Index correct = 0;
@@ -36,9 +38,12 @@ TEST_CASE("softmax cross-entropy is its definition, and so is its gradient") {
     double sum = 0;
     for (double value : row) sum += std::exp(value);
     const std::size_t label = labels[static_cast<std::size_t>(n)];
-    loss -= std::log(std::exp(row[label]) / sum) / 7;
-    for (std::size_t k = 0; k < 10; ++k)
-      dx.push_back((std::exp(row[k]) / sum - (k == label ? 1 : 0)) / 7);
+    for (std::size_t k = 0; k < 10; ++k) {
+      const double share = std::exp(row[k]) / sum;
+      const double wanted = smoothing / 10 + (k == label ? 1 - smoothing : 0);
+      loss -= wanted * std::log(share) / 7;
+      dx.push_back((share - wanted) / 7);
+    }
     correct += std::max_element(row.begin(), row.end()) - row.begin() == std::ptrdiff_t(label);
   }
   CHECK(result.loss.loss == Approx(loss).epsilon(1e-14));
@@ -52,12 +57,13 @@ TEST_CASE("the gradient of the loss is its slope") {
   const std::vector<std::uint8_t> labels{3, 0, 9};
   auto x = normal<double>(device, {3, 1, 1, 10});
   const Values v = normal_values(30, 5), here = values(x);
-  const double slope = dot(LossAndGradient(x, labels).dx, v);
+  const double smoothing = GENERATE(0.0, 0.2);
+  const double slope = dot(LossAndGradient(x, labels, smoothing).dx, v);
   const auto at = [&](double step) {
     Values there = here;
     for (std::size_t i = 0; i < 30; ++i) there[i] += step * v[i];
     assign(x.view(), there);
-    return LossAndGradient(x, labels).loss.loss;
+    return LossAndGradient(x, labels, smoothing).loss.loss;
   };
   CHECK((at(1e-5) - at(-1e-5)) / 2e-5 == Approx(slope).epsilon(1e-8));
 }

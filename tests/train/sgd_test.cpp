@@ -30,6 +30,21 @@ TEST_CASE("Sgd is momentum and weight decay as computed by hand") {
   CHECK(relative_distance(values(scale.value), {0.7 - 0.3, -2.4 - 0.4}) < 1e-15);
 }
 
+TEST_CASE("Nesterov's step counts a gradient for the step it will go on having") {
+  Cpu device;
+  Parameter<double, Cpu> weight(device, per_channel(2), true);
+  assign(weight.value.view(), {1, -2});
+  ParameterList<double, Cpu> list;
+  list.add("weight", weight);
+  Sgd<double, Cpu> sgd(list, {.momentum = 0.5, .nesterov = true, .weight_decay = 0.1});
+  assign(weight.gradient.view(), {3, 4});
+  sgd.step(0.1);  // v = {3.1, 3.8}, and half of it is what the next step will add
+  CHECK(relative_distance(values(weight.value), {1 - 0.1 * 4.65, -2 - 0.1 * 5.7}) < 1e-15);
+  sgd.step(0.2);  // slope 0.1·w = {0.0535, -0.257}, v = {1.6035, 1.643}
+  CHECK(relative_distance(values(weight.value), {0.535 - 0.2 * (0.0535 + 0.80175),
+                                                 -2.57 - 0.2 * (-0.257 + 0.8215)}) < 1e-15);
+}
+
 TEST_CASE("Sgd at rate 0 changes no bit of the parameters") {
   Cpu device;
   Parameter<float, Cpu> weight(device, {3, 3, 5, 7}, true);

@@ -5,7 +5,8 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Of a batch: Σ −log softmax(x)[label], and how many images have their label's logit the largest.
+/// Of a batch: the sum of the losses of its rows, and how many images have their label's logit the
+/// largest.
 struct LossSum {
   double loss = 0;
   Index correct = 0;

@@ -3,18 +3,20 @@
 
 #include <span>
 
+#include "retrace/core/momentum.hpp"
 #include "retrace/core/sgd_term.hpp"
 #include "retrace/cpu/elementwise.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-/// v = momentum·v + g + decay·w,  w −= rate·v  (Sutskever et al. 2013, in PyTorch's form). All
-/// packed.
+/// The step of core/momentum.hpp, of one parameter. All packed.
 template <class T>
 void sgd_update(View<T, Cpu> value, ConstView<T, Cpu> gradient, SameView<T, Cpu> velocity,
-                double rate, double momentum, double decay) {
+                double rate, Momentum momentum, double decay) {
   const auto timed = value.device().timed(Operation::update);
-  const T lr = static_cast<T>(rate), mu = static_cast<T>(momentum), wd = static_cast<T>(decay);
+  const T lr = static_cast<T>(rate), mu = static_cast<T>(momentum.factor),
+          wd = static_cast<T>(decay);
+  const bool nesterov = momentum.nesterov;
   T* w = value.data();
   T* v = velocity.data();
   const T* g = gradient.data();
@@ -22,15 +24,16 @@ void sgd_update(View<T, Cpu> value, ConstView<T, Cpu> gradient, SameView<T, Cpu>
                           [=](Index first, Index last, int) {
 #pragma omp simd
                             for (Index i = first; i < last; ++i) {
-                              v[i] = mu * v[i] + (g[i] + wd * w[i]);
-                              w[i] -= lr * v[i];
+                              const T slope = g[i] + wd * w[i];
+                              v[i] = mu * v[i] + slope;
+                              w[i] -= lr * (nesterov ? slope + mu * v[i] : v[i]);
                             }
                           });
 }
 
 /// The update of all these, whose gradients are 0 afterwards.
 template <class T>
-void sgd_step(std::span<const SgdTerm<T, Cpu>> terms, double rate, double momentum) {
+void sgd_step(std::span<const SgdTerm<T, Cpu>> terms, double rate, Momentum momentum) {
   for (const SgdTerm<T, Cpu>& each : terms) {
     sgd_update(each.value, each.gradient, each.velocity, rate, momentum, each.decay);
     fill(each.gradient, T(0));

@@ -5,17 +5,16 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Images `indices` of a set, cropped and flipped by the draw that belongs to each in `stream` of
-/// `seed` (math::crop_flip) if `crops`, and normalised by `table`, [256, C]: the value of each
-/// pixel value. The same as train/augmentation.hpp makes on the host, bit for bit.
+/// Images `indices` of a set, cropped and flipped by the draw that belongs to each, and normalised
+/// by `table`, [256, C]: the value of each pixel value. The same as train/augmentation.hpp makes on
+/// the host, bit for bit.
 /// @pre out is packed, and every index names an image of the set.
 template <class T>
 void augment_images(View<T, Cuda> out, View<const std::uint8_t, Cuda> set,
-                    View<const std::int64_t, Cuda> indices, ConstView<T, Cuda> table, bool crops,
-                    std::uint64_t seed, std::uint64_t stream) {
+                    View<const std::int64_t, Cuda> indices, ConstView<T, Cuda> table,
+                    const CropFlips& crops) {
   out.device().run(pass<T>(out.shape(), 1), [&](kernels::Context& on) {
-    kernels::augment<T>(on, cuda::images(out), set.data(), indices.data(), table.data(), crops,
-                        seed, stream);
+    kernels::augment<T>(on, cuda::images(out), set.data(), indices.data(), table.data(), crops);
   });
 }
 

@@ -7,7 +7,9 @@
 #include <string>
 #include <type_traits>
 
+#include "retrace/core/momentum.hpp"
 #include "retrace/core/store.hpp"
+#include "retrace/math/crop_flip.hpp"
 
 /// What a program links. Nothing here depends on the instruction set that a program is compiled
 /// for, so one library serves them all; cuda/operations.hpp says what each function does. All of
@@ -254,23 +256,25 @@ struct SgdTerm {
   T decay;
 };
 
-/// v = momentum·v + g + decay·w,  w −= rate·v for all of these, and g = 0 if it `empties`; at the
-/// rate that is in the GPU's memory, if `rate_there` is not null.
+/// The step of core/momentum.hpp for all of these, and g = 0 if it `empties`; at the rate that is
+/// in the GPU's memory, if `rate_there` is not null.
 template <class T>
-void sgd_update(Context&, std::span<const SgdTerm<T>>, T rate, const T* rate_there, T momentum,
+void sgd_update(Context&, std::span<const SgdTerm<T>>, T rate, const T* rate_there, Momentum,
                 bool empties);
 
 // ---- Loss and data -----------------------------------------------------------------------------
 
 /// losses and hits, of one row each, stay on the GPU.
+/// @param smoothing  the share of a label's weight that all classes get alike
 template <class T>
 void softmax_cross_entropy(Context&, Pixels<T> dx, Pixels<const T> x, const std::uint8_t* labels,
-                           double* losses, std::uint8_t* hits, std::int64_t images);
-/// Images `indices` of a data set, cropped and flipped as train/augmentation.hpp does, for stream
-/// `epoch` of the seed; `table` holds the normalised value of each of 256 pixel values, [256, C].
+                           double* losses, std::uint8_t* hits, std::int64_t images,
+                           double smoothing);
+/// Images `indices` of a data set, cropped and flipped as train/augmentation.hpp does; `table`
+/// holds the normalised value of each of 256 pixel values, [256, C].
 template <class T>
 void augment(Context&, Images<T> out, const std::uint8_t* images, const std::int64_t* indices,
-             const T* table, bool crop_flip, std::uint64_t seed, std::uint64_t stream);
+             const T* table, const CropFlips& crops);
 
 // ---- Convolution -------------------------------------------------------------------------------
 

@@ -6,21 +6,23 @@
 #include <vector>
 
 #include "retrace/core/loss_sum.hpp"
+#include "retrace/core/momentum.hpp"
 #include "retrace/core/sgd_term.hpp"
 #include "retrace/cuda/elementwise.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-/// dx = (softmax(x) − onehot(label))/images for the rows of x, [N,1,1,K]; the loss of each row, and
-/// whether its label's logit is the largest, stay on the GPU.
+/// dx = (softmax(x) − q)/images for the rows of x, [N,1,1,K], where q is smoothing/K, and
+/// 1 − smoothing more for the label; the loss of each row, −Σ q·log softmax(x), and whether its
+/// label's logit is the largest, stay on the GPU.
 /// @pre every label is less than K.
 template <class T>
 void softmax_cross_entropy(View<T, Cuda> dx, ConstView<T, Cuda> x,
                            View<const std::uint8_t, Cuda> labels, View<double, Cuda> losses,
-                           View<std::uint8_t, Cuda> hits, Index images) {
+                           View<std::uint8_t, Cuda> hits, Index images, double smoothing) {
   x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
     kernels::softmax_cross_entropy<T>(on, cuda::pixels(dx), cuda::pixels(x), labels.data(),
-                                      losses.data(), hits.data(), images);
+                                      losses.data(), hits.data(), images, smoothing);
   });
 }
 
@@ -41,27 +43,26 @@ inline LossSum sum_of_losses(View<const double, Cuda> losses, View<const std::ui
 /// Both, with labels of the host.
 template <class T>
 LossSum softmax_cross_entropy(View<T, Cuda> dx, ConstView<T, Cuda> x,
-                              std::span<const std::uint8_t> labels, Index images) {
+                              std::span<const std::uint8_t> labels, Index images,
+                              double smoothing) {
   Cuda& device = x.device();
   const Index rows = x.shape().n;
   Tensor<std::uint8_t, Cuda> targets(device, per_channel(rows), Use::workspace);
   Tensor<std::uint8_t, Cuda> hits(device, per_channel(rows), Use::workspace);
   auto losses = cuda::scratch(device, rows);
   upload(targets.view(), labels);
-  softmax_cross_entropy(dx, x, targets.view(), losses.view(), hits.view(), images);
+  softmax_cross_entropy(dx, x, targets.view(), losses.view(), hits.view(), images, smoothing);
   return sum_of_losses(losses.view(), hits.view());
 }
 
-/// v = momentum·v + g + decay·w,  w −= rate·v  (Sutskever et al. 2013, in PyTorch's form). All
-/// packed.
+/// The step of core/momentum.hpp, of one parameter. All packed.
 template <class T>
 void sgd_update(View<T, Cuda> value, ConstView<T, Cuda> gradient, SameView<T, Cuda> velocity,
-                double rate, double momentum, double decay) {
+                double rate, Momentum momentum, double decay) {
   value.device().run(pass<T>(value.shape(), 5), [&](kernels::Context& on) {
     const kernels::SgdTerm<T> term{value.data(), const_cast<T*>(gradient.data()), velocity.data(),
                                    value.shape().size(), static_cast<T>(decay)};
-    kernels::sgd_update<T>(on, std::span(&term, 1), static_cast<T>(rate), nullptr,
-                           static_cast<T>(momentum), false);
+    kernels::sgd_update<T>(on, std::span(&term, 1), static_cast<T>(rate), nullptr, momentum, false);
   });
 }
 
@@ -70,7 +71,7 @@ namespace cuda {
 /// @param rate_there  where the rate is, in place of `rate`, if not null
 template <class T>
 void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, double rate, const T* rate_there,
-              double momentum) {
+              Momentum momentum) {
   if (terms.empty()) return;
   Work work;
   std::vector<kernels::SgdTerm<T>> list;
@@ -81,8 +82,7 @@ void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, double rate, const T* rat
                     static_cast<T>(each.decay)});
   }
   terms[0].value.device().run(work, [&](kernels::Context& on) {
-    kernels::sgd_update<T>(on, list, static_cast<T>(rate), rate_there, static_cast<T>(momentum),
-                           true);
+    kernels::sgd_update<T>(on, list, static_cast<T>(rate), rate_there, momentum, true);
   });
 }
 
@@ -92,12 +92,12 @@ void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, double rate, const T* rat
 /// name them: 80 in one.
 /// @pre all are on one device.
 template <class T>
-void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, double rate, double momentum) {
+void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, double rate, Momentum momentum) {
   cuda::sgd_step<T>(terms, rate, nullptr, momentum);
 }
 /// The same at a rate that is on the GPU, one element.
 template <class T>
-void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, ConstView<T, Cuda> rate, double momentum) {
+void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, ConstView<T, Cuda> rate, Momentum momentum) {
   cuda::sgd_step<T>(terms, 0, rate.data(), momentum);
 }
 

@@ -6,14 +6,22 @@
 #include "retrace/core/shape.hpp"
 #include "retrace/math/philox.hpp"
 
-namespace retrace::inline RETRACE_ISA {
+namespace retrace {
 
-/// Pixels added on every side of an image, mirrored, before it is cropped to its size again.
-inline constexpr std::uint32_t crop_padding = 4;
+/// Which shifts and mirrorings: those of one stream of a seed. Without functions, it is the same
+/// for every instruction set, and compiled kernels take it.
+struct CropFlips {
+  bool draws = false;  ///< if not, every image stays as it is
+  std::uint64_t seed = 0, stream = 0;
+  /// Pixels added on every side of an image, mirrored, before it is cropped to its size again.
+  std::uint32_t padding = 4;
+};
+
+inline namespace RETRACE_ISA {
 
 /// Where a crop starts relative to the image, and whether it is mirrored left to right.
 struct CropFlip {
-  Index top = 0, left = 0;  ///< -crop_padding to crop_padding
+  Index top = 0, left = 0;
   bool flip = false;
   constexpr bool operator==(const CropFlip&) const = default;
 };
@@ -30,14 +38,16 @@ constexpr Index mirrored(Index i, Index size) {
   return at < size ? at : period - at;
 }
 
-/// The draw that belongs to an image in one stream of a seed.
-constexpr CropFlip crop_flip(std::uint64_t seed, std::uint64_t stream, Index image) {
-  Random random(seed, stream, static_cast<std::uint64_t>(image));
-  const Index top = Index{random.below(2 * crop_padding + 1)} - Index{crop_padding};
-  const Index left = Index{random.below(2 * crop_padding + 1)} - Index{crop_padding};
+/// The draw that belongs to an image.
+constexpr CropFlip crop_flip(const CropFlips& of, Index image) {
+  if (!of.draws) return {};
+  Random random(of.seed, of.stream, static_cast<std::uint64_t>(image));
+  const Index top = Index{random.below(2 * of.padding + 1)} - Index{of.padding};
+  const Index left = Index{random.below(2 * of.padding + 1)} - Index{of.padding};
   return {top, left, random.below(2) == 1};
 }
 
 }  // namespace math
 
-}  // namespace retrace::inline RETRACE_ISA
+}  // namespace RETRACE_ISA
+}  // namespace retrace

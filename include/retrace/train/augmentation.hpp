@@ -24,12 +24,13 @@ struct Augmentation {
   bool crop_flip = false;
   std::uint64_t seed = 0;
   std::uint32_t epoch = 0;
+  std::uint32_t padding = 4;  ///< a crop is moved by up to so many pixels
 };
 
-/// What `augmentation` does to one image.
-constexpr CropFlip crop_flip_of(const Augmentation& augmentation, Index image) {
-  if (!augmentation.crop_flip) return {};
-  return math::crop_flip(augmentation.seed, stream("augmentation", augmentation.epoch), image);
+/// What `augmentation` does to each image.
+constexpr CropFlips crop_flips(const Augmentation& augmentation) {
+  return {augmentation.crop_flip, augmentation.seed, stream("augmentation", augmentation.epoch),
+          augmentation.padding};
 }
 
 /// Throws unless the normalisation is of the set's channels and every index names an image of it.
@@ -85,10 +86,11 @@ void fill_batch(std::span<T> out, const ImageSet& set, std::span<const Index> in
   require_images("fill_batch", set, indices, normalisation);
 
   const std::vector<T> normalised = normalised_values<T>(normalisation);
+  const CropFlips crops = crop_flips(augmentation);
 #pragma omp parallel for
   for (std::size_t i = 0; i < indices.size(); ++i) {
     const std::uint8_t* image = set.image(indices[i]).data();
-    const CropFlip crop = crop_flip_of(augmentation, numbers[i]);
+    const CropFlip crop = math::crop_flip(crops, numbers[i]);
     T* to = out.data() + i * image_size;
     for (Index row = 0; row < set.height; ++row) {
       const Index y = math::mirrored(crop.top + row, set.height);

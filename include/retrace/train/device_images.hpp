@@ -39,8 +39,7 @@ class DeviceImages {
     upload(chosen.view(), indices);
     const Tensor<std::uint8_t, D>& pixels = pixels_;
     augment_images(made.x.view(), pixels.view(), View<const Index, D>(chosen.view()), table_.view(),
-                   augmentation.crop_flip, augmentation.seed,
-                   stream("augmentation", augmentation.epoch));
+                   crop_flips(augmentation));
     for (Index index : indices) made.labels.push_back(set_.labels[static_cast<std::size_t>(index)]);
     return made;
   }

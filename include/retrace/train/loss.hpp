@@ -28,21 +28,24 @@ inline void require_labels(Shape x, std::span<const std::uint8_t> labels) {
                       std::to_string(i) + " is not one of " + std::to_string(x.c) + " classes");
 }
 
-/// L = mean over images of −log softmax(x)[label].
+/// L = mean over images of −Σ_k q_k·log softmax(x)_k, where q is 1 for the label and 0 for the
+/// other classes, or with smoothing ε (Szegedy et al. 2016) 1 − ε + ε/K and ε/K.
 ///
 /// Shapes    x, dx [N,1,1,K]; N labels less than K.
-/// Returns   L; dx = (softmax(x) − onehot(label))/images, where x is part of a batch of so many
+/// Returns   L; dx = (softmax(x) − q)/images, where x is part of a batch of so many
 ///           images; all of it, if that is 0.
 /// @throws ShapeError unless dx has the shape of x; and as require_labels.
 struct SoftmaxCrossEntropy {
+  double smoothing = 0;  ///< ε, 0 to 1
+
   template <class T, Device D>
   BatchLoss operator()(const Tensor<T, D>& x, std::span<const std::uint8_t> labels,
                        Tensor<T, D>& dx, Index images = 0) const {
     const Shape shape = x.shape();
     require_labels(shape, labels);
     require_same_shape("SoftmaxCrossEntropy", "x", shape, "dx", dx.shape());
-    const auto sum =
-        softmax_cross_entropy(dx.view(), x.view(), labels, images > 0 ? images : shape.n);
+    const auto sum = softmax_cross_entropy(dx.view(), x.view(), labels,
+                                           images > 0 ? images : shape.n, smoothing);
     return {labels.empty() ? 0 : sum.loss / static_cast<double>(shape.n), sum.correct, shape.n};
   }
 };

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "retrace/core/momentum.hpp"
 #include "retrace/net/chain.hpp"
 #include "retrace/train/assignment.hpp"
 #include "retrace/train/cost_cache.hpp"
@@ -326,7 +327,7 @@ class Planner {
       fill(value.view(), 0);
       const auto update = [&] {
         const auto start = std::chrono::steady_clock::now();
-        sgd_update(value.view(), value.view(), value.view(), 0, 0, 0);
+        sgd_update(value.view(), value.view(), value.view(), 0, Momentum{}, 0);
         fill(value.view(), 0);
         return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       };

@@ -32,9 +32,11 @@ class RecordedStep {
 
   /// @throws std::invalid_argument if the optimizer is fused or clips, which takes norms to the
   /// host.
-  RecordedStep(D& device, Chain<P, D>& net, Sgd<T, D>& optimizer, Shape batch)
+  RecordedStep(D& device, Chain<P, D>& net, Sgd<T, D>& optimizer, Shape batch,
+               SoftmaxCrossEntropy criterion = {})
       : net_(net),
         optimizer_(optimizer),
+        criterion_(criterion),
         images_(device, batch, Use::workspace),
         labels_(device, per_channel(batch.n), Use::workspace),
         hits_(device, per_channel(batch.n), Use::workspace),
@@ -78,7 +80,7 @@ class RecordedStep {
     classes_ = x.shape().c;
     Gradient dx(x.device(), x.shape(), Use::gradient);
     softmax_cross_entropy(dx.view(), x.view(), labels_.view(), losses_.view(), hits_.view(),
-                          x.shape().n);
+                          x.shape().n, criterion_.smoothing);
     net_.backward(x, dx);
     optimizer_.step(rate_.view());
   }
@@ -100,6 +102,7 @@ class RecordedStep {
 
   Chain<P, D>& net_;
   Sgd<T, D>& optimizer_;
+  SoftmaxCrossEntropy criterion_;
   State images_;
   Tensor<std::uint8_t, D> labels_, hits_;
   Tensor<double, D> losses_;

@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "retrace/core/momentum.hpp"
 #include "retrace/core/sgd_term.hpp"
 #include "retrace/layer/parameter.hpp"
 
@@ -22,14 +23,15 @@ namespace retrace::inline RETRACE_ISA {
 /// Of stochastic gradient descent, all but the learning rate.
 struct SgdOptions {
   double momentum = 0.9;
+  bool nesterov = false;    ///< momentum looks ahead
   double weight_decay = 0;  ///< of the parameters that decay: weights, not scales and shifts
   double clip = 0;          ///< the largest norm of all gradients together; 0: any. Not when fused
   double clip_each = 0;     ///< the largest norm of one parameter's gradient; 0: any
   bool fused = false;       ///< steps are taken inside backward, see Sgd::arm
 };
 
-/// v = momentum·v + g + decay·w,  w −= rate·v, with one v a parameter (Use::optimizer). A gradient
-/// longer than it may be is first scaled down to that length.
+/// The step of core/momentum.hpp, with one v a parameter (Use::optimizer). A gradient longer than
+/// it may be is first scaled down to that length.
 ///
 /// *Fused*, a parameter takes its step inside backward, as soon as its gradient is complete, and
 /// the gradient's memory serves the next parameter: gradients then take what the largest of them
@@ -111,7 +113,7 @@ class Sgd {
         if (share < 1) scale(list.parameters[i].parameter->gradient.view(), share);
         terms.push_back(clipped_term(i));
       }
-      sgd_step(std::span<const SgdTerm<T, D>>(terms), step_rate, options.momentum);
+      sgd_step(std::span<const SgdTerm<T, D>>(terms), step_rate, momentum());
     }
 
     void fused_step(std::size_t i) {
@@ -127,7 +129,7 @@ class Sgd {
         if (inspect) inspect(name, parameter->gradient);
       }
       const SgdTerm<T, D> term = clipped_term(i);
-      sgd_update(term.value, term.gradient, term.velocity, rate.value_or(0), options.momentum,
+      sgd_update(term.value, term.gradient, term.velocity, rate.value_or(0), momentum(),
                  term.decay);
       parameter->release_gradient();
     }
@@ -140,6 +142,8 @@ class Sgd {
       return {parameter.value.view(), parameter.gradient.view(), velocities[i].view(),
               parameter.decays ? options.weight_decay : 0.0};
     }
+
+    Momentum momentum() const { return {options.momentum, options.nesterov}; }
 
     /// What all gradients are multiplied by.
     double clip_share() {

@@ -19,10 +19,11 @@ namespace retrace::inline RETRACE_ISA {
 /// one of so many images, and holds it again afterwards; `dx`, made here, is dropped.
 template <class P, Device D>
 BatchLoss accumulate_gradients(Chain<P, D>& net, typename Chain<P, D>::State& x,
-                               std::span<const std::uint8_t> labels, Index images = 0) {
+                               std::span<const std::uint8_t> labels, Index images = 0,
+                               const SoftmaxCrossEntropy& criterion = {}) {
   net.forward(x, training);
   typename Chain<P, D>::Gradient dx(x.device(), x.shape(), Use::gradient);
-  const BatchLoss loss = SoftmaxCrossEntropy{}(x, labels, dx, images);
+  const BatchLoss loss = criterion(x, labels, dx, images);
   net.backward(x, dx);
   return loss;
 }
@@ -36,7 +37,8 @@ BatchLoss accumulate_gradients(Chain<P, D>& net, typename Chain<P, D>::State& x,
 /// normalisation this is not the step of the whole batch, and a small micro-batch is a noisy one.
 /// @throws std::invalid_argument unless micro is positive.
 template <class P, Device D, class Load>
-BatchLoss accumulate_gradients(Chain<P, D>& net, Index images, Index micro, Load load) {
+BatchLoss accumulate_gradients(Chain<P, D>& net, Index images, Index micro, Load load,
+                               const SoftmaxCrossEntropy& criterion = {}) {
   if (micro < 1)
     throw std::invalid_argument("accumulate_gradients: a micro-batch has to have images, got " +
                                 std::to_string(micro));
@@ -47,7 +49,7 @@ BatchLoss accumulate_gradients(Chain<P, D>& net, Index images, Index micro, Load
     AddsGuard adds(list);
     if (first + count < images) adds.set_all(Adds::part);
     auto batch = load(first, count);
-    const BatchLoss loss = accumulate_gradients(net, batch.x, batch.labels, images);
+    const BatchLoss loss = accumulate_gradients(net, batch.x, batch.labels, images, criterion);
     const double share = static_cast<double>(count) / static_cast<double>(images);
     sum = {sum.loss + share * loss.loss, sum.correct + loss.correct, sum.images + count};
   }
