@@ -9,6 +9,7 @@
 #include <limits>
 
 #include "eigen.hpp"
+#include "float_networks.hpp"
 #include "support/onednn.hpp"
 #include "support/peak.hpp"
 
