@@ -285,9 +285,9 @@ NetChoice choose_net(const Options& options, const RawOptions& raw) {
   return net;
 }
 
-/// The highest that trains reliably at the batch size 128.
-/// Small steps keep the inverses of a layer-wise net from multiplying noise, and the wide last
-/// level of an i-RevNet from overshooting.
+/// One that trains at small batches as well; recipes for a batch of 128 have higher ones. Small
+/// steps keep the inverses of a layer-wise net from multiplying noise, and the wide last level of
+/// an i-RevNet from overshooting.
 double usual_learning_rate(Architecture architecture) {
   switch (architecture) {
     case Architecture::layerwise:
