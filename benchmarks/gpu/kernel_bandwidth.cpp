@@ -65,7 +65,7 @@ void measure(Shape shape) {
        [&] {
          normalise_activate_backward(z.view(), x.view(), y.view(), batch, norm, leaky, Store::set);
        }},
-      {"sgd_update", 5, [&] { sgd_update(x.view(), y.view(), z.view(), 0, 0, 0); }},
+      {"sgd_update", 5, [&] { sgd_update(x.view(), y.view(), z.view(), 0, {}, 0); }},
   };
   const double bytes = static_cast<double>(shape.size()) * sizeof(float);
   const double of_copy = passes[0].times * bytes / seconds_of(gpu, passes[0].run);
