@@ -176,13 +176,9 @@ struct DirectConvolution {
     for (int p = 0; p < RH * RW; ++p) {
       T* pixel = out + ((row + p / RW) * y.shape().w + column + p % RW) * y.pitch() + first;
 #pragma GCC unroll 4
-      for (int k = 0; k < KV; ++k) {
-        const Index left = channels - first - k * width;
-        if (left >= width)
-          store_block<width>(pixel + k * width, sums.sums[p][k], how);
-        else
-          store_channels<width>(pixel + k * width, sums.sums[p][k], left, how);
-      }
+      for (int k = 0; k < KV; ++k)
+        store_channels<width>(pixel + k * width, sums.sums[p][k], channels - first - k * width,
+                              how);
     }
   }
 
