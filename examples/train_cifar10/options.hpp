@@ -26,7 +26,7 @@ struct Options {
   bool nesterov = false;
   double weight_decay = 5e-4;
   double label_smoothing = 0;
-  std::uint32_t crop_padding = 4;
+  std::uint32_t crop_padding = retrace::CropFlips{}.padding;
   double clip = 0, clip_each = 0;  ///< largest norm of all gradients, and of each; 0: any
   std::uint64_t seed = 0;
   std::optional<retrace::DriftOptions> drift = retrace::DriftOptions{};  ///< none: no guard

@@ -152,7 +152,8 @@ std::string recorded_options(const Options& options) {
   if (options.precision != "float") json["precision"] = options.precision;
   if (options.nesterov) json["nesterov"] = true;
   if (options.label_smoothing > 0) json["label-smoothing"] = options.label_smoothing;
-  if (options.crop_padding != 4) json["crop-padding"] = options.crop_padding;
+  if (options.crop_padding != retrace::CropFlips{}.padding)
+    json["crop-padding"] = options.crop_padding;
   json[options.steps ? "steps" : "epochs"] = options.steps.value_or(options.epochs);
   return json.dump();
 }

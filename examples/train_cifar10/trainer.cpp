@@ -61,12 +61,16 @@ Trainer::Trainer(Device& device, const Options& options, const Data& data)
       data_(data),
       net_(build_net(device, options.net)),
       optimizer_(net_.parameters(),
-                 {options.momentum, options.nesterov, options.weight_decay, options.clip,
-                  options.clip_each, options.net.fused_optimizer},
+                 {.momentum = options.momentum,
+                  .nesterov = options.nesterov,
+                  .weight_decay = options.weight_decay,
+                  .clip = options.clip,
+                  .clip_each = options.clip_each,
+                  .fused = options.net.fused_optimizer},
                  [this](const std::string& name, const auto& gradient) {
                    require_finite(name, gradient);
                  }),
-      criterion_{options.label_smoothing},
+      criterion_{.smoothing = options.label_smoothing},
       schedule_{.peak = options.learning_rate, .steps = 0} {
   if (options.batch > size(data.train))
     throw std::invalid_argument("--batch is " + std::to_string(options.batch) +

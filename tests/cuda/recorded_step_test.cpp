@@ -11,6 +11,7 @@ using namespace retrace::test;
 namespace {
 
 constexpr Shape shape{4, 8, 8, 3};
+constexpr SoftmaxCrossEntropy criterion{.smoothing = 0.1};
 
 /// Ten steps at rates and on images that change, and an inference among them: all that is left.
 std::vector<Values> train(Architecture architecture, Mode mode, bool libraries, bool recorded) {
@@ -18,9 +19,10 @@ std::vector<Values> train(Architecture architecture, Mode mode, bool libraries, 
   auto net = build<Float>(gpu, architecture, small_options(architecture));
   net.set_mode(mode);
   net.set_chunk(2);
-  Sgd<float, Cuda> optimizer(net.parameters(), {.momentum = 0.9, .weight_decay = 1e-3});
+  Sgd<float, Cuda> optimizer(net.parameters(),
+                             {.momentum = 0.9, .nesterov = true, .weight_decay = 1e-3});
   std::optional<RecordedStep<Float, Cuda>> step;
-  if (recorded) step.emplace(gpu, net, optimizer, shape);
+  if (recorded) step.emplace(gpu, net, optimizer, shape, criterion);
   Values losses;
   for (unsigned i = 0; i < 10; ++i) {
     auto x = moved<float>(gpu, normal_values(shape.size(), i), shape);
@@ -31,7 +33,7 @@ std::vector<Values> train(Architecture architecture, Mode mode, bool libraries, 
     if (step) {
       loss = (*step)(x, targets, rate);
     } else {
-      loss = accumulate_gradients(net, x, targets);
+      loss = accumulate_gradients(net, x, targets, shape.n, criterion);
       optimizer.step(rate);
     }
     losses.push_back(loss.loss);

@@ -173,13 +173,23 @@ holds err '^train_cifar10: no plan fits 100.0 kB: the smallest that does takes'
 trains --channels 8,16 --seed 7 --json apart
 trains --channels 8,16 --seed 7 --json fused --fused-optimizer --clip-each 1e9
 trains --channels 8,16 --seed 7 --json clipped --clip 1e-3
+trains --channels 8,16 --seed 7 --json smoothed --label-smoothing 0.2
+trains --channels 8,16 --seed 7 --json ahead --nesterov
+trains --channels 8,16 --seed 7 --json uncropped --crop-padding 0
 trains --channels 8,16 --seed 7 --micro-batch 2
 holds out 'micro-batches of 2'
-python3 - <<'PYTHON' || fail "a fused optimizer does not do what it should"
+python3 - <<'PYTHON' || fail "options of the optimizer, the loss or the images do not do what they should"
 import json
 
 def last(name):
     return [json.loads(line) for line in open(name)][-1]
+
+def losses(name):
+    return [json.loads(line)["loss"] for line in open(name)]
+
+apart, smoothed, ahead = losses("apart"), losses("smoothed"), losses("ahead")
+assert smoothed[0] != apart[0] != losses("uncropped")[0]
+assert ahead[0] == apart[0] and ahead[1] != apart[1]  # one step later it is elsewhere
 
 assert last("apart")["loss"] == last("fused")["loss"] != last("clipped")["loss"]
 assert last("fused")["peak_bytes"]["parameter_gradient"] < last("apart")["peak_bytes"]["parameter_gradient"] / 2
@@ -236,6 +246,8 @@ refuses '--clip is 0.0 there and 1.0 here' \
   "${tiny[@]}" --steps 6 --clip 1 --checkpoint-dir c --resume
 refuses '--micro-batch is 0 there and 2 here' \
   "${tiny[@]}" --steps 6 --micro-batch 2 --checkpoint-dir c --resume
+refuses '--label-smoothing is not set there and 0.1 here' \
+  "${tiny[@]}" --steps 6 --label-smoothing 0.1 --checkpoint-dir c --resume
 refuses '--steps is 6 there and 7 here' "${tiny[@]}" --steps 7 --checkpoint-dir c --resume
 refuses 'in use by another training|is of another training' \
   "${tiny[@]}" --steps 6 --arch resnet --checkpoint-dir c --resume

@@ -151,6 +151,7 @@ TEST_CASE("gradients are clipped by the norm of all of them, and one by one") {
 
 TEST_CASE("micro-batches give the mean of their gradients") {
   Cpu device(2);
+  const SoftmaxCrossEntropy criterion{.smoothing = 0.1};
   for (Architecture architecture : {Architecture::revnet, Architecture::hybrid}) {
     Net net = small_net(device, architecture), same = small_net(device, architecture);
     const auto batch = images(device, {6, 8, 12, 3});
@@ -162,14 +163,14 @@ TEST_CASE("micro-batches give the mean of their gradients") {
     int completed = 0;
     for (auto& named : net.parameters().parameters)
       named.parameter->on_complete = [&](Parameter<double, Cpu>&) { ++completed; };
-    const BatchLoss loss = accumulate_gradients(net, 6, 4, load);
+    const BatchLoss loss = accumulate_gradients(net, 6, 4, load, criterion);
     CHECK(completed == static_cast<int>(net.parameters().parameters.size()));
 
     auto four = load(0, 4), two = load(4, 2);
-    const BatchLoss first = accumulate_gradients(same, four.x, four.labels);
+    const BatchLoss first = accumulate_gradients(same, four.x, four.labels, 4, criterion);
     std::vector<Values> expected = gradients(same);
     same.parameters().zero_gradients();
-    const BatchLoss second = accumulate_gradients(same, two.x, two.labels);
+    const BatchLoss second = accumulate_gradients(same, two.x, two.labels, 2, criterion);
     const std::vector<Values> rest = gradients(same);
     for (std::size_t i = 0; i < rest.size(); ++i)
       for (std::size_t k = 0; k < rest[i].size(); ++k)

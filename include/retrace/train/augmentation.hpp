@@ -24,7 +24,7 @@ struct Augmentation {
   bool crop_flip = false;
   std::uint64_t seed = 0;
   std::uint32_t epoch = 0;
-  std::uint32_t padding = 4;  ///< a crop is moved by up to so many pixels
+  std::uint32_t padding = CropFlips{}.padding;  ///< a crop is moved by up to so many pixels
 };
 
 /// What `augmentation` does to each image.
