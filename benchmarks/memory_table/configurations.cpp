@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "support/names.hpp"
+
 namespace memory_table {
 
 using namespace retrace;
@@ -28,15 +30,7 @@ Configuration streamed_in_fixed_point(Architecture architecture) {
           limit,        Stream::fixed16,    streamed_from, streamed_to};
 }
 
-}  // namespace
-
-NetOptions Configuration::net_options() const {
-  NetOptions options = paper_options(architecture);
-  options.stream = stream;
-  return options;
-}
-
-std::vector<Configuration> configurations(Architecture architecture) {
+std::vector<Configuration> configurations_of_paper(Architecture architecture) {
   using enum Architecture;
   switch (architecture) {
     case resnet:
@@ -96,6 +90,20 @@ std::vector<Configuration> configurations(Architecture architecture) {
       return {{architecture, "stored", stored}, {architecture, "inverted", inverted, {}, 1100}};
   }
   throw std::invalid_argument("configurations: unknown architecture");
+}
+
+}  // namespace
+
+std::vector<Configuration> configurations(Architecture architecture, const NetOptions& size) {
+  std::vector<Configuration> list = configurations_of_paper(architecture);
+  for (Configuration& each : list) {
+    each.net = benchmark::sized(architecture, size);
+    each.net.stream = each.stream;
+    const bool of_paper = size.channels.empty() && size.blocks.empty();
+    if (!of_paper) each.paper.reset();
+    if (!of_paper || !has_limits) each.limit.reset();
+  }
+  return list;
 }
 
 double workspace_limit(Index width) {

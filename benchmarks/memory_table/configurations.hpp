@@ -30,14 +30,19 @@ struct Configuration {
   /// Images between which the bytes grow that are counted at 32 x 32, where a small batch is no
   /// matter of chunks; 0: those of a step, and twice as many.
   retrace::Index from = 0, to = 0;
+  retrace::NetOptions net = {};  ///< the paper's if not another is asked for, in this stream
 
-  /// The paper's, with the state in this stream.
-  retrace::NetOptions net_options() const;
   bool streamed() const { return mode.ends_with("streamed"); }
 };
 
+/// Whether bytes and times have limits other than what is predicted: not on a GPU, where cuDNN's
+/// workspace grows with the batch as its algorithms want.
+inline constexpr bool has_limits = device_kind == "cpu";
+
 /// The first one is always `stored`, which the others are compared with.
-std::vector<Configuration> configurations(retrace::Architecture architecture);
+/// @param size  channels and blocks in place of the paper's, of which no limits are known
+std::vector<Configuration> configurations(retrace::Architecture architecture,
+                                          const retrace::NetOptions& size = {});
 
 /// The bytes of workspace that a network may need whatever its batch is.
 /// @param width  the most channels that a convolution gives

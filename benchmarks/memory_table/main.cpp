@@ -4,6 +4,7 @@
 //   build/benchmarks/memory_table                                the table
 //   build/benchmarks/memory_table --check --resident             and whether it keeps the limits
 //   build/benchmarks/memory_table --markdown --svg memory.svg    as the README shows it
+//   build/benchmarks/memory_table --device cuda                  the table of a GPU
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fstream>
@@ -18,6 +19,7 @@
 #include "report.hpp"
 #include "resident.hpp"
 #include "support/files.hpp"
+#include "support/options.hpp"
 
 namespace {
 
@@ -28,7 +30,7 @@ struct Options {
                                                    retrace::all_architectures.end()};
   MeasureOptions measure;
   bool no_time = false, markdown = false, check = false, resident = false;
-  std::string json, svg;
+  std::string device, json, svg;
 };
 
 void add_options(CLI::App& app, Options& options) {
@@ -40,6 +42,8 @@ void add_options(CLI::App& app, Options& options) {
       ->transform(CLI::CheckedTransformer(names).description(""))
       ->type_name("NAME")
       ->default_str("");
+  benchmark::add_size_options(app, options.measure.size);
+  benchmark::add_device_option(app, options.device);
   app.add_option("--batch", options.measure.batch, "Images in a step")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
@@ -53,13 +57,18 @@ void add_options(CLI::App& app, Options& options) {
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_flag("--no-time", options.no_time, "Do not time steps");
+  app.add_option("--extent", options.measure.extent, "Height and width of the larger images")
+      ->check(CLI::Range(32, 4096))
+      ->capture_default_str();
   app.add_option("--measure-up-to", options.measure.measured,
-                 "Measure peaks at 240 x 240 that are predicted to be at most this, say 8GB")
+                 "Measure peaks of larger images that are predicted to be at most this, say 8GB")
       ->transform(CLI::AsSizeValue(true))
       ->type_name("SIZE");
   app.add_flag("--resident", options.resident,
                "Compare the growth of the process with the peak, in steps of 200 MB or more");
-  app.add_flag("--check", options.check, "Compare with the limits; exit with 1 if one is passed");
+  app.add_flag(
+      "--check", options.check,
+      "Compare with the limits, on a GPU with the prediction alone; exit with 1 if one is passed");
   app.add_flag("--markdown", options.markdown, "Print the table as Markdown");
   app.add_option("--json", options.json, "Write JSON; - is standard output, in place of the table")
       ->type_name("FILE");
@@ -74,8 +83,9 @@ int run(const Options& options) {
   std::vector<Residence> residences;  // first of all, as they need a process without threads
   if (options.resident)
     for (retrace::Architecture architecture : options.architectures)
-      std::ranges::move(measure_residence(architecture, options.measure.threads),
-                        std::back_inserter(residences));
+      std::ranges::move(
+          measure_residence(architecture, options.measure.size, options.measure.threads),
+          std::back_inserter(residences));
   std::vector<Measurement> measurements;
   for (retrace::Architecture architecture : options.architectures)
     std::ranges::move(measure(architecture, options.measure), std::back_inserter(measurements));
@@ -97,6 +107,7 @@ int main(int argc, char** argv) {
   CLI11_PARSE(app, argc, argv);
   if (options.no_time) options.measure.steps = 0;
   try {
+    benchmark::choose_device(app, options.device, argv, {"--threads", "--resident"});
     return run(options);
   } catch (const std::exception& error) {
     std::cerr << "error: " << error.what() << '\n';

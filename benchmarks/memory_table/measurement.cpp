@@ -14,7 +14,7 @@
 namespace memory_table {
 
 using namespace retrace;
-using benchmark::Batch, benchmark::median, benchmark::Training;
+using benchmark::Batch, benchmark::Device, benchmark::median, benchmark::Training;
 
 namespace {
 
@@ -109,11 +109,12 @@ double seconds_of_step(Training& training, Batch& batch) {
 /// A network with a device of its own, whose meter counts nothing else.
 struct Subject {
   Subject(const Configuration& configuration, int threads)
-      : device(threads), training(device, configuration.architecture, configuration.net_options()) {
+      : device(make_device(threads)),
+        training(device, configuration.architecture, configuration.net) {
     configuration.select(training.net());
   }
 
-  Cpu device;
+  Device device;
   Training training;
 };
 
@@ -149,7 +150,7 @@ std::vector<double> median_seconds(Subjects& subjects, Shape shape,
 }  // namespace
 
 std::vector<Measurement> measure(Architecture architecture, const MeasureOptions& options) {
-  const std::vector<Configuration> modes = configurations(architecture);
+  const std::vector<Configuration> modes = configurations(architecture, options.size);
   Subjects subjects = make_subjects(modes, options.threads);
 
   std::vector<double> seconds;
@@ -167,7 +168,7 @@ std::vector<Measurement> measure(Architecture architecture, const MeasureOptions
       results.back().step_seconds = seconds[i];
       results.back().time_vs_stored = seconds[i] / seconds[0];
     }
-    results.push_back(gauge(modes[i], large_extent));
+    results.push_back(gauge(modes[i], options.extent));
   }
   return results;
 }
@@ -181,7 +182,7 @@ std::vector<DepthCurve> bytes_by_depth(int most_blocks, const MeasureOptions& op
     std::fill(net.blocks.begin(), net.blocks.end(), Index{blocks});
     std::size_t curve = 0;
     for (const Configuration& mode : configurations(Architecture::revnet)) {
-      Dry device(options.threads);
+      DryDevice device = make_dry_device(options.threads);
       net.stream = mode.stream;
       Training training(device, Architecture::revnet, net);
       mode.select(training.net());

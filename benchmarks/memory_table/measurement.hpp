@@ -16,9 +16,11 @@ inline constexpr retrace::Index small_extent = 32, large_extent = 240;
 struct MeasureOptions {
   retrace::Index batch = 32;
   retrace::Index timed_batch = 128;
-  int threads = 0;           ///< 0: what OpenMP would use
-  int steps = 5;             ///< timed in every mode; 0: none
-  std::size_t measured = 0;  ///< peaks at 240 x 240 are measured up to it, predicted beyond
+  int threads = 0;                       ///< 0: what OpenMP would use
+  int steps = 5;                         ///< timed in every mode; 0: none
+  retrace::Index extent = large_extent;  ///< of the larger images
+  std::size_t measured = 0;  ///< peaks of larger images are measured up to it, predicted beyond
+  retrace::NetOptions size;  ///< channels and blocks in place of the paper's
 };
 
 /// One configuration on images of one size.
@@ -35,7 +37,8 @@ struct Measurement {
   std::optional<double> step_seconds, time_vs_stored;
 };
 
-/// Every mode of an architecture, each at 32 x 32 and then at 240 x 240. Tells stderr how it goes.
+/// Every mode of an architecture, each at 32 x 32 and then on the larger images. Tells stderr how
+/// it goes.
 std::vector<Measurement> measure(retrace::Architecture architecture, const MeasureOptions& options);
 
 /// Bytes per input pixel of RevNets of 1, 2, … blocks a level, in one mode.

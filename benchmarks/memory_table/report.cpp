@@ -42,7 +42,7 @@ Line line(const Measurement& small, const Measurement& large) {
           paper ? fixed(paper->bytes_per_pixel, 0) : "",
           megabytes(static_cast<double>(small.peak.bytes.total())),
           megabytes(static_cast<double>(large.peak.bytes.total())) + mark(large.peak_measured),
-          paper ? megabytes(paper->total_bytes) : "",
+          paper && large.batch.h == large_extent ? megabytes(paper->total_bytes) : "",
           fixed(small.fixed_workspace / mebibyte, 1) + " MiB",
           small.time_vs_stored ? fixed(*small.time_vs_stored, 2) : ""};
 }
@@ -58,6 +58,7 @@ Json json(const Measurement& measurement) {
   Json object;
   object["arch"] = name(configuration.architecture);
   object["mode"] = configuration.mode;
+  object["device"] = device_kind;
   object["batch"] = batch.n;
   object["height"] = batch.h;
   object["width"] = batch.w;
@@ -82,16 +83,17 @@ Json json(const Measurement& measurement) {
 }  // namespace
 
 void print_table(std::ostream& out, std::span<const Measurement> measurements, TableStyle style) {
-  std::vector<Line> lines{{"network", "mode", "peak at", "parameters", "B/px 32²", "B/px 240²",
-                           "B/px paper", "total 32²", "total 240²", "total paper", "workspace",
-                           "time"}};
+  const std::string extent = std::to_string(measurements[1].batch.h);
+  std::vector<Line> lines{{"network", "mode", "peak at", "parameters", "B/px 32²",
+                           "B/px " + extent + "²", "B/px paper", "total 32²",
+                           "total " + extent + "²", "total paper", "workspace", "time"}};
   for (std::size_t i = 0; i + 1 < measurements.size(); i += 2)
     lines.push_back(line(measurements[i], measurements[i + 1]));
   benchmark::print_lines(out, lines, names, style);
   out << "\nB/px: bytes per input pixel by which the measured peak grows with the batch, at 32 x "
          "32\n"
-         "and 240 x 240. Total: all that a step on "
-      << measurements[0].batch.n
+         "and "
+      << extent << " x " << extent << ". Total: all that a step on " << measurements[0].batch.n
       << " images holds, with parameters, gradients and\n"
          "momentum. (p): predicted by a dry run. Paper: Hascoet et al., 32 images of 240 x 240.\n"
          "Workspace: what does not depend on the batch, at 32 x 32; larger images are chunks of "
@@ -132,6 +134,21 @@ std::optional<double> time_of_reversible(std::span<const Measurement> measuremen
   return {};
 }
 
+/// The largest workspace that does not depend on the batch, of every network, and its limit.
+std::map<std::string, std::pair<double, double>> workspaces(
+    std::span<const Measurement> measurements) {
+  std::map<std::string, std::pair<double, double>> result;
+  for (const Measurement& each : measurements) {
+    const bool streamed = each.configuration.streamed();
+    if (streamed && each.batch.h > small_extent) continue;  // a chunk is an image there, at least
+    auto& [largest, limit] =
+        result[std::string(name(each.configuration.architecture)) + (streamed ? " streamed" : "")];
+    largest = std::max(largest, each.fixed_workspace);
+    limit = workspace_limit(each.widest_convolution) + (streamed ? chunk_limit : 0);
+  }
+  return result;
+}
+
 }  // namespace
 
 std::vector<Check> checks(std::span<const Measurement> measurements,
@@ -149,24 +166,17 @@ std::vector<Check> checks(std::span<const Measurement> measurements,
               std::to_string(each.batch.w),
           " bytes per pixel", each.bytes_per_pixel, *each.configuration.limit);
 
-  std::map<std::string, std::pair<double, double>> workspaces;  // the largest, and its limit
-  double error = 0;
-  for (const Measurement& each : measurements) {
-    error = std::max(error, each.prediction_error);
-    const bool streamed = each.configuration.streamed();
-    if (streamed && each.batch.h > small_extent) continue;  // a chunk is an image there, at least
-    auto& [largest, limit] = workspaces[std::string(name(each.configuration.architecture)) +
-                                        (streamed ? " streamed" : "")];
-    largest = std::max(largest, each.fixed_workspace);
-    limit = workspace_limit(each.widest_convolution) + (streamed ? chunk_limit : 0);
+  if (has_limits) {
+    for (const auto& [what, workspace] : workspaces(measurements))
+      add(what + ": workspace that does not depend on the batch", " MiB",
+          workspace.first / mebibyte, workspace.second / mebibyte);
+    for (const Measurement& each : measurements)
+      if (const auto time = time_of_reversible(measurements, each))
+        add(label(each.configuration) + ": time of a step, relative to reversible", "",
+            *each.step_seconds / *time, streamed_time_limit);
   }
-  for (const auto& [what, workspace] : workspaces)
-    add(what + ": workspace that does not depend on the batch", " MiB", workspace.first / mebibyte,
-        workspace.second / mebibyte);
-  for (const Measurement& each : measurements)
-    if (const auto time = time_of_reversible(measurements, each))
-      add(label(each.configuration) + ": time of a step, relative to reversible", "",
-          *each.step_seconds / *time, streamed_time_limit);
+  double error = 0;
+  for (const Measurement& each : measurements) error = std::max(error, each.prediction_error);
   add("predicted peak, from the measured one", " %", 100 * error, 100 * prediction_limit);
 
   for (const Residence& each : residences) {

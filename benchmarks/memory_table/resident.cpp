@@ -17,7 +17,7 @@
 namespace memory_table {
 
 using namespace retrace;
-using benchmark::process_memory, benchmark::Training;
+using benchmark::Device, benchmark::process_memory, benchmark::Training;
 
 namespace {
 
@@ -27,8 +27,8 @@ struct Seen {
 
 Seen take_step(const Configuration& configuration, Shape batch, int threads) {
   const std::size_t before = process_memory("VmRSS");
-  Cpu device(threads);
-  Training training(device, configuration.architecture, configuration.net_options());
+  Device device = make_device(threads);
+  Training training(device, configuration.architecture, configuration.net);
   configuration.select(training.net());
   const std::size_t peak = training.measure(batch).bytes.total();
   return {peak, process_memory("VmHWM") - before};
@@ -62,8 +62,8 @@ auto in_child(Body body) {
 
 /// The fewest images of which a step needs 200 MB beyond what is held between steps.
 Shape smallest_batch_that_counts(const Configuration& configuration, int threads) {
-  Dry device(threads);
-  Training training(device, configuration.architecture, configuration.net_options());
+  DryDevice device = make_dry_device(threads);
+  Training training(device, configuration.architecture, configuration.net);
   configuration.select(training.net());
   Shape batch{1, large_extent, large_extent, 3};
   while (training.predict(batch).bytes.total() < training.bytes_at_rest() + 200'000'000) ++batch.n;
@@ -72,9 +72,10 @@ Shape smallest_batch_that_counts(const Configuration& configuration, int threads
 
 }  // namespace
 
-std::vector<Residence> measure_residence(Architecture architecture, int threads) {
+std::vector<Residence> measure_residence(Architecture architecture, const NetOptions& size,
+                                         int threads) {
   std::vector<Residence> results;
-  for (const Configuration& configuration : configurations(architecture)) {
+  for (const Configuration& configuration : configurations(architecture, size)) {
     const Shape batch = smallest_batch_that_counts(configuration, threads);
     std::cerr << name(architecture) << ' ' << configuration.mode << ": resident growth at "
               << to_string(batch) << '\n';

@@ -20,6 +20,7 @@ struct Residence {
 /// depends on the batch hold at least 200 MB. Runs in child processes, so that no configuration
 /// finds the memory of another: this process must not have run anything in parallel before, as
 /// its threads would be missing in the children.
-std::vector<Residence> measure_residence(retrace::Architecture architecture, int threads);
+std::vector<Residence> measure_residence(retrace::Architecture architecture,
+                                         const retrace::NetOptions& size, int threads);
 
 }  // namespace memory_table

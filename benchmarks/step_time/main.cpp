@@ -3,6 +3,7 @@
 //   build/benchmarks/step_time                                  the paper's RevNet, reversible
 //   build/benchmarks/step_time --arch resnet --mode stored --batch 32 --threads 1
 //   build/benchmarks/step_time --scaling --sweep sweep.svg      over threads, batch and depth
+//   build/benchmarks/step_time --device cuda                    on a GPU
 //   build/benchmarks/step_time --serve                          answers requests (see serve.hpp)
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -15,6 +16,7 @@
 #include "support/files.hpp"
 #include "support/names.hpp"
 #include "support/onednn.hpp"
+#include "support/options.hpp"
 
 namespace {
 
@@ -22,7 +24,7 @@ using namespace step_time;
 
 struct Options {
   Subject subject{.threads = 0};
-  std::string network = "revnet", json, sweep;
+  std::string network = "revnet", device, json, sweep;
   int steps = 5, depth = 6;
   bool scaling = false, onednn = false, serve = false;
 };
@@ -42,16 +44,8 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--threads", subject.threads, "0: as many as OpenMP takes")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
-  app.add_option("--channels", subject.net.channels,
-                 "Of every level, with commas; the paper's if not given")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 100'000))
-      ->type_name("C,...");
-  app.add_option("--blocks", subject.net.blocks,
-                 "Of every level, with commas; the paper's if not given")
-      ->delimiter(',')
-      ->check(CLI::Range(1, 100'000))
-      ->type_name("B,...");
+  benchmark::add_size_options(app, subject.net);
+  benchmark::add_device_option(app, options.device);
   app.add_flag("--onednn", options.onednn, "Convolutions by oneDNN where it is faster");
   app.add_option("--steps", options.steps, "Steps timed; the first step of all is not")
       ->check(CLI::Range(1, 1'000'000))
@@ -72,13 +66,10 @@ void add_options(CLI::App& app, Options& options) {
 Subject chosen(const Options& options) {
   Subject subject = options.subject;
   subject.architecture = benchmark::architecture(options.network);
-  subject.threads = retrace::Cpu(subject.threads).threads();
+  subject.threads = threads_of(make_device(subject.threads));
   if (subject.mode.empty()) subject.mode = benchmark::modes(subject.architecture).front();
   benchmark::require_mode(subject.architecture, subject.mode);
-  const retrace::NetOptions given = subject.net;
-  subject.net = retrace::paper_options(subject.architecture);
-  if (!given.channels.empty()) subject.net.channels = given.channels;
-  if (!given.blocks.empty()) subject.net.blocks = given.blocks;
+  subject.net = benchmark::sized(subject.architecture, subject.net);
   return subject;
 }
 
@@ -108,6 +99,7 @@ int main(int argc, char** argv) {
   add_options(app, options);
   CLI11_PARSE(app, argc, argv);
   try {
+    benchmark::choose_device(app, options.device, argv, {"--threads", "--onednn", "--scaling"});
     if (options.serve)
       serve(std::cin, std::cout, options.subject.threads);
     else

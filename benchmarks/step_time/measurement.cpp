@@ -13,7 +13,7 @@
 namespace step_time {
 
 using namespace retrace;
-using benchmark::median;
+using benchmark::Device, benchmark::median;
 
 namespace {
 
@@ -23,19 +23,23 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+void convolve_by(ConvolutionBackend* backend, auto& device) {
+  if constexpr (requires { device.set_convolutions(backend); }) device.set_convolutions(backend);
+}
+
 /// A network in its mode on a device of its own, with its batch.
 struct Bench {
-  Cpu device;
+  Device device;
   benchmark::Training training;
   benchmark::Batch batch;
 
   explicit Bench(const Subject& subject)
-      : device(subject.threads),
+      : device(make_device(subject.threads)),
         training(device, subject.architecture, subject.net,
                  {.momentum = 0.9, .weight_decay = 5e-4}),
         batch(device, {subject.batch, 32, 32, 3}) {
     benchmark::select_mode(training.net(), subject.mode);
-    device.set_convolutions(subject.convolutions);
+    convolve_by(subject.convolutions, device);
   }
   double timed_step() {
     const auto start = Clock::now();
@@ -43,6 +47,25 @@ struct Bench {
     return seconds_since(start);
   }
 };
+
+/// Takes further steps on a device that tells where their time goes.
+std::optional<Profiled> profile(Bench& bench, auto& device, int steps) {
+  if constexpr (requires(Profile profile) { device.set_profile(&profile); }) {
+    Profiled result{.steps = steps};
+    device.set_profile(&result.profile);
+    for (int step = 0; step < steps; ++step) result.seconds += bench.timed_step();
+    device.set_profile(nullptr);
+    return result;
+  } else {
+    return {};
+  }
+}
+
+/// GFLOP/s of the host, if steps are taken there.
+std::optional<double> peak_of(const Subject& subject) {
+  if (device_kind != "cpu") return {};
+  return benchmark::measure_peak(subject.threads);
+}
 
 /// The median of `steps` steps of every subject. They take turns, so that what else the machine
 /// does falls on all of them; the first turn is not counted.
@@ -67,27 +90,23 @@ double Measurement::whole_passes() const {
   return std::ceil(multiply_adds.step / multiply_adds.forward - 1e-9);
 }
 double Measurement::share(double count) const {
-  return 2 * count / step_seconds() / (1e9 * peak.mean());
+  return 2 * count / step_seconds() / (1e9 * peak->mean());
 }
 
 Measurement measure(const Subject& subject, int steps) {
   std::cerr << name(subject.architecture) << ' ' << subject.mode << ": " << steps << " steps\n";
   Bench bench(subject);
-  Measurement result{.parameters = bench.training.parameters(),
-                     .multiply_adds = bench.training.count(bench.batch.images.shape()),
-                     .profiled_steps = std::max(steps / 2, 1)};
+  Measurement result{.machine = machine_name(bench.device),
+                     .parameters = bench.training.parameters(),
+                     .multiply_adds = bench.training.count(bench.batch.images.shape())};
   bench.device.memory().restart_peak();
   bench.timed_step();
   result.peak_bytes = bench.device.memory().peak().total();
 
-  result.peak.before = benchmark::measure_peak(subject.threads);
+  const std::optional<double> before = peak_of(subject);
   for (int step = 0; step < steps; ++step) result.seconds.push_back(bench.timed_step());
-  result.peak.after = benchmark::measure_peak(subject.threads);
-
-  bench.device.set_profile(&result.profile);
-  for (int step = 0; step < result.profiled_steps; ++step)
-    result.profiled_seconds += bench.timed_step();
-  bench.device.set_profile(nullptr);
+  if (before) result.peak = Peak{*before, *peak_of(subject)};
+  result.profiled = profile(bench, bench.device, std::max(steps / 2, 1));
   return result;
 }
 

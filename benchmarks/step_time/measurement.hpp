@@ -1,6 +1,7 @@
 // Times training steps of one network.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,7 @@ struct Subject {
   retrace::NetOptions net;
   std::string mode;
   retrace::Index batch = 128;
-  int threads = 1;
+  int threads = 1;                                      ///< of the host; 0 on a GPU
   retrace::ConvolutionBackend* convolutions = nullptr;  ///< null: the library's own
 };
 
@@ -25,21 +26,27 @@ struct Peak {
   double mean() const { return (before + after) / 2; }
 };
 
+/// Where the time of further steps goes, which only the host tells.
+struct Profiled {
+  retrace::Profile profile;
+  double seconds;  ///< of these steps together
+  int steps;
+};
+
 struct Measurement {
+  std::string machine;  ///< with the device's name
   retrace::Index parameters;
   std::vector<double> seconds;  ///< of every step
-  Peak peak;
+  std::optional<Peak> peak;     ///< of the host
   benchmark::Training::MultiplyAdds multiply_adds;
-  retrace::Profile profile;  ///< of steps that are not among those timed
-  double profiled_seconds;   ///< of all of these together
-  int profiled_steps;
+  std::optional<Profiled> profiled;
   std::size_t peak_bytes;  ///< held in a step, by the meter
 
   double step_seconds() const;
   /// The step's multiply-adds in forward passes, to the next whole number: 3 where all is stored,
   /// 4 where every branch is evaluated again.
   double whole_passes() const;
-  /// Of the peak, counting every multiply-add of a direct convolution once.
+  /// Of the peak, where that is known, counting every multiply-add of a direct convolution once.
   double share_of_peak() const { return share(multiply_adds.step); }
   double share_of_peak_in_whole_passes() const {
     return share(multiply_adds.forward * whole_passes());

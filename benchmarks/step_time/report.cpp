@@ -20,27 +20,30 @@ namespace {
 
 std::string percent(double share) { return fixed(100 * share, 1) + " %"; }
 
-std::string title(const Subject& subject) {
+std::string title(const Results& results) {
+  const Subject& subject = results.subject;
   std::string channels;
   for (Index each : subject.net.channels) {
     if (!channels.empty()) channels += '-';
     channels += std::to_string(each);
   }
-  return std::string(name(subject.architecture)) + ' ' + channels + ' ' + subject.mode +
-         ", batch " + std::to_string(subject.batch) + " of 32 x 32, " +
-         std::to_string(subject.threads) + (subject.threads == 1 ? " thread, " : " threads, ") +
-         to_string(retrace::cpu_features()) +
+  const std::string what = std::string(name(subject.architecture)) + ' ' + channels + ' ' +
+                           subject.mode + ", batch " + std::to_string(subject.batch) +
+                           " of 32 x 32, ";
+  if (subject.threads == 0) return what + results.step.machine;
+  return what + std::to_string(subject.threads) +
+         (subject.threads == 1 ? " thread, " : " threads, ") + to_string(retrace::cpu_features()) +
          (subject.convolutions ? ", oneDNN where it is faster" : "");
 }
 
-void print_operations(std::ostream& out, const Measurement& step) {
+void print_operations(std::ostream& out, const Profiled& step) {
   std::vector<Line> lines{{"operation", "ms a step", "share"}};
   const auto add = [&](std::string_view what, double seconds) {
-    lines.push_back({std::string(what), fixed(1e3 * seconds / step.profiled_steps, 1),
-                     percent(seconds / step.profiled_seconds)});
+    lines.push_back(
+        {std::string(what), fixed(1e3 * seconds / step.steps, 1), percent(seconds / step.seconds)});
   };
   for (Operation operation : all_operations) add(name(operation), step.profile.seconds(operation));
-  add("everything else", step.profiled_seconds - step.profile.total());
+  add("everything else", step.seconds - step.profile.total());
   out << '\n';
   print_lines(out, lines, 1, benchmark::TableStyle::aligned);
 }
@@ -62,6 +65,14 @@ Json json(const Curve& curve) {
           {"step_seconds", curve.seconds},
           {"line", {{"start", curve.line().start}, {"slope", curve.line().slope}}},
           {"largest_deviation", curve.largest_deviation()}};
+}
+
+Json shares_of_time(const Profiled& profiled) {
+  Json shares;
+  for (Operation operation : all_operations)
+    shares[std::string(name(operation))] = profiled.profile.seconds(operation) / profiled.seconds;
+  shares["everything else"] = 1 - profiled.profile.total() / profiled.seconds;
+  return shares;
 }
 
 /// One panel: the points of a curve and the line through them.
@@ -93,20 +104,21 @@ void print_text(std::ostream& out, const Results& results) {
   const Measurement& step = results.step;
   const double images = static_cast<double>(results.subject.batch);
   const auto [least, most] = std::minmax_element(step.seconds.begin(), step.seconds.end());
-  out << title(results.subject) << '\n'
+  out << title(results) << '\n'
       << "parameters           " << fixed(static_cast<double>(step.parameters) / 1e6, 2) << " M\n"
       << "images/s             " << fixed(images / step.step_seconds(), 1) << " ("
       << fixed(images / *most, 1) << " to " << fixed(images / *least, 1) << ")\n"
       << "a step               " << fixed(1e3 * step.step_seconds(), 1) << " ms, at most "
       << format_bytes(static_cast<double>(step.peak_bytes)) << '\n'
       << "multiply-adds        " << fixed(step.multiply_adds.step / 1e9, 2) << " G, "
-      << fixed(step.multiply_adds.step / step.multiply_adds.forward, 2) << " forward passes\n"
-      << "peak of the machine  " << fixed(step.peak.before, 0) << " GFLOP/s before, "
-      << fixed(step.peak.after, 0) << " after\n"
-      << "share of the peak    " << percent(step.share_of_peak()) << ", counting "
-      << fixed(step.whole_passes(), 0) << " forward passes "
-      << percent(step.share_of_peak_in_whole_passes()) << '\n';
-  print_operations(out, step);
+      << fixed(step.multiply_adds.step / step.multiply_adds.forward, 2) << " forward passes\n";
+  if (step.peak)
+    out << "peak of the machine  " << fixed(step.peak->before, 0) << " GFLOP/s before, "
+        << fixed(step.peak->after, 0) << " after\n"
+        << "share of the peak    " << percent(step.share_of_peak()) << ", counting "
+        << fixed(step.whole_passes(), 0) << " forward passes "
+        << percent(step.share_of_peak_in_whole_passes()) << '\n';
+  if (step.profiled) print_operations(out, *step.profiled);
   if (results.scaling) {
     std::vector<Line> lines{{"threads", "ms a step", "times as fast"}};
     const std::vector<double>& seconds = results.scaling->seconds;
@@ -129,9 +141,13 @@ void print_json(std::ostream& out, const Results& results) {
   object["blocks"] = subject.net.blocks;
   object["mode"] = subject.mode;
   object["batch"] = subject.batch;
-  object["threads"] = subject.threads;
-  object["instruction_set"] = retrace::cpu_features().compiled_for;
-  object["onednn"] = subject.convolutions != nullptr;
+  object["device"] = device_kind;
+  object["machine"] = step.machine;
+  if (device_kind == "cpu") {
+    object["threads"] = subject.threads;
+    object["instruction_set"] = retrace::cpu_features().compiled_for;
+    object["onednn"] = subject.convolutions != nullptr;
+  }
   object["parameters"] = step.parameters;
   object["images_per_second"] = static_cast<double>(subject.batch) / step.step_seconds();
   object["step_seconds"] = step.step_seconds();
@@ -140,14 +156,12 @@ void print_json(std::ostream& out, const Results& results) {
   object["multiply_adds"] = {{"forward", step.multiply_adds.forward},
                              {"step", step.multiply_adds.step},
                              {"whole_passes", step.whole_passes()}};
-  object["peak_gflops"] = {{"before", step.peak.before}, {"after", step.peak.after}};
-  object["share_of_peak"] = step.share_of_peak();
-  object["share_of_peak_in_whole_passes"] = step.share_of_peak_in_whole_passes();
-  Json& operations = object["share_of_time"];
-  for (Operation operation : all_operations)
-    operations[std::string(name(operation))] =
-        step.profile.seconds(operation) / step.profiled_seconds;
-  operations["everything else"] = 1 - step.profile.total() / step.profiled_seconds;
+  if (step.peak) {
+    object["peak_gflops"] = {{"before", step.peak->before}, {"after", step.peak->after}};
+    object["share_of_peak"] = step.share_of_peak();
+    object["share_of_peak_in_whole_passes"] = step.share_of_peak_in_whole_passes();
+  }
+  if (step.profiled) object["share_of_time"] = shares_of_time(*step.profiled);
   if (results.scaling) object["seconds_by_threads"] = results.scaling->seconds;
   if (results.batch) object["over_batch"] = json(*results.batch);
   if (results.depth) object["over_depth"] = json(*results.depth);
@@ -158,7 +172,7 @@ void print_chart(std::ostream& out, const Results& results) {
   benchmark::Svg svg(out, 960, 390);
   svg.text(20, 28, "start", "Milliseconds of a training step",
            "font-size=\"17\" font-weight=\"bold\"");
-  svg.text(20, 51, "start", title(results.subject), benchmark::muted);
+  svg.text(20, 51, "start", title(results), benchmark::muted);
   draw(svg, *results.batch, 70, "images in the batch");
   const std::string across =
       "blocks in every level, batch " + std::to_string(results.subject.batch / 4);

@@ -21,14 +21,16 @@ using Json = nlohmann::json;
 
 namespace {
 
+using benchmark::Device;
+
 /// A network on a device of its own, and the batch it is trained on.
 struct Row {
-  Cpu device;
+  Device device;
   benchmark::Training training;
   benchmark::Batch batch;
 
   Row(const Json& request, int threads)
-      : device(threads),
+      : device(make_device(threads)),
         training(device, benchmark::architecture(request.at("network").get<std::string>()),
                  options(request), {.momentum = 0.9, .weight_decay = 5e-4}),
         batch(device, {request.at("batch").get<Index>(), 32, 32, 3}) {
@@ -54,10 +56,7 @@ class Server {
 
   Json answer(const Json& request) {
     const auto what = request.at("do").get<std::string>();
-    if (what == "describe")
-      return {{"instruction_set", retrace::cpu_features().compiled_for},
-              {"vector_bytes", vector_bytes},
-              {"threads", Cpu(threads_).threads()}};
+    if (what == "describe") return describe_device();
     if (what == "prepare") return prepare(request);
     if (what == "step") return step(request);
     if (what == "resident")
@@ -68,6 +67,14 @@ class Server {
   }
 
  private:
+  Json describe_device() const {
+    const Device device = make_device(threads_);
+    if (device_kind != "cpu") return {{"device", machine_name(device)}};
+    return {{"instruction_set", retrace::cpu_features().compiled_for},
+            {"vector_bytes", vector_bytes},
+            {"threads", threads_of(device)}};
+  }
+
   Json prepare(const Json& request) {
     auto& row = rows_[request.at("row").get<std::string>()];
     row = std::make_unique<Row>(request, threads_);

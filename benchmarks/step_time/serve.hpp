@@ -11,6 +11,7 @@ namespace step_time {
 ///
 ///     {"do": "describe"}
 ///         -> {"instruction_set": "avx2", "vector_bytes": 32, "threads": 2}
+///            or {"device": "NVIDIA H100 80GB HBM3"}
 ///     {"do": "prepare", "row": "a", "network": "revnet", "channels": [32, 64], "blocks": [2, 2],
 ///      "mode": "reversible", "batch": 128}
 ///         -> {"parameters": [864, …]}   builds a network and its batch; sizes of its parameters
@@ -19,7 +20,8 @@ namespace step_time {
 ///     {"do": "resident"}
 ///         -> {"bytes": 9437184, "peak_bytes": 31457280}   of the process, now and at its highest
 ///
-/// Every row has its own device of `threads` threads, and so keeps the memory that it uses again.
+/// Every row has its own device, of `threads` threads on a processor, and so keeps the memory that
+/// it uses again.
 void serve(std::istream& in, std::ostream& out, int threads);
 
 }  // namespace step_time

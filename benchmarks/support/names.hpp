@@ -1,4 +1,4 @@
-// Networks by the names that a command line gives them, and the name of the target.
+// Networks as a command line asks for them: by name, mode and size.
 #pragma once
 
 #include <stdexcept>
@@ -48,6 +48,15 @@ inline void require_mode(retrace::Architecture architecture, std::string_view mo
   }
   throw std::invalid_argument(std::string(retrace::name(architecture)) + " has no mode '" +
                               std::string(mode) + "', only " + names);
+}
+
+/// The paper's network, with the channels and blocks that are given.
+inline retrace::NetOptions sized(retrace::Architecture architecture,
+                                 const retrace::NetOptions& given) {
+  retrace::NetOptions net = retrace::paper_options(architecture);
+  if (!given.channels.empty()) net.channels = given.channels;
+  if (!given.blocks.empty()) net.blocks = given.blocks;
+  return net;
 }
 
 }  // namespace benchmark

@@ -26,14 +26,15 @@ void select_mode(Net& net, std::string_view mode) {
                                 "streamed");
 }
 
-Batch::Batch(Cpu& device, Shape shape) : images(device, shape) {
+Batch::Batch(Device& device, Shape shape) : images(device, shape) {
+  std::vector<float> values(static_cast<std::size_t>(shape.size()));
   Random random(0, stream("noise"));
-  for (float& value : std::span(images.data(), static_cast<std::size_t>(shape.size())))
-    value = static_cast<float>(random.normal());
+  for (float& value : values) value = static_cast<float>(random.normal());
+  upload(images.view(), std::span<const float>(values));
   for (Index i = 0; i < shape.n; ++i) labels.push_back(static_cast<std::uint8_t>(i % 10));
 }
 
-Training::Training(Cpu& device, Architecture architecture, const NetOptions& options,
+Training::Training(Device& device, Architecture architecture, const NetOptions& options,
                    SgdOptions sgd)
     : device_(device),
       net_(build<Float>(device, architecture, options)),
@@ -51,12 +52,13 @@ Index Training::widest_convolution() {
 BatchLoss Training::step(Batch& batch) {
   const BatchLoss loss = accumulate_gradients(net_, batch.images, batch.labels);
   sgd_.step(1e-3);
+  finish(device_);
   return loss;
 }
 
 Training::MultiplyAdds Training::count(Shape batch) {
   const auto dry = [&](auto pass) {
-    const Cpu::Rehearsal rehearsal(device_);
+    const Device::Rehearsal rehearsal(device_);
     Net::State x(device_, batch);
     pass(x);
     return device_.work().multiply_adds;

@@ -6,11 +6,12 @@
 #include <string_view>
 #include <vector>
 
-#include "float_networks.hpp"
+#include "device.hpp"
 
 namespace benchmark {
 
-using Net = retrace::Chain<retrace::Float, retrace::Cpu>;
+using ::Device;  // and not the concept of this name
+using Net = retrace::Chain<retrace::Float, Device>;
 
 /// Puts a network into the mode that train_cifar10 calls by this name: stored, checkpoint,
 /// reversible or inverted.
@@ -19,7 +20,7 @@ void select_mode(Net& net, std::string_view mode);
 
 /// Images of noise and their labels.
 struct Batch {
-  Batch(retrace::Cpu& device, retrace::Shape shape);
+  Batch(Device& device, retrace::Shape shape);
 
   Net::State images;
   std::vector<std::uint8_t> labels;
@@ -28,19 +29,19 @@ struct Batch {
 /// A network and its optimizer: momentum makes it hold three times its parameters.
 class Training {
  public:
-  Training(retrace::Cpu& device, retrace::Architecture architecture,
-           const retrace::NetOptions& options, retrace::SgdOptions sgd = {});
+  Training(Device& device, retrace::Architecture architecture, const retrace::NetOptions& options,
+           retrace::SgdOptions sgd = {});
 
   Net& net() { return net_; }
-  retrace::Sgd<float, retrace::Cpu>& optimizer() { return sgd_; }
-  retrace::Cpu& device() { return device_; }
+  retrace::Sgd<float, Device>& optimizer() { return sgd_; }
+  Device& device() { return device_; }
   retrace::Index parameters() { return sgd_.parameters().count(); }
   /// The most channels that a convolution gives.
   retrace::Index widest_convolution();
   /// What is held between two steps.
   std::size_t bytes_at_rest() { return device_.memory().live().total(); }
 
-  /// Forward, loss, backward, update.
+  /// Forward, loss, backward, update: done when it returns.
   retrace::BatchLoss step(Batch& batch);
 
   /// Multiply-adds of convolutions and matrix products in a forward pass, and in a whole step.
@@ -55,9 +56,9 @@ class Training {
   retrace::PeakMemory measure(retrace::Shape batch);
 
  private:
-  retrace::Cpu& device_;
+  Device& device_;
   Net net_;
-  retrace::Sgd<float, retrace::Cpu> sgd_;
+  retrace::Sgd<float, Device> sgd_;
 };
 
 }  // namespace benchmark

@@ -38,7 +38,7 @@ struct Options {
   bool resume = false;
   double max_minutes = 0;  ///< 0: as long as it takes
 
-  std::string device = device_kind;
+  std::string device{device_kind};
   std::string precision = "float";  ///< of convolutions, on a GPU
   bool cuda_graph = false;          ///< steps are recorded and launched as a whole
   int threads = 0;                  ///< 0: as many as OpenMP would use

@@ -1,17 +1,18 @@
-// The device that a program trains on: there is one program for each, made of the same sources.
+// The device that a program runs on: there is one program for each, made of the same sources.
 #pragma once
 
 #include <string>
+#include <string_view>
 
-#ifdef TRAIN_ON_CUDA
-#include "retrace/cuda.hpp"
+#ifdef RUN_ON_CUDA
+#include "cuda_networks.hpp"
 
 using Device = retrace::Cuda;
 using DryDevice = retrace::DryCuda;
-inline constexpr const char* device_kind = "cuda";
+inline constexpr std::string_view device_kind = "cuda";
 
 /// @param precision  of convolutions: "float", "tf32", "half" or "bfloat16"
-inline Device make_device(int, const std::string& precision) {
+inline Device make_device(int = 0, const std::string& precision = "float") {
   using enum retrace::ConvolutionType;
   const auto type = precision == "tf32"       ? tf32
                     : precision == "half"     ? half
@@ -19,20 +20,26 @@ inline Device make_device(int, const std::string& precision) {
                                               : float32;
   return Device(0, {.convolutions = type});
 }
+inline DryDevice make_dry_device(int = 0) { return DryDevice(); }
 inline std::string describe(const Device& device) { return device.name(); }
 /// None that results depend on.
 inline int threads_of(const Device&) { return 0; }
+/// Waits until all operations are done.
+inline void finish(Device& device) { device.synchronize(); }
 #else
 #include "float_networks.hpp"
 
 using Device = retrace::Cpu;
 using DryDevice = retrace::Dry;
-inline constexpr const char* device_kind = "cpu";
+inline constexpr std::string_view device_kind = "cpu";
 
 /// @param threads  0: as many as OpenMP takes
-inline Device make_device(int threads, const std::string&) { return Device(threads); }
+inline Device make_device(int threads = 0, const std::string& = "float") { return Device(threads); }
+inline DryDevice make_dry_device(int threads = 0) { return DryDevice(threads); }
 inline std::string describe(const Device& device) {
   return "threads " + std::to_string(device.threads());
 }
 inline int threads_of(const Device& device) { return device.threads(); }
+/// Every operation is done when it returns.
+inline void finish(Device&) {}
 #endif
