@@ -22,12 +22,11 @@ constexpr auto checkpoint_sqrt = [](Net& net) { net.checkpoint_sqrt(); };
 Configuration in_fixed_point(Architecture architecture, Stream stream) {
   return {architecture, name(stream), reversible, {}, {}, stream};
 }
-constexpr Index streamed_from = 64, streamed_to = 256;
 
-Configuration streamed_in_fixed_point(Architecture architecture) {
-  const double limit = architecture == Architecture::revnet ? 320 : 208;
-  return {architecture, "fixed16 streamed", streamed,      {},
-          limit,        Stream::fixed16,    streamed_from, streamed_to};
+Configuration streamed_in(Stream stream, Architecture architecture, double limit) {
+  constexpr Index from = 64, to = 256;
+  const char* mode = stream == Stream::floating ? "streamed" : "fixed16 streamed";
+  return {architecture, mode, streamed, {}, limit, stream, from, to};
 }
 
 std::vector<Configuration> configurations_of_paper(Architecture architecture) {
@@ -41,32 +40,18 @@ std::vector<Configuration> configurations_of_paper(Architecture architecture) {
       return {{architecture, "stored", stored},
               {architecture, "checkpoint", checkpoint_sqrt},
               {architecture, "reversible", reversible, PaperFigures{640, 1.19e9}, 600},
-              {architecture,
-               "streamed",
-               streamed,
-               {},
-               450,
-               Stream::floating,
-               streamed_from,
-               streamed_to},
+              streamed_in(Stream::floating, architecture, 450),
               in_fixed_point(architecture, Stream::fixed32),
               in_fixed_point(architecture, Stream::fixed16),
-              streamed_in_fixed_point(architecture)};
+              streamed_in(Stream::fixed16, architecture, 320)};
     case irevnet:
       return {{architecture, "stored", stored},
               {architecture, "checkpoint", checkpoint_sqrt},
               {architecture, "reversible", reversible, PaperFigures{640, 1.35e9}, 480},
-              {architecture,
-               "streamed",
-               streamed,
-               {},
-               272,
-               Stream::floating,
-               streamed_from,
-               streamed_to},
+              streamed_in(Stream::floating, architecture, 272),
               in_fixed_point(architecture, Stream::fixed32),
               in_fixed_point(architecture, Stream::fixed16),
-              streamed_in_fixed_point(architecture)};
+              streamed_in(Stream::fixed16, architecture, 208)};
     case layerwise:
       return {{architecture, "stored", stored},
               {architecture, "checkpoint", checkpoint_sqrt},
@@ -76,16 +61,9 @@ std::vector<Configuration> configurations_of_paper(Architecture architecture) {
               {architecture, "checkpoint", checkpoint_sqrt},
               {architecture, "reversible", reversible},
               {architecture, "inverted", inverted, PaperFigures{352, 648e6}, 400},
-              {architecture,
-               "streamed",
-               streamed,
-               {},
-               272,
-               Stream::floating,
-               streamed_from,
-               streamed_to},
+              streamed_in(Stream::floating, architecture, 272),
               in_fixed_point(architecture, Stream::fixed16),
-              streamed_in_fixed_point(architecture)};
+              streamed_in(Stream::fixed16, architecture, 208)};
     case resnet_inplace_abn:
       return {{architecture, "stored", stored}, {architecture, "inverted", inverted, {}, 1100}};
   }

@@ -12,6 +12,7 @@ void become_program_for(const std::string& device, char** arguments) {
       self.parent_path() /
       (device == "cpu" ? name.substr(0, name.rfind('_')) : name + '_' + device);
   if (std::filesystem::exists(program)) execv(program.c_str(), arguments);
-  throw std::runtime_error("--device " + device + " needs " + program.string() +
-                           ", which is built where nvcc is found (RETRACE_CUDA=ON)");
+  const std::string where =
+      device == "cpu" ? ": build it" : ", which is built where nvcc is found (RETRACE_CUDA=ON)";
+  throw std::runtime_error("--device " + device + " needs " + program.string() + where);
 }
