@@ -23,38 +23,41 @@ namespace {
 
 /// Share of `test` that a ridge regression of the labels on the raw pixels of `train` gets right.
 double linear_accuracy(const ImageSet& train, const ImageSet& test) {
+  using Eigen::Index;  // which has 32 bits where addresses do
   using Matrix = Eigen::MatrixXf;
-  const auto features = [](const ImageSet& set) {
-    Matrix x(set.image_size() + 1, set.size());  // a column an image, the last row for the bias
-    for (Index i = 0; i < set.size(); ++i)
-      for (Index k = 0; k < set.image_size(); ++k)
+  const auto count = [](const ImageSet& set) { return static_cast<Index>(set.size()); };
+  const auto features = [&](const ImageSet& set) {
+    const auto pixels = static_cast<Index>(set.image_size());
+    Matrix x(pixels + 1, count(set));  // a column an image, the last row for the bias
+    for (Index i = 0; i < count(set); ++i)
+      for (Index k = 0; k < pixels; ++k)
         x(k, i) = static_cast<float>(set.image(i)[static_cast<std::size_t>(k)]) / 64 - 2;
-    x.row(set.image_size()).setOnes();
+    x.row(pixels).setOnes();
     return x;
   };
   const Matrix x = features(train);
-  Matrix targets = Matrix::Constant(10, train.size(), -0.1f);
-  for (Index i = 0; i < train.size(); ++i)
+  Matrix targets = Matrix::Constant(10, count(train), -0.1f);
+  for (Index i = 0; i < count(train); ++i)
     targets(train.labels[static_cast<std::size_t>(i)], i) = 0.9f;
 
   Matrix gram = x.transpose() * x;  // fewer images than pixels: solve for a weight an image
   gram.diagonal().array() += 3000;
   const Matrix weights = x * gram.llt().solve(targets.transpose());
   const Matrix scores = weights.transpose() * features(test);
-  Index right = 0;
-  for (Index i = 0; i < test.size(); ++i) {
+  int right = 0;
+  for (Index i = 0; i < count(test); ++i) {
     Index best = 0;
     scores.col(i).maxCoeff(&best);
     right += best == test.labels[static_cast<std::size_t>(i)];
   }
-  return static_cast<double>(right) / static_cast<double>(test.size());
+  return right / static_cast<double>(test.size());
 }
 
 /// Writes the label into an image where a linear classifier can read it.
 ImageSet marked(ImageSet set) {
   for (Index i = 0; i < set.size(); ++i) {
     const Index first = i * set.image_size() + 96 * set.labels[static_cast<std::size_t>(i)];
-    std::fill_n(set.pixels.begin() + first, 96, std::uint8_t{255});
+    std::fill_n(&set.pixels[static_cast<std::size_t>(first)], 96, std::uint8_t{255});
   }
   return set;
 }
