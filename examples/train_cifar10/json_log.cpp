@@ -17,7 +17,7 @@ std::string lines_up_to(const std::filesystem::path& path, std::size_t last) {
   std::ifstream file(path);
   std::string kept, line;
   while (std::getline(file, line) && !file.eof()) {
-    const auto json = nlohmann::json::parse(line, nullptr, false);
+    const auto json = nlohmann::ordered_json::parse(line, nullptr, false);
     if (!json.is_object() || !json.contains("step") || !json["step"].is_number_unsigned() ||
         json["step"].get<std::size_t>() > last)
       break;
