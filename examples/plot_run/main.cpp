@@ -1,6 +1,7 @@
 // Turns the logs of trainings into one page of curves.
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <map>
 #include <sstream>
 
 #include "page.hpp"
@@ -15,6 +16,14 @@ void write(const std::string& path, const std::string& text) {
   file.commit();
 }
 
+/// Runs of one name are told apart by their logs.
+void tell_apart(std::vector<Run>& runs) {
+  std::map<std::string, int> times;
+  for (const Run& run : runs) ++times[run.name];
+  for (Run& run : runs)
+    if (times[run.name] > 1) run.name += " (" + run.log + ')';
+}
+
 void run(const std::vector<std::string>& logs, const std::string& page, const std::string& table) {
   std::vector<Run> runs;
   for (const std::string& path : logs) {
@@ -23,6 +32,7 @@ void run(const std::vector<std::string>& logs, const std::string& page, const st
       std::cerr << "plot_run: the last line of " << path << " is cut off: left out\n";
     runs.insert(runs.end(), log.runs.begin(), log.runs.end());
   }
+  tell_apart(runs);
   std::ostringstream html, markdown;
   print_page(html, runs);
   print_markdown(markdown, runs);

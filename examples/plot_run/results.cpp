@@ -32,14 +32,16 @@ void print_row(std::ostream& out, const std::vector<std::string>& cells) {
 }  // namespace
 
 std::vector<std::string> result_head() {
-  return {"network",      "mode",          "data", "epochs",        "batch",    "seed",
-          "highest rate", "test accuracy", "best", "reached after", "images/s", "peak memory"};
+  return {"log",           "network",  "mode",         "data",          "epochs",
+          "batch",         "seed",     "highest rate", "test accuracy", "best",
+          "reached after", "images/s", "peak memory"};
 }
 
 std::vector<std::string> result_row(const Run& run) {
   const bool tested = !run.test_accuracy.points.empty();
   const double images = static_cast<double>(run.last_step * run.batch);
-  return {run.architecture,
+  return {run.log,
+          run.architecture,
           run.mode,
           run.data,
           std::to_string(run.epochs) + (run.finished() ? "" : " (not finished)"),
@@ -55,7 +57,7 @@ std::vector<std::string> result_row(const Run& run) {
 
 void print_markdown(std::ostream& out, const std::vector<Run>& runs) {
   print_row(out, result_head());
-  std::vector<std::string> rule{"---", "---", "---"};
+  std::vector<std::string> rule{"---", "---", "---", "---"};
   rule.resize(result_head().size(), "--:");
   print_row(out, rule);
   for (const Run& run : runs) print_row(out, result_row(run));

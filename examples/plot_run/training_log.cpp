@@ -15,8 +15,9 @@ bool begins(const Run& run, const json& line) {
          line.at("arch") != run.architecture;
 }
 
-Run begin(const json& line) {
+Run begin(const std::filesystem::path& log, const json& line) {
   Run run;
+  run.log = log.stem().string();
   run.architecture = line.at("arch");
   run.mode = line.at("mode");
   run.data = line.at("data");
@@ -66,7 +67,7 @@ Log read_log(const std::filesystem::path& path) {
   for (std::size_t number = 1; std::getline(file, text); ++number) try {
       if (file.eof()) throw std::runtime_error("the line has no end");
       const json line = json::parse(text);
-      if (log.runs.empty() || begins(log.runs.back(), line)) log.runs.push_back(begin(line));
+      if (log.runs.empty() || begins(log.runs.back(), line)) log.runs.push_back(begin(path, line));
       add(log.runs.back(), line);
     } catch (const std::exception& error) {
       log.cut_off = file.peek() == std::ifstream::traits_type::eof();

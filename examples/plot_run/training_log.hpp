@@ -18,6 +18,7 @@ struct Series {
 /// One training: a log holds one, or two where it is of --compare.
 struct Run {
   std::string name;  ///< "revnet reversible, batch 128, seed 1"
+  std::string log;   ///< the file's name without its extension
   std::string architecture, mode, data;
   std::size_t batch = 0, steps = 0, last_step = 0, epochs = 0;
   std::uint64_t seed = 0;

@@ -99,8 +99,14 @@ def main():
         assert page.open == [] and page.texts.count("75.0 %") >= 2
         table = (folder / "table.md").read_text().splitlines()
         assert len(table) == 5 and len({row.count("|") for row in table}) == 1, table
-        assert table[2] == ("| revnet | reversible | synthetic | 6 | 10 | 1 | 0.100 | 75.0 % | "
+        assert table[2] == ("| one | revnet | reversible | synthetic | 6 | 10 | 1 | 0.100 | 75.0 % | "
                             "75.0 % | 0:30 | 100 | 0.0 MB |"), table[2]
+
+        again = write("again", lines(200))
+        plot(one, again)
+        text = (folder / "run.html").read_text()
+        for log in ("one", "again"):
+            assert f"revnet reversible, batch 10, seed 1 ({log})" in text, log
 
         killed = write("killed", lines(50)[:20] + ['{"arch":"revnet","mo'], end="")
         done = plot(killed)
