@@ -18,6 +18,7 @@ struct Case {
   std::function<void(D&, Chain<Double, D>&)> add;
 };
 
+/// Over 60 lines, since it is a table: a row for each layer.
 template <class D>
 std::vector<Case<D>> all_layers() {
   using T = double;
