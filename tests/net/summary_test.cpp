@@ -11,25 +11,21 @@ using namespace retrace::test;
 
 TEST_CASE("a summary says what forward keeps, to the byte, and leaves nothing behind") {
   Cpu device(2);
-  for (Architecture architecture : all_architectures)
-    for (const Way& each : ways(architecture)) {
-      CAPTURE(name(architecture), each.name);
-      Net net = small_net(device, architecture);
-      each.choose(net);
-      const Bytes before = device.memory().live();
-      const std::size_t allocations = device.allocations();
-      const Summary table = summary(net, device, small_batch);
-      CHECK(device.memory().live() == before);
-      CHECK(device.allocations() == allocations);
+  for_every_way(device, [&](Net& net, Architecture, const Way&) {
+    const Bytes before = device.memory().live();
+    const std::size_t allocations = device.allocations();
+    const Summary table = summary(net, device, small_batch);
+    CHECK(device.memory().live() == before);
+    CHECK(device.allocations() == allocations);
 
-      auto x = images(device);
-      net.forward(x, training);
-      CHECK(table.kept() == device.memory().live()[Use::stash] - before[Use::stash]);
-      net.abandon();
-      CHECK(table.layers.size() == net.size());
-      CHECK(table.layers.back().output == x.shape());
-      CHECK(table.parameters() == net.parameters().count());
-    }
+    auto x = images(device);
+    net.forward(x, training);
+    CHECK(table.kept() == device.memory().live()[Use::stash] - before[Use::stash]);
+    net.abandon();
+    CHECK(table.layers.size() == net.size());
+    CHECK(table.layers.back().output == x.shape());
+    CHECK(table.parameters() == net.parameters().count());
+  });
 }
 
 TEST_CASE("a summary is a table with a total, and says which layers are recomputed") {

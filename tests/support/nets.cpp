@@ -1,5 +1,7 @@
 #include "support/nets.hpp"
 
+#include "support/catch.hpp"
+
 namespace retrace {
 template Chain<Double, Cpu> build<Double, Cpu>(Cpu&, Architecture, const NetOptions&);
 }
@@ -50,6 +52,16 @@ Way way(Architecture architecture, const std::string& name) {
   for (const Way& each : ways(architecture))
     if (each.name == name) return each;
   throw std::invalid_argument("no way is called " + name);
+}
+
+void for_every_way(Cpu& device, const std::function<void(Net&, Architecture, const Way&)>& body) {
+  for (Architecture architecture : all_architectures)
+    for (const Way& each : ways(architecture)) {
+      CAPTURE(name(architecture), each.name);
+      Net net = small_net(device, architecture);
+      each.choose(net);
+      body(net, architecture, each);
+    }
 }
 
 double noise_gain(Architecture architecture) {

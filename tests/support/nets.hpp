@@ -36,6 +36,8 @@ struct Way {
 };
 std::vector<Way> ways(Architecture architecture);
 Way way(Architecture architecture, const std::string& name);
+/// Calls body(network, architecture, way) for every small network in each of its ways.
+void for_every_way(Cpu& device, const std::function<void(Net&, Architecture, const Way&)>& body);
 
 /// Rounding units of double by which inverting may move a gradient of the small network.
 double noise_gain(Architecture architecture);

@@ -10,58 +10,50 @@ using namespace retrace::test;
 
 TEST_CASE("peak_memory predicts what the meter measures, to the byte, use and layer") {
   Cpu device(2);
-  for (Architecture architecture : all_architectures)
-    for (const Way& each : ways(architecture)) {
-      CAPTURE(name(architecture), each.name);
-      Net net = small_net(device, architecture);
-      each.choose(net);
-      step(net, device);
-      const std::vector<Values> averages = buffers(net), gradient = gradients(net);
-      const Bytes before = device.memory().live();
-      for (Shape batch : {small_batch, Shape{1, 16, 8, 3}}) {
-        const std::size_t allocations = device.allocations();
-        const PeakMemory predicted = peak_memory(net, device, batch);
-        CHECK(device.allocations() == allocations);
-        CHECK(device.memory().live() == before);
-        CHECK(same_bits(buffers(net), averages));
-        CHECK(same_bits(gradients(net), gradient));
+  for_every_way(device, [&](Net& net, Architecture architecture, const Way& each) {
+    step(net, device);
+    const std::vector<Values> averages = buffers(net), gradient = gradients(net);
+    const Bytes before = device.memory().live();
+    for (Shape batch : {small_batch, Shape{1, 16, 8, 3}}) {
+      const std::size_t allocations = device.allocations();
+      const PeakMemory predicted = peak_memory(net, device, batch);
+      CHECK(device.allocations() == allocations);
+      CHECK(device.memory().live() == before);
+      CHECK(same_bits(buffers(net), averages));
+      CHECK(same_bits(gradients(net), gradient));
 
-        Net fresh = small_net(device, architecture);
-        each.choose(fresh);
-        const PeakMemory of_fresh = peak_memory(fresh, device, batch);
-        const auto ten = labels(batch.n);
-        device.memory().restart_peak();
-        {
-          auto x = images(device, batch);
-          accumulate_gradients(fresh, x, ten);
-        }
-        CHECK(device.memory().peak() == of_fresh.bytes);
-        CHECK(device.memory().peak_place() == of_fresh.place);
-        CHECK(of_fresh.place != "");
-        CHECK(of_fresh.bytes.total() - device.memory().live().total() ==
-              predicted.bytes.total() - before.total());
+      Net fresh = small_net(device, architecture);
+      each.choose(fresh);
+      const PeakMemory of_fresh = peak_memory(fresh, device, batch);
+      const auto ten = labels(batch.n);
+      device.memory().restart_peak();
+      {
+        auto x = images(device, batch);
+        accumulate_gradients(fresh, x, ten);
       }
+      CHECK(device.memory().peak() == of_fresh.bytes);
+      CHECK(device.memory().peak_place() == of_fresh.place);
+      CHECK(of_fresh.place != "");
+      CHECK(of_fresh.bytes.total() - device.memory().live().total() ==
+            predicted.bytes.total() - before.total());
     }
+  });
 }
 
 TEST_CASE("no memory is asked of the operating system after the first step") {
   Cpu device(2);
-  for (Architecture architecture : all_architectures)
-    for (const Way& each : ways(architecture)) {
-      CAPTURE(name(architecture), each.name);
-      Net net = small_net(device, architecture);
-      each.choose(net);
-      Sgd<double, Cpu> optimizer(net.parameters(), {});
-      const auto train = [&] {
-        step(net, device);
-        optimizer.step(0.01);
-      };
-      train();
-      const std::size_t allocations = device.allocations();
-      train();
-      train();
-      CHECK(device.allocations() == allocations);
-    }
+  for_every_way(device, [&](Net& net, Architecture, const Way&) {
+    Sgd<double, Cpu> optimizer(net.parameters(), {});
+    const auto train = [&] {
+      step(net, device);
+      optimizer.step(0.01);
+    };
+    train();
+    const std::size_t allocations = device.allocations();
+    train();
+    train();
+    CHECK(device.allocations() == allocations);
+  });
 }
 
 TEST_CASE("a network on a dry device needs what it needs on a real one") {
@@ -80,62 +72,54 @@ TEST_CASE("a network on a dry device needs what it needs on a real one") {
 
 TEST_CASE("out of memory anywhere in a step leaves nothing behind and the next step right") {
   Cpu device(2);
-  for (Architecture architecture : all_architectures)
-    for (const Way& each : ways(architecture)) {
-      CAPTURE(name(architecture), each.name);
-      Net net = small_net(device, architecture);
-      each.choose(net);
-      const StepValues expected = step(net, device);
-      const std::size_t need = peak_memory(net, device, small_batch).bytes.total();
-      const Bytes before = device.memory().live();
-      const auto train = [&] {
-        auto x = images(device);
-        accumulate_gradients(net, x, labels(small_batch.n));
-      };
-      for (std::size_t part : {2, 5, 8, 10, 11}) {
-        CAPTURE(part);
-        // Of twelve parts; where this is the last one, a byte too few.
-        device.memory().set_limit(
-            part == 11 ? need - 1 : before.total() + (need - before.total()) * part / 12);
-        CHECK_THROWS_AS(train(), OutOfMemory);
-        CHECK(device.memory().live() == before);
-        CHECK(device.memory().place() == "");
-      }
-      device.memory().set_limit(need);
-      CHECK_NOTHROW(train());
-      device.memory().set_limit(MemoryMeter::unlimited);
-      CHECK(same_bits(step(net, device).gradients, expected.gradients));
+  for_every_way(device, [&](Net& net, Architecture, const Way&) {
+    const StepValues expected = step(net, device);
+    const std::size_t need = peak_memory(net, device, small_batch).bytes.total();
+    const Bytes before = device.memory().live();
+    const auto train = [&] {
+      auto x = images(device);
+      accumulate_gradients(net, x, labels(small_batch.n));
+    };
+    for (std::size_t part : {2, 5, 8, 10, 11}) {
+      CAPTURE(part);
+      // Of twelve parts; where this is the last one, a byte too few.
+      device.memory().set_limit(part == 11 ? need - 1
+                                           : before.total() + (need - before.total()) * part / 12);
+      CHECK_THROWS_AS(train(), OutOfMemory);
+      CHECK(device.memory().live() == before);
+      CHECK(device.memory().place() == "");
     }
+    device.memory().set_limit(need);
+    CHECK_NOTHROW(train());
+    device.memory().set_limit(MemoryMeter::unlimited);
+    CHECK(same_bits(step(net, device).gradients, expected.gradients));
+  });
 }
 
 TEST_CASE("a step that is given up leaves nothing behind and the next one right") {
   Cpu device(2);
-  for (Architecture architecture : all_architectures)
-    for (const Way& each : ways(architecture)) {
-      CAPTURE(name(architecture), each.name);
-      Net net = small_net(device, architecture);
-      each.choose(net);
-      const StepValues expected = step(net, device);
-      const Bytes before = device.memory().live();
-      {
-        auto x = images(device);
-        net.forward(x, training);
-      }
-      net.abandon();
-      CHECK(device.memory().live() == before);
-      {
-        auto x = images(device);
-        int visits = 0;
-        net.observe([&](const Net::Visit& visit) {
-          if (visit.pass == Net::Pass::backward && ++visits == 4)
-            throw std::runtime_error("interrupted");
-        });
-        CHECK_THROWS_WITH(accumulate_gradients(net, x, labels(small_batch.n)), "interrupted");
-        net.observe({});
-      }
-      CHECK(device.memory().live() == before);
-      CHECK(same_bits(step(net, device).gradients, expected.gradients));
+  for_every_way(device, [&](Net& net, Architecture, const Way&) {
+    const StepValues expected = step(net, device);
+    const Bytes before = device.memory().live();
+    {
+      auto x = images(device);
+      net.forward(x, training);
     }
+    net.abandon();
+    CHECK(device.memory().live() == before);
+    {
+      auto x = images(device);
+      int visits = 0;
+      net.observe([&](const Net::Visit& visit) {
+        if (visit.pass == Net::Pass::backward && ++visits == 4)
+          throw std::runtime_error("interrupted");
+      });
+      CHECK_THROWS_WITH(accumulate_gradients(net, x, labels(small_batch.n)), "interrupted");
+      net.observe({});
+    }
+    CHECK(device.memory().live() == before);
+    CHECK(same_bits(step(net, device).gradients, expected.gradients));
+  });
 }
 
 TEST_CASE("reversible and checkpointed training follow stored training for 20 steps") {

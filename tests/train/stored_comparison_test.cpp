@@ -42,28 +42,24 @@ Net drifting_net(Cpu& device, double share) {
 
 TEST_CASE("gradients agree with stored ones in every way, and the net is as it was") {
   Cpu device(2);
-  for (Architecture architecture : all_architectures)
-    for (const Way& each : ways(architecture)) {
-      CAPTURE(name(architecture), each.name);
-      Net net = small_net(device, architecture);
-      each.choose(net);
-      step(net, device);
-      const auto gradients_before = gradients(net), buffers_before = buffers(net);
-      const Modes modes = net.modes();
-      const Bytes live = device.memory().live();
-      {
-        const auto x = images(device);
-        const auto comparison = compare_with_stored(net, x, labels(small_batch.n));
-        CHECK(comparison.gradients.size() == net.parameters().parameters.size());
-        CHECK(comparison.worst() < (each.inverts ? 1e-8 : 1e-11));
-        CHECK(comparison.loss < 1e-12);
-        if (each.name == "stored") CHECK(comparison.worst() == 0);
-      }
-      CHECK(same_bits(gradients(net), gradients_before));
-      CHECK(same_bits(buffers(net), buffers_before));
-      CHECK(net.modes() == modes);
-      CHECK(device.memory().live() == live);
+  for_every_way(device, [&](Net& net, Architecture, const Way& each) {
+    step(net, device);
+    const auto gradients_before = gradients(net), buffers_before = buffers(net);
+    const Modes modes = net.modes();
+    const Bytes live = device.memory().live();
+    {
+      const auto x = images(device);
+      const auto comparison = compare_with_stored(net, x, labels(small_batch.n));
+      CHECK(comparison.gradients.size() == net.parameters().parameters.size());
+      CHECK(comparison.worst() < (each.inverts ? 1e-8 : 1e-11));
+      CHECK(comparison.loss < 1e-12);
+      if (each.name == "stored") CHECK(comparison.worst() == 0);
     }
+    CHECK(same_bits(gradients(net), gradients_before));
+    CHECK(same_bits(buffers(net), buffers_before));
+    CHECK(net.modes() == modes);
+    CHECK(device.memory().live() == live);
+  });
 }
 
 TEST_CASE("a layer that restores a wrong input is found by the gradients below it") {
