@@ -94,7 +94,7 @@ TEST_CASE("what was allocated once needs no fresh memory when it is repeated") {
   constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
   const auto round = [&] {
     std::vector<void*> found;
-    for (std::size_t bytes : {5000, 100, 70'000, 0, 64})
+    for (std::size_t bytes : {5000u, 100u, 70'000u, 0u, 64u})
       found.push_back(heap.allocate(bytes, unlimited));
     heap.release(found[1], 100);
     heap.release(found[2], 70'000);

@@ -59,8 +59,8 @@ Values activated(Cpu& host, const Case& c, const Values& x, const Values& number
 }
 
 template <class E>
-void check(ConvolutionType type, double gradient_scale, const Case& c, bool libraries,
-           bool normalises) {
+void check_case(ConvolutionType type, double gradient_scale, const Case& c, bool libraries,
+                bool normalises) {
   CAPTURE(to_string(c.x), c.outputs, c.kernel, c.stride, libraries, normalises);
   Cpu host(1);
   Cuda gpu(0, {.libraries = libraries, .convolutions = type});
@@ -90,14 +90,14 @@ TEST_CASE("operands of convolutions are rounded to half, and sums are not") {
   for (const Case& each : cases)
     for (bool libraries : {true, false})
       for (bool normalises : {true, false})
-        check<Eigen::half>(ConvolutionType::half, 1024, each, libraries, normalises);
+        check_case<Eigen::half>(ConvolutionType::half, 1024, each, libraries, normalises);
 }
 
 TEST_CASE("operands of convolutions are rounded to bfloat16, and sums are not") {
   for (const Case& each : cases)
     for (bool libraries : {true, false})
       for (bool normalises : {true, false})
-        check<Eigen::bfloat16>(ConvolutionType::bfloat16, 1, each, libraries, normalises);
+        check_case<Eigen::bfloat16>(ConvolutionType::bfloat16, 1, each, libraries, normalises);
 }
 
 TEST_CASE("convolutions of double stay as they are") {

@@ -52,10 +52,10 @@ TEST_CASE("a checkpoint gives weights, running averages and momentum back, bit f
   for (Architecture architecture : all_architectures) {
     CAPTURE(name(architecture));
     Training one(device, architecture);
-    for (unsigned seed : {1, 2}) one.take_step(device, seed);
+    for (unsigned seed : {1u, 2u}) one.take_step(device, seed);
     write_checkpoint(scratch.directory / "c", one.list(), {{"step", "2"}, {"note", "\"\n"}});
     const std::vector<Values> saved = one.state();
-    for (unsigned seed : {3, 4}) one.take_step(device, seed);
+    for (unsigned seed : {3u, 4u}) one.take_step(device, seed);
 
     Training other(device, architecture);
     other.take_step(device, 9);
@@ -64,7 +64,7 @@ TEST_CASE("a checkpoint gives weights, running averages and momentum back, bit f
     CHECK(checkpoint.metadata("note") == "\"\n");
     checkpoint.restore(other.list());
     CHECK(same_bits(other.state(), saved));
-    for (unsigned seed : {3, 4}) other.take_step(device, seed);
+    for (unsigned seed : {3u, 4u}) other.take_step(device, seed);
     CHECK(same_bits(other.state(), one.state()));
   }
 }

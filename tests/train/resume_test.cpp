@@ -65,9 +65,9 @@ class Training {
 
 std::vector<Values> undisturbed() {
   Cpu device(2);
-  Training training(device);
-  while (training.step() < steps) training.take_step();
-  return training.state();
+  Training one(device);
+  while (one.step() < steps) one.take_step();
+  return one.state();
 }
 
 }  // namespace
@@ -82,27 +82,27 @@ TEST_CASE(
     bool failed = false;
     {
       Cpu device(2);
-      Training training(device);
+      Training one(device);
       std::size_t visits = 0;
-      training.net().observe([&](const Net::Visit&) {
+      one.net().observe([&](const Net::Visit&) {
         if (visits++ == visit * 7) device.memory().set_limit(device.memory().live().total());
       });
       try {
-        training.train(folder);
+        one.train(folder);
       } catch (const OutOfMemory&) {
         failed = true;
         const auto saved = folder.steps();
-        CHECK(training.step() - (saved.empty() ? 0 : saved.front()) < between);
+        CHECK(one.step() - (saved.empty() ? 0 : saved.front()) < between);
       }
     }
     if (!failed) break;
     ++faults;
     Cpu device(2);
-    Training training(device);
-    training.resume(folder);
-    training.train(folder);
+    Training one(device);
+    one.resume(folder);
+    one.train(folder);
     CAPTURE(visit);
-    CHECK(same_bits(training.state(), expected));
+    CHECK(same_bits(one.state(), expected));
   }
   CHECK(faults > 10);
 }
@@ -111,28 +111,28 @@ TEST_CASE("a batch that is not to count leaves no trace, whatever is not finite 
   Cpu device(2);
   for (bool in_the_image : {true, false}) {
     CAPTURE(in_the_image);
-    Training training(device), clean(device);
-    training.take_step();
+    Training one(device), clean(device);
+    one.take_step();
     clean.take_step();
-    auto parameters = training.net().parameters();
+    auto parameters = one.net().parameters();
     BufferSnapshot<double, Cpu> before(parameters);
     {
       auto x = images(device, small_batch, 99);
       if (in_the_image) x.data()[7] = std::numeric_limits<double>::quiet_NaN();
-      accumulate_gradients(training.net(), x, labels(small_batch.n));
+      accumulate_gradients(one.net(), x, labels(small_batch.n));
       if (!in_the_image)
         parameters.parameters[3].parameter->gradient.data()[0] =
             std::numeric_limits<double>::infinity();
     }
     CHECK(first_nonfinite_gradient(parameters) != "");
-    CHECK_FALSE(same_bits(training.state(), clean.state()));  // the running averages
+    CHECK_FALSE(same_bits(one.state(), clean.state()));  // the running averages
     before.give_back();
-    CHECK(same_bits(training.state(), clean.state()));
-    training.take_step();
+    CHECK(same_bits(one.state(), clean.state()));
+    one.take_step();
     clean.take_step();
-    CHECK(same_bits(training.state(), clean.state()));
+    CHECK(same_bits(one.state(), clean.state()));
     before.take();
     before.give_back();
-    CHECK(same_bits(training.state(), clean.state()));
+    CHECK(same_bits(one.state(), clean.state()));
   }
 }

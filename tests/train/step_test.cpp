@@ -80,7 +80,7 @@ TEST_CASE("out of memory anywhere in a step leaves nothing behind and the next s
       auto x = images(device);
       accumulate_gradients(net, x, labels(small_batch.n));
     };
-    for (std::size_t part : {2, 5, 8, 10, 11}) {
+    for (std::size_t part : {2u, 5u, 8u, 10u, 11u}) {
       CAPTURE(part);
       // Of twelve parts; where this is the last one, a byte too few.
       device.memory().set_limit(part == 11 ? need - 1
