@@ -21,8 +21,11 @@ using PixelMatrix = Eigen::Map<
 /// [k·k·C, K]. The map is valid for as long as the memory of x is.
 template <class T>
 PixelMatrix<T> pixel_matrix(View<T, Cpu> x) {
-  const Shape shape = x.shape();
-  return {x.data(), shape.pixels(), shape.c, Eigen::OuterStride<>(x.pitch())};
+  const auto index = [](Index i) {  // of Eigen, 32 bits where addresses have as many
+    return static_cast<Eigen::Index>(i);
+  };
+  return {x.data(), index(x.shape().pixels()), index(x.shape().c),
+          Eigen::OuterStride<>(index(x.pitch()))};
 }
 template <class T>
 PixelMatrix<T> pixel_matrix(Tensor<T, Cpu>& x) {
