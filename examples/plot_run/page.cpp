@@ -22,6 +22,7 @@ body { font: 14px/1.5 Helvetica, Arial, "DejaVu Sans", sans-serif; color: var(--
 table { border-collapse: collapse; margin: 1em 0 2em }
 th, td { padding: .25em .8em; border-bottom: 1px solid var(--line); text-align: right }
 th:first-child, td:first-child { text-align: left }
+td { white-space: nowrap }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(460px, 1fr)); gap: 1.5em }
 .swatch { display: inline-block; width: .8em; height: .8em; margin-right: .6em; border-radius: 2px }
 svg { width: 100%; height: auto; font-size: 12px }
