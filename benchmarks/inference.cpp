@@ -31,7 +31,7 @@ double processor_seconds() {
 class Subject {
  public:
   Subject(Architecture architecture, bool folded)
-      : net_(build<Float>(device_, architecture, options(architecture, !folded))) {
+      : net_(build<float>(device_, architecture, options(architecture, !folded))) {
     if (folded) fold(net_);
     at_rest_ = device_.memory().live().total();
   }
@@ -59,7 +59,7 @@ class Subject {
   }
 
   Cpu device_{1};
-  Chain<Float, Cpu> net_;
+  Chain<float, Cpu> net_;
   std::size_t at_rest_;
   std::vector<double> seconds_{};
 };

@@ -4,7 +4,7 @@
 #include <retrace/retrace.hpp>
 
 using namespace retrace;
-using Net = Chain<Float, Cpu>;
+using Net = Chain<float, Cpu>;
 
 namespace {
 
@@ -44,7 +44,7 @@ double megabytes(const Bytes& bytes) { return static_cast<double>(bytes.total())
 
 int main() {
   Cpu device;
-  Net net = revnet<Float>(device);
+  Net net = revnet<float>(device);
   Sgd<float, Cpu> optimizer(net.parameters(), {});
   const ImageSet set = synthetic_images(images.n, /*seed=*/1);
   const auto order = shuffled(images.n, /*seed=*/1, /*epoch=*/0);

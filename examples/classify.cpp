@@ -21,7 +21,7 @@
 #include "retrace/train/weights.hpp"
 
 using namespace retrace;
-using Net = Chain<Float, Cpu>;
+using Net = Chain<float, Cpu>;
 
 namespace {
 
@@ -75,7 +75,7 @@ Net load_net(Cpu& device, const std::filesystem::path& weights) {
   options.scale_floor = json.value("scale-floor", options.scale_floor);
   options.stream = named(all_streams, json.value("stream", "float"));
   options.trains = false;
-  Net net = build<Float>(device, architecture, options);
+  Net net = build<float>(device, architecture, options);
   load_weights(weights, net.parameters());
   fold(net);
   return net;

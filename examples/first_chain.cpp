@@ -9,8 +9,8 @@ int main() {
   // A network is a chain of layers. Of what flows through the blocks nothing is kept: on the way
   // back each computes its input from its output.
   Cpu device;
-  Blocks<Float, Cpu> make(device, NetOptions{});
-  Chain<Float, Cpu> net;
+  Blocks<float, Cpu> make(device, NetOptions{});
+  Chain<float, Cpu> net;
   net.add("stem", make.conv(3, 16)).add("block1", make.coupling(16));
   net.add("pool", ChannelPooling<float, Cpu>()).add("block2", make.coupling(64));
   net.add("norm", make.norm(64)).add("average", GlobalAverage<float, Cpu>());

@@ -13,7 +13,7 @@
 #include <string>
 
 using namespace retrace;
-using Net = Chain<Float, Cpu>;
+using Net = Chain<float, Cpu>;
 
 namespace {
 
@@ -83,7 +83,7 @@ void run(const Options& options) {
   std::iota(all.begin(), all.end(), Index{0});
 
   Cpu device;
-  Net net = hybrid<Float>(device);
+  Net net = hybrid<float>(device);
   net.set_mode(Mode::streamed);
   Sgd<float, Cpu> optimizer(net.parameters(), {.momentum = 0.9, .weight_decay = 5e-4});
   const Shape shape{options.images, set.height, set.width, set.channels};

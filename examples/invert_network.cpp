@@ -7,7 +7,7 @@
 #include <retrace/retrace.hpp>
 
 using namespace retrace;
-using Net = Chain<Float, Cpu>;
+using Net = Chain<float, Cpu>;
 
 namespace {
 
@@ -16,7 +16,7 @@ constexpr std::size_t features = 8;  ///< layers that the features lie behind, a
 /// No stem: the image itself is pooled into channels, so that all up to the head has an inverse
 /// (Jacobsen et al. 2018).
 Net small_irevnet(Cpu& device) {
-  Blocks<Float, Cpu> make(device, NetOptions{});
+  Blocks<float, Cpu> make(device, NetOptions{});
   Net net;
   Index channels = 3;
   for (const char* level : {"level1", "level2"}) {

@@ -3,14 +3,14 @@
 #include <retrace/retrace.hpp>
 
 using namespace retrace;
-using Net = Chain<Float, Cpu>;
+using Net = Chain<float, Cpu>;
 
 namespace {
 
 /// Couplings at 32 x 32; a max pooling and a convolution, which no inverse exists of, and so keep
 /// their inputs; couplings at 16 x 16. Nothing else tells a chain which of its layers are which.
 Net mixed_net(Cpu& device) {
-  Blocks<Float, Cpu> make(device, NetOptions{});
+  Blocks<float, Cpu> make(device, NetOptions{});
   Net net;
   net.add("stem", make.conv(3, 32));
   for (const char* name : {"level1.block0", "level1.block1", "level1.block2"})

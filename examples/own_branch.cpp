@@ -59,7 +59,7 @@ class Sine {
 };
 
 /// y₁ = x₁ + sine(x₂),  y₂ = x₂ + convolutions(y₁).
-auto block(Cpu& device, Blocks<Float, Cpu>& make, Index channels) {
+auto block(Cpu& device, Blocks<float, Cpu>& make, Index channels) {
   const Index half = channels / 2;
   auto convolution = make.norm_act_conv(half, half);
   StackBranch g(std::move(convolution), make.norm_act_conv(half, half));
@@ -75,8 +75,8 @@ int main() {
   std::cout << findings << findings.size() << " findings\n";
 
   Cpu device;
-  Blocks<Float, Cpu> blocks(device, NetOptions{});
-  Chain<Float, Cpu> net;
+  Blocks<float, Cpu> blocks(device, NetOptions{});
+  Chain<float, Cpu> net;
   net.add("stem", blocks.conv(3, 16));
   net.add("block1", block(device, blocks, 16)).add("block2", block(device, blocks, 16));
   net.add("average", GlobalAverage<float, Cpu>()).add("linear", blocks.linear(16, 10));

@@ -66,8 +66,8 @@ int main() {
 
   // In a chain it is a layer like any other.
   Cpu device;
-  Blocks<Float, Cpu> blocks(device, NetOptions{});
-  Chain<Float, Cpu> net;
+  Blocks<float, Cpu> blocks(device, NetOptions{});
+  Chain<float, Cpu> net;
   net.add("stem", blocks.conv(3, 8));
   net.add("scale1", ChannelScale<float>(device, 8)).add("block1", blocks.coupling(8));
   net.add("scale2", ChannelScale<float>(device, 8)).add("block2", blocks.coupling(8));

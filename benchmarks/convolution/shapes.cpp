@@ -38,7 +38,7 @@ class Recorder : public ConvolutionBackend {
 };
 
 std::set<ConvShape> shapes_of(Architecture architecture, const NetOptions& options) {
-  Dry device(1);
+  Cpu device = Cpu::dry_device(1);
   Recorder recorder;
   device.set_convolutions(&recorder);
   benchmark::Training training(device, architecture, options);

@@ -15,14 +15,14 @@ using namespace retrace;
 
 namespace {
 
-using Net = Chain<Float, Cpu>;
+using Net = Chain<float, Cpu>;
 
 /// A network in training on noise.
 class Training {
  public:
   Training(Architecture architecture, const SweepOptions& options)
       : device_(options.threads),
-        net_(build<Float>(device_, architecture, paper_options(architecture))),
+        net_(build<float>(device_, architecture, paper_options(architecture))),
         sgd_(net_.parameters(), {}),
         shape_{options.batch, 32, 32, 3} {}
 

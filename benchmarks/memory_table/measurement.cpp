@@ -182,7 +182,7 @@ std::vector<DepthCurve> bytes_by_depth(int most_blocks, const MeasureOptions& op
     std::fill(net.blocks.begin(), net.blocks.end(), Index{blocks});
     std::size_t curve = 0;
     for (const Configuration& mode : configurations(Architecture::revnet)) {
-      DryDevice device = make_dry_device(options.threads);
+      Device device = make_dry_device(options.threads);
       net.stream = mode.stream;
       Training training(device, Architecture::revnet, net);
       mode.select(training.net());

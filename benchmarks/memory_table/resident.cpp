@@ -62,7 +62,7 @@ auto in_child(Body body) {
 
 /// The fewest images of which a step needs 200 MB beyond what is held between steps.
 Shape smallest_batch_that_counts(const Configuration& configuration, int threads) {
-  DryDevice device = make_dry_device(threads);
+  Device device = make_dry_device(threads);
   Training training(device, configuration.architecture, configuration.net);
   configuration.select(training.net());
   Shape batch{1, large_extent, large_extent, 3};

@@ -14,7 +14,7 @@
 namespace numerical_error {
 
 using benchmark::Axis, benchmark::Plot, benchmark::Series;
-using Net = retrace::Chain<retrace::Float, retrace::Cpu>;
+using Net = retrace::Chain<float, retrace::Cpu>;
 
 /// The images that networks are trained and measured on.
 struct Data {

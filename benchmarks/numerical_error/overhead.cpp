@@ -25,8 +25,8 @@ Plot step_times(Architecture architecture, const Settings& settings) {
   Series guarded{.label = "guarded", .line = false}, plain{.label = "not guarded", .line = false};
   const std::size_t steps = settings.steps.value_or(20);
   for (std::size_t step = 0; step <= 2 * steps; ++step) {
-    std::unique_ptr<DriftGuard<Float, Cpu>> guard;
-    if (step % 2 == 0) guard = std::make_unique<DriftGuard<Float, Cpu>>(net);
+    std::unique_ptr<DriftGuard<float, Cpu>> guard;
+    if (step % 2 == 0) guard = std::make_unique<DriftGuard<float, Cpu>>(net);
     const auto start = std::chrono::steady_clock::now();
     accumulate_gradients(net, x, labels);
     if (guard) guard->verdict();

@@ -26,9 +26,8 @@ Tensor<T, Cpu> start(Cpu& device) {
 /// Decibels after the blocks and their inverses, of a state in the floating point of the branches.
 template <class T>
 double floating_ratio(Cpu& device, Index blocks) {
-  using P = Precision<T>;
-  Blocks<P, Cpu> make(device, NetOptions{});
-  Chain<P, Cpu> chain;
+  Blocks<T, Cpu> make(device, NetOptions{});
+  Chain<T, Cpu> chain;
   for (Index i = 0; i < blocks; ++i) chain.add("block", make.coupling(batch.c));
   const auto before = start<T>(device);
   auto x = clone(before);
@@ -40,13 +39,13 @@ double floating_ratio(Cpu& device, Index blocks) {
 /// The same of a state in elements E between float branches.
 template <class E>
 double stored_ratio(Cpu& device, Index blocks, int fraction_bits) {
-  Blocks<Float, Cpu> make(device, NetOptions{});
+  Blocks<float, Cpu> make(device, NetOptions{});
   const auto format = std::make_shared<StreamFormat>();
   format->fraction_bits = fraction_bits;
-  Chain<Precision<E, float, float>, Cpu> chain;
+  Chain<float, Cpu, E> chain;
   for (Index i = 0; i < blocks; ++i) {
     auto coupling = make.coupling(batch.c);
-    using Branch = RoundedBranch<typename Blocks<Float, Cpu>::ConvBranch, E, Cpu>;
+    using Branch = RoundedBranch<typename Blocks<float, Cpu>::ConvBranch, E, Cpu>;
     chain.add("block", AdditiveCoupling<Branch>(Branch(std::move(coupling.f()), format),
                                                 Branch(std::move(coupling.g()), format)));
   }

@@ -90,7 +90,7 @@ LabelledBatch<float, Cpu> Batches::operator()(std::size_t step) {
 Net build_net(Cpu& device, const RunSettings& run) {
   NetOptions options = run.net;
   options.seed = run.seed;
-  Net net = build<Float>(device, run.architecture, options);
+  Net net = build<float>(device, run.architecture, options);
   net.set_mode(run.activations == Activations::stored     ? Mode::stored
                : run.architecture == Architecture::hybrid ? Mode::inverted
                                                           : Mode::reversible);

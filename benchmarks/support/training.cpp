@@ -37,7 +37,7 @@ Batch::Batch(Device& device, Shape shape) : images(device, shape) {
 Training::Training(Device& device, Architecture architecture, const NetOptions& options,
                    SgdOptions sgd)
     : device_(device),
-      net_(build<Float>(device, architecture, options)),
+      net_(build<float>(device, architecture, options)),
       sgd_(net_.parameters(), sgd) {}
 
 Index Training::widest_convolution() {

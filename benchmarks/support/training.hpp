@@ -11,7 +11,7 @@
 namespace benchmark {
 
 using ::Device;  // and not the concept of this name
-using Net = retrace::Chain<retrace::Float, Device>;
+using Net = retrace::Chain<float, Device>;
 
 /// Puts a network into the mode that train_cifar10 calls by this name: stored, checkpoint,
 /// reversible or inverted.

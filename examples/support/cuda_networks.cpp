@@ -1,5 +1,5 @@
 #include "cuda_networks.hpp"
 
 namespace retrace {
-template Chain<Float, Cuda> build<Float, Cuda>(Cuda&, Architecture, const NetOptions&);
+template Chain<float, Cuda> build<float, Cuda>(Cuda&, Architecture, const NetOptions&);
 }  // namespace retrace

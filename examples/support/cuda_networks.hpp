@@ -5,5 +5,5 @@
 #include "retrace/cuda.hpp"
 
 namespace retrace {
-extern template Chain<Float, Cuda> build<Float, Cuda>(Cuda&, Architecture, const NetOptions&);
+extern template Chain<float, Cuda> build<float, Cuda>(Cuda&, Architecture, const NetOptions&);
 }  // namespace retrace

@@ -8,7 +8,7 @@
 #include "cuda_networks.hpp"
 
 using Device = retrace::Cuda;
-using DryDevice = retrace::DryCuda;
+
 inline constexpr std::string_view device_kind = "cuda";
 
 /// @param precision  of convolutions: "float", "tf32", "half" or "bfloat16"
@@ -20,7 +20,7 @@ inline Device make_device(int = 0, const std::string& precision = "float") {
                                               : float32;
   return Device(0, {.convolutions = type});
 }
-inline DryDevice make_dry_device(int = 0) { return DryDevice(); }
+inline Device make_dry_device(int = 0) { return Device::dry_device(); }
 inline std::string describe(const Device& device) { return device.name(); }
 /// None that results depend on.
 inline int threads_of(const Device&) { return 0; }
@@ -30,12 +30,12 @@ inline void finish(Device& device) { device.synchronize(); }
 #include "float_networks.hpp"
 
 using Device = retrace::Cpu;
-using DryDevice = retrace::Dry;
+
 inline constexpr std::string_view device_kind = "cpu";
 
 /// @param threads  0: as many as OpenMP takes
 inline Device make_device(int threads = 0, const std::string& = "float") { return Device(threads); }
-inline DryDevice make_dry_device(int threads = 0) { return DryDevice(threads); }
+inline Device make_dry_device(int threads = 0) { return Device::dry_device(threads); }
 inline std::string describe(const Device& device) {
   return "threads " + std::to_string(device.threads());
 }

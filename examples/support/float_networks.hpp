@@ -6,7 +6,7 @@
 
 // clang-format off
 #define RETRACE_FLOAT_NETWORKS(prefix)                                                            \
-  prefix template Chain<Float, Cpu> build<Float, Cpu>(Cpu&, Architecture, const NetOptions&);     \
+  prefix template Chain<float, Cpu> build<float, Cpu>(Cpu&, Architecture, const NetOptions&);     \
   prefix template void cpu::convolve<float>(View<float, Cpu>, View<const float, Cpu>,             \
                                             View<const float, Cpu>, Index,                        \
                                             const NormActivation<float, Cpu>*, Store,             \

@@ -27,7 +27,7 @@ std::string to_string(const NetChoice& choice) {
 }
 
 Net build_net(Device& device, const NetChoice& choice) {
-  Net net = retrace::build<retrace::Float>(device, choice.architecture, choice.options);
+  Net net = retrace::build<float>(device, choice.architecture, choice.options);
   if (choice.plan)
     choice.plan->apply(net);
   else

@@ -7,7 +7,7 @@
 #include "device.hpp"
 #include "memory_mode.hpp"
 
-using Net = retrace::Chain<retrace::Float, Device>;
+using Net = retrace::Chain<float, Device>;
 using Optimizer = retrace::Sgd<float, Device>;
 using Batch = retrace::LabelledBatch<float, Device>;
 

@@ -19,7 +19,7 @@ struct Rehearsed {
       : net(build_net(device, choice)),
         optimizer(net.parameters(), {.fused = choice.fused_optimizer}) {}
 
-  DryDevice device;
+  Device device = make_dry_device();
   Net net;
   Optimizer optimizer;
 };

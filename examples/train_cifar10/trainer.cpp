@@ -36,8 +36,8 @@ template <class D>
 RecordedSteps recorded_steps(D& device, Net& net, Optimizer& optimizer, Index images,
                              const retrace::SoftmaxCrossEntropy& criterion) {
   if constexpr (requires { typename D::Recording; }) {
-    auto step = std::make_shared<retrace::RecordedStep<retrace::Float, D>>(
-        device, net, optimizer, batch_shape(images), criterion);
+    auto step = std::make_shared<retrace::RecordedStep<float, D>>(device, net, optimizer,
+                                                                  batch_shape(images), criterion);
     return [step](const Batch& batch, double rate) { return (*step)(batch.x, batch.labels, rate); };
   } else {
     throw std::invalid_argument("--cuda-graph is for --device cuda");

@@ -115,7 +115,7 @@ class Trainer {
   retrace::SoftmaxCrossEntropy criterion_;
   retrace::OneCycle schedule_;
   std::vector<retrace::Drift> drifts_;
-  std::optional<retrace::DriftGuard<retrace::Float, Device>> guard_;
+  std::optional<retrace::DriftGuard<float, Device>> guard_;
   std::optional<retrace::BufferSnapshot<float, Device>> before_step_;  ///< to skip it
   RecordedSteps recorded_;  ///< empty: steps are not recorded
   TrainingState state_;

@@ -122,7 +122,7 @@ TEST_CASE("a machine that refuses memory is out of memory, by name") {
 
 TEST_CASE("more bytes than addresses can count are out of memory, also for a dry device") {
   Cpu device;
-  Dry dry;
+  Cpu dry = Cpu::dry_device();
   const Shape shape{Index{1} << 31, Index{1} << 31, 1, 1};  // 2^64 bytes of float
   const auto make = [&]<class D>(D& on) { return Tensor<float, D>(on, shape); };
   CHECK_THROWS_AS(make(device), OutOfMemory);

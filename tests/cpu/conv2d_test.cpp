@@ -234,7 +234,7 @@ TEST_CASE("a convolution's scratch does not depend on the batch") {
 }
 
 TEST_CASE("a dry convolution counts its multiply-adds") {
-  Dry device;
+  Cpu device = Cpu::dry_device();
   Tensor<float, Cpu> x(device, {2, 9, 7, 5}), w(device, {3, 3, 5, 11}), y(device, {2, 5, 4, 11});
   conv2d(y.view(), x.view(), w.view(), 2);
   CHECK(device.work().multiply_adds == 2 * 5 * 4 * 11 * 9 * 5);

@@ -15,14 +15,14 @@ struct Case {
   const char* name;
   Shape shape;
   bool inverts;
-  std::function<void(D&, Chain<Double, D>&)> add;
+  std::function<void(D&, Chain<double, D>&)> add;
 };
 
 /// Over 60 lines, since it is a table: a row for each layer.
 template <class D>
 std::vector<Case<D>> all_layers() {
   using T = double;
-  using Net = Chain<Double, D>;
+  using Net = Chain<double, D>;
   using Stage = NormActConv<T, D>;
   const auto branch = [](D& device, Random& random, Index inside, Index out) {
     Stage first(device, 3, inside, random, {}, {.activation = leaky_relu(0.5)});
@@ -121,7 +121,7 @@ struct Made {
 
 template <class D>
 Made passes(D& device, const Case<D>& layer, Mode mode) {
-  Chain<Double, D> net;
+  Chain<double, D> net;
   layer.add(device, net);
   net.set_mode(mode);
   net.set_chunk(1);

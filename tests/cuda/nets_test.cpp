@@ -21,9 +21,9 @@ struct Step {
   std::size_t peak = 0, predicted = 0;
 };
 
-template <class P, class D>
+template <class T, class D>
 Step step_on(D& device, Architecture architecture, const auto& choose) {
-  auto net = build<P>(device, architecture, small_options(architecture));
+  auto net = build<T>(device, architecture, small_options(architecture));
   choose(net);
   using State = typename decltype(net)::State;
   State x = moved<typename State::Element>(device, normal_values(batch.size(), 1), batch);
@@ -63,8 +63,8 @@ TEST_CASE("every network takes the same step on a GPU, in every mode") {
       Cpu host(2);
       Cuda gpu(0, {.libraries = libraries});
       const auto choose = [&](auto& net) { choose_way(net, way); };
-      const Step expected = step_on<Double>(host, architecture, choose);
-      const Step found = step_on<Double>(gpu, architecture, choose);
+      const Step expected = step_on<double>(host, architecture, choose);
+      const Step found = step_on<double>(gpu, architecture, choose);
       CHECK(found.loss == Approx(expected.loss).epsilon(1e-12));
       CHECK(found.correct == expected.correct);
       CHECK(relative_distance(found.x, expected.x) < 1e-9);
@@ -77,7 +77,7 @@ TEST_CASE("a step on a GPU takes the bytes that were predicted") {
   Cuda gpu;
   for (Architecture architecture : all_architectures) {
     CAPTURE(name(architecture));
-    const Step step = step_on<Double>(gpu, architecture, [](auto&) {});
+    const Step step = step_on<double>(gpu, architecture, [](auto&) {});
     CHECK(step.peak == step.predicted);
     CHECK(gpu.memory().live().total() == 0);
   }
@@ -86,8 +86,8 @@ TEST_CASE("a step on a GPU takes the bytes that were predicted") {
 TEST_CASE("a step on a GPU gives the same bits every time") {
   for (Architecture architecture : {Architecture::revnet, Architecture::hybrid}) {
     Cuda gpu;
-    const Step first = step_on<Float>(gpu, architecture, [](auto&) {});
-    const Step second = step_on<Float>(gpu, architecture, [](auto&) {});
+    const Step first = step_on<float>(gpu, architecture, [](auto&) {});
+    const Step second = step_on<float>(gpu, architecture, [](auto&) {});
     CHECK(first.loss == second.loss);
     CHECK(same_bits(first.gradients, second.gradients));
   }
@@ -99,9 +99,9 @@ TEST_CASE("with convolutions in 16 bits a step is much the same, in the bytes pr
       CAPTURE(static_cast<int>(type), name(architecture));
       Cpu host(2);
       Cuda gpu(0, {.convolutions = type});
-      const Step expected = step_on<Float>(host, architecture, [](auto&) {});
-      const Step first = step_on<Float>(gpu, architecture, [](auto&) {});
-      const Step second = step_on<Float>(gpu, architecture, [](auto&) {});
+      const Step expected = step_on<float>(host, architecture, [](auto&) {});
+      const Step first = step_on<float>(gpu, architecture, [](auto&) {});
+      const Step second = step_on<float>(gpu, architecture, [](auto&) {});
       CHECK(first.peak == first.predicted);
       CHECK(first.loss == second.loss);
       CHECK(same_bits(first.gradients, second.gradients));
@@ -121,7 +121,7 @@ TEST_CASE("states in fixed point are retraced bit for bit on a GPU") {
       NetOptions options = small_options(architecture);
       options.stream = stream;
       const auto gradients_in = [&](Mode mode) {
-        auto net = build<Float>(gpu, architecture, options);
+        auto net = build<float>(gpu, architecture, options);
         net.set_mode(mode);
         auto x = moved<float>(gpu, normal_values(batch.size(), 1), batch);
         accumulate_gradients(net, x, labels(batch.n));

@@ -16,12 +16,12 @@ constexpr SoftmaxCrossEntropy criterion{.smoothing = 0.1};
 /// Ten steps at rates and on images that change, and an inference among them: all that is left.
 std::vector<Values> train(Architecture architecture, Mode mode, bool libraries, bool recorded) {
   Cuda gpu(0, {.libraries = libraries});
-  auto net = build<Float>(gpu, architecture, small_options(architecture));
+  auto net = build<float>(gpu, architecture, small_options(architecture));
   net.set_mode(mode);
   net.set_chunk(2);
   Sgd<float, Cuda> optimizer(net.parameters(),
                              {.momentum = 0.9, .nesterov = true, .weight_decay = 1e-3});
-  std::optional<RecordedStep<Float, Cuda>> step;
+  std::optional<RecordedStep<float, Cuda>> step;
   if (recorded) step.emplace(gpu, net, optimizer, shape, criterion);
   Values losses;
   for (unsigned i = 0; i < 10; ++i) {
@@ -80,16 +80,16 @@ TEST_CASE("steps in which the host has a part are refused") {
   Cuda gpu;
   const Shape logits{4, 1, 1, 3};
   const std::vector<std::uint8_t> targets{0, 1, 2, 0};
-  Chain<Float, Cuda> net;
+  Chain<float, Cuda> net;
   net.add("dropout", Dropout<float, Cuda>(0.5, 1));
   Sgd<float, Cuda> optimizer(net.parameters(), {});
   const auto x = moved<float>(gpu, normal_values(logits.size(), 1), logits);
-  RecordedStep<Float, Cuda> step(gpu, net, optimizer, logits);
+  RecordedStep<float, Cuda> step(gpu, net, optimizer, logits);
   step(x, targets, 0.1);
   CHECK_THROWS_WITH(step(x, targets, 0.1), containing("dropout.step is counted on the host"));
   CHECK_THROWS_WITH(step(x, std::vector<std::uint8_t>{0, 1, 2, 3}, 0.1),
                     containing("label 3 of image 3"));
   Sgd<float, Cuda> clips(net.parameters(), {.clip = 1});
-  CHECK_THROWS_WITH((RecordedStep<Float, Cuda>(gpu, net, clips, logits)),
+  CHECK_THROWS_WITH((RecordedStep<float, Cuda>(gpu, net, clips, logits)),
                     containing("fused or clips"));
 }

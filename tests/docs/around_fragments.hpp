@@ -14,12 +14,12 @@ struct ChannelScale : LeakyRelu<T, Cpu> {
 };
 
 struct AroundFragment {
-  using Net = Chain<Float, Cpu>;
+  using Net = Chain<float, Cpu>;
 
   static NetOptions small() { return {.channels = {8, 8}, .blocks = {1, 1}}; }
 
   Cpu device;
-  Net net = revnet<Float>(device, small());
+  Net net = revnet<float>(device, small());
   Sgd<float, Cpu> optimizer{net.parameters(), {.momentum = 0.9}};
   double rate = 0.05;
   LabelledBatch<float, Cpu> batch = [this] {

@@ -166,6 +166,6 @@ TEST_CASE("a tensor that is no NHWC view of such elements is refused") {
   Cpu device;
   CHECK_THROWS_AS(DlpackView<float>(device, static_cast<ManagedTensor*>(nullptr)),
                   std::invalid_argument);
-  Dry dry;
+  Cpu dry = Cpu::dry_device();
   CHECK_THROWS_AS(to_dlpack(Tensor<float, Cpu>(dry, {1, 2, 3, 4})), StateError);
 }

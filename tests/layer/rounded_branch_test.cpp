@@ -145,7 +145,7 @@ TEST_CASE("couplings of rounded branches come back exactly, those in bfloat16 do
   Cpu device(2);
   const Shape shape = with_channels(half, 12);
   const auto returns = [&]<class E>(E, int blocks) {
-    Chain<Precision<E, float, float>, Cpu> chain;
+    Chain<float, Cpu, E> chain;
     const auto format = format_of(9);
     for (int i = 0; i < blocks; ++i)
       chain

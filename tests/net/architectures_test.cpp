@@ -8,14 +8,14 @@ using namespace retrace;
 using namespace retrace::test;
 
 TEST_CASE("architectures have the paper's parameters") {
-  Dry device;
+  Cpu device = Cpu::dry_device();
   const std::pair<Architecture, Index> counts[] = {
       {Architecture::resnet, 3140778},   {Architecture::revnet, 3063090},
       {Architecture::irevnet, 42819690}, {Architecture::layerwise, 7404650},
       {Architecture::hybrid, 3710058},   {Architecture::resnet_inplace_abn, 3140778}};
   for (const auto& [architecture, count] : counts) {
     CAPTURE(name(architecture));
-    Net net = build<Double, Cpu>(device, architecture, paper_options(architecture));
+    Net net = build<double, Cpu>(device, architecture, paper_options(architecture));
     CHECK(net.parameters().count() == count);
     CHECK(device.memory().live()[Use::parameter_gradient] ==
           static_cast<std::size_t>(count) * sizeof(double));
@@ -127,7 +127,7 @@ TEST_CASE("options that make no network are refused") {
   Cpu device;
   NetOptions options = small_options(Architecture::revnet);
   const auto make = [&](Architecture architecture, const NetOptions& chosen) {
-    build<Double>(device, architecture, chosen);
+    build<double>(device, architecture, chosen);
   };
   options.blocks = {1};
   CHECK_THROWS_WITH(make(Architecture::revnet, options),
@@ -156,7 +156,7 @@ TEST_CASE("architectures are named as on a command line") {
 TEST_CASE("a streamed network needs its state, the state's gradient and the images") {
   // 128 + 128 + 12 bytes per input pixel, and the labels' logits; 64 + 128 + 12 in fixed point.
   const auto bytes_per_pixel = [](auto make, Index from, Index to) {
-    Dry device(2);
+    Cpu device = Cpu::dry_device(2);
     auto net = make(device);
     net.set_mode(Mode::streamed);
     const auto peak = [&](Index batch) {
@@ -169,14 +169,14 @@ TEST_CASE("a streamed network needs its state, the state's gradient and the imag
     options.stream = Stream::fixed16;
     return options;
   };
-  const auto make_irevnet = [](Dry& device) { return irevnet<Float>(device); };
-  const auto make_fixed_irevnet = [&](Dry& device) {
-    return irevnet<Float>(device, fixed(Architecture::irevnet));
+  const auto make_irevnet = [](Cpu& device) { return irevnet<float>(device); };
+  const auto make_fixed_irevnet = [&](Cpu& device) {
+    return irevnet<float>(device, fixed(Architecture::irevnet));
   };
-  const auto make_fixed_hybrid = [&](Dry& device) {
-    return hybrid<Float>(device, fixed(Architecture::hybrid));
+  const auto make_fixed_hybrid = [&](Cpu& device) {
+    return hybrid<float>(device, fixed(Architecture::hybrid));
   };
-  const auto make_hybrid = [](Dry& device) { return hybrid<Float>(device); };
+  const auto make_hybrid = [](Cpu& device) { return hybrid<float>(device); };
   CHECK(bytes_per_pixel(make_irevnet, 256, 512) <= 269);
   CHECK(bytes_per_pixel(make_irevnet, 64, 256) <= 272);
   CHECK(bytes_per_pixel(make_hybrid, 256, 512) <= 269);
@@ -186,8 +186,8 @@ TEST_CASE("a streamed network needs its state, the state's gradient and the imag
 }
 
 TEST_CASE("a network that is built on a dry device takes no memory of the machine") {
-  Dry dry;
-  auto net = irevnet<Float>(dry);
+  Cpu dry = Cpu::dry_device();
+  auto net = irevnet<float>(dry);
   CHECK(dry.memory().live()[Use::parameter] > 4 * 42'000'000u);
   CHECK(peak_memory(net, dry, {256, 32, 32, 3}).bytes.total() > 400'000'000u);
   CHECK(dry.allocations() == 0);

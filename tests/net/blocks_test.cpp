@@ -12,16 +12,16 @@ using namespace retrace::test;
 namespace {
 
 template <class T>
-Blocks<Precision<T>, Cpu> blocks(Cpu& device) {
+Blocks<T, Cpu> blocks(Cpu& device) {
   return {device, NetOptions{.slope = 0.5}};
 }
 
 /// A coupling whose branches are couplings on halves of the half, `depth` times over, down to
 /// single invertible convolutions.
 template <class T>
-Chain<Precision<T>, Cpu> nested(Blocks<Precision<T>, Cpu>& make, Index channels, int depth) {
-  using Branch = ChainBranch<Precision<T>, Cpu>;
-  Chain<Precision<T>, Cpu> chain;
+Chain<T, Cpu> nested(Blocks<T, Cpu>& make, Index channels, int depth) {
+  using Branch = ChainBranch<T, Cpu>;
+  Chain<T, Cpu> chain;
   if (depth == 0) {
     chain.add("conv", make.invertible_conv(channels)).add("norm", make.invertible_norm(channels));
   } else {
@@ -34,12 +34,12 @@ Chain<Precision<T>, Cpu> nested(Blocks<Precision<T>, Cpu>& make, Index channels,
 
 /// Linear, leaky ReLU, Linear on half the channels.
 template <class T>
-ChainBranch<Precision<T>, Cpu> perceptron(Blocks<Precision<T>, Cpu>& make, Index channels) {
-  Chain<Precision<T>, Cpu> chain;
+ChainBranch<T, Cpu> perceptron(Blocks<T, Cpu>& make, Index channels) {
+  Chain<T, Cpu> chain;
   chain.add("linear0", make.linear(channels, 2 * channels))
       .add("act", LeakyRelu<T, Cpu>(0.5))
       .add("linear1", make.linear(2 * channels, channels));
-  return ChainBranch<Precision<T>, Cpu>(std::move(chain));
+  return ChainBranch<T, Cpu>(std::move(chain));
 }
 
 }  // namespace
@@ -68,7 +68,7 @@ TEST_CASE("a perceptron on vectors is reversible") {
   const auto make = []<class T>(Cpu& device) -> AnyLayer<T> {
     auto b = blocks<T>(device);
     auto f = perceptron<T>(b, 5);
-    return AdditiveCoupling<ChainBranch<Precision<T>, Cpu>>(std::move(f), perceptron<T>(b, 5));
+    return AdditiveCoupling<ChainBranch<T, Cpu>>(std::move(f), perceptron<T>(b, 5));
   };
   CHECK(check_layer(make, {{7, 1, 1, 10}, {1, 1, 1, 10}}, {64, 64, 4096}) == "");
 }

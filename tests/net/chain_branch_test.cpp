@@ -14,12 +14,11 @@ namespace {
 
 /// The hybrid block: branches of invertible convolution, normalisation and activation.
 template <class T>
-AdditiveCoupling<ChainBranch<Precision<T>, Cpu>> hybrid_block(Cpu& device) {
-  using P = Precision<T>;
+AdditiveCoupling<ChainBranch<T, Cpu>> hybrid_block(Cpu& device) {
   using ConvBranch = StackBranch<Conv2d<T, Cpu>>;
   Random random(1);
   const auto branch = [&] {
-    Chain<P, Cpu> chain;
+    Chain<T, Cpu> chain;
     for (int i : {0, 1}) {
       ConvBranch f(Conv2d<T, Cpu>(device, 2, 2, random)), g(Conv2d<T, Cpu>(device, 2, 2, random));
       chain
@@ -27,7 +26,7 @@ AdditiveCoupling<ChainBranch<Precision<T>, Cpu>> hybrid_block(Cpu& device) {
           .add("norm" + std::to_string(i),
                InvertibleBatchNorm<T, Cpu>(device, 4, {.activation = leaky_relu(0.25)}));
     }
-    return ChainBranch<P, Cpu>(std::move(chain));
+    return ChainBranch<T, Cpu>(std::move(chain));
   };
   auto f = branch();
   return {std::move(f), branch()};
@@ -91,9 +90,9 @@ TEST_CASE("an inverted branch needs its half, the half's gradient and nothing th
 TEST_CASE("a chain branch refuses what does not fit") {
   Cpu device;
   Random random(1);
-  Chain<Double, Cpu> chain;
+  Chain<double, Cpu> chain;
   chain.add("conv", Conv2d<double, Cpu>(device, 4, 5, random));
-  ChainBranch<Double, Cpu> branch(std::move(chain));
+  ChainBranch<double, Cpu> branch(std::move(chain));
   auto target = normal<double>(device, {2, 3, 5, 4});
   const auto source = clone(target);
   CHECK_THROWS_WITH(branch.add_to(target.view(), source.view(), training, Store::add),

@@ -12,14 +12,13 @@ using namespace retrace::test;
 
 namespace {
 
-using Net = Chain<Double, Cpu>;
+using Net = Chain<double, Cpu>;
 constexpr Shape shape{2, 3, 5, 4};
 
 /// norm0, relu0, norm1, relu1, …: all of it invertible.
-template <class P = Double>
-Chain<P, Cpu> invertible_chain(Cpu& device, int pairs) {
-  using T = typename P::State;
-  Chain<P, Cpu> chain;
+template <class T = double>
+Chain<T, Cpu> invertible_chain(Cpu& device, int pairs) {
+  Chain<T, Cpu> chain;
   for (int i = 0; i < pairs; ++i)
     chain.add("norm" + std::to_string(i), InvertibleBatchNorm<T, Cpu>(device, 4))
         .add("relu" + std::to_string(i), LeakyRelu<T, Cpu>(0.5));
@@ -46,7 +45,7 @@ TEST_CASE("a chain keeps the contract of a layer in every mode") {
   const int mode = GENERATE(0, 1, 2, 3);
   CAPTURE(mode);
   const auto make = [=]<class T>(Cpu& device) -> AnyLayer<T> {
-    auto chain = invertible_chain<Precision<T>>(device, 2);
+    auto chain = invertible_chain<T>(device, 2);
     if (mode == 0) chain.set_mode(Mode::reversible);
     if (mode == 1) chain.set_mode(Mode::stored);
     if (mode == 2) chain.checkpoint_every(1);

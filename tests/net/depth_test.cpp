@@ -15,8 +15,8 @@ constexpr Index channels = 16;
 /// What one training pass of a chain of blocks holds at its peak beside what was held before.
 Bytes peak_of_pass(Index blocks, bool inverted, Mode mode, Index batch) {
   Cpu device(2);
-  Blocks<Float, Cpu> make(device, NetOptions{.slope = 0.5});
-  Chain<Float, Cpu> net;
+  Blocks<float, Cpu> make(device, NetOptions{.slope = 0.5});
+  Chain<float, Cpu> net;
   for (Index i = 0; i < blocks; ++i) {
     if (inverted)
       net.add("block", make.inverted_coupling(channels));
@@ -40,8 +40,8 @@ Bytes peak_of_pass(Index blocks, bool inverted, Mode mode, Index batch) {
 std::size_t bytes_of_block(Use use) {
   const auto live = [&](Index blocks) {
     Cpu device;
-    Blocks<Float, Cpu> make(device, NetOptions{});
-    Chain<Float, Cpu> net;
+    Blocks<float, Cpu> make(device, NetOptions{});
+    Chain<float, Cpu> net;
     for (Index i = 0; i < blocks; ++i) net.add("block", make.coupling(channels));
     return device.memory().live()[use];
   };

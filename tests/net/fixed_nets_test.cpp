@@ -10,7 +10,7 @@ namespace {
 Net fixed_net(Cpu& device, Architecture architecture, Stream stream) {
   NetOptions options = small_options(architecture);
   options.stream = stream;
-  return build<Double>(device, architecture, options);
+  return build<double>(device, architecture, options);
 }
 
 }  // namespace
@@ -83,7 +83,7 @@ TEST_CASE("fraction bits can be given for all levels and for each") {
   options.stream = Stream::fixed16;
   const auto loss = [&](std::vector<int> bits) {
     options.fraction_bits = std::move(bits);
-    Net net = build<Double>(device, Architecture::revnet, options);
+    Net net = build<double>(device, Architecture::revnet, options);
     return step(net, device).loss.loss;
   };
   CHECK(loss({9}) == loss({9, 9}));
@@ -94,7 +94,7 @@ TEST_CASE("fraction bits can be given for all levels and for each") {
   CHECK_THROWS_WITH(loss({15}), "fixed point of 16 bits has 0 to 14 fraction bits, not 15");
   CHECK_THROWS_AS(loss({14}), StreamOverflow);
   options.fraction_bits = {9, 9};
-  CHECK_THROWS_WITH(build<Double>(device, Architecture::irevnet, options),
+  CHECK_THROWS_WITH(build<double>(device, Architecture::irevnet, options),
                     containing("levels") || containing("1 streams"));
 }
 

@@ -17,7 +17,7 @@ NetOptions options_of(Architecture architecture, Stream stream) {
 
 /// With averages of three batches, and scales and shifts of any sign.
 Net trained(Cpu& device, Architecture architecture, const NetOptions& options) {
-  Net net = build<Double>(device, architecture, options);
+  Net net = build<double>(device, architecture, options);
   for (unsigned seed : {1u, 2u, 3u}) {
     auto x = images(device, small_batch, seed);
     net.forward(x, preview(training));
@@ -116,12 +116,12 @@ TEST_CASE("a network that is not to train is built without gradients") {
   for (Architecture architecture : all_architectures) {
     CAPTURE(name(architecture));
     NetOptions options = small_options(architecture);
-    Net other = build<Double>(device, architecture, options);
+    Net other = build<double>(device, architecture, options);
     const Inference expected = infer(other, device);
     device.memory().restart_peak();
     const std::size_t held = device.memory().live()[Use::parameter_gradient];
     options.trains = false;
-    Net net = build<Double>(device, architecture, options);
+    Net net = build<double>(device, architecture, options);
     CHECK(device.memory().live()[Use::parameter_gradient] == held);
     CHECK(same_bits(infer(net, device).logits, expected.logits));
     step(net, device);

@@ -13,9 +13,9 @@ namespace {
 enum class Inside { pre_activation, inplace, inplace_last };
 
 template <class T>
-Residual<Precision<T>, Cpu> residual(Cpu& device, Index in, Index out, Inside inside) {
+Residual<T, Cpu> residual(Cpu& device, Index in, Index out, Inside inside) {
   Random random(1);
-  Chain<Precision<T>, Cpu> chain;
+  Chain<T, Cpu> chain;
   if (inside == Inside::pre_activation) {
     chain.add("conv0", NormActConv<T, Cpu>(device, in, out, random))
         .add("conv1", NormActConv<T, Cpu>(device, out, out, random));
@@ -26,8 +26,8 @@ Residual<Precision<T>, Cpu> residual(Cpu& device, Index in, Index out, Inside in
     if (inside == Inside::inplace_last)
       chain.add("norm1", InvertibleBatchNorm<T, Cpu>(device, out, norm));
   }
-  if (in == out) return Residual<Precision<T>, Cpu>(std::move(chain));
-  return Residual<Precision<T>, Cpu>(std::move(chain), Conv2d<T, Cpu>(device, in, out, random));
+  if (in == out) return Residual<T, Cpu>(std::move(chain));
+  return Residual<T, Cpu>(std::move(chain), Conv2d<T, Cpu>(device, in, out, random));
 }
 
 }  // namespace
@@ -74,9 +74,9 @@ TEST_CASE("a residual block refuses what does not fit") {
   CHECK_THROWS_WITH(block.backward(x, other), containing("y is 3x5x4x7 but dy is 3x5x4x6"));
 
   Random random(1);
-  Chain<Double, Cpu> chain;
+  Chain<double, Cpu> chain;
   chain.add("conv", Conv2d<double, Cpu>(device, 4, 5, random));
-  Residual<Double, Cpu> grows(std::move(chain));
+  Residual<double, Cpu> grows(std::move(chain));
   auto again = normal<double>(device, {3, 5, 4, 4});
   CHECK_THROWS_WITH(grows.forward(again, training), containing("3x5x4x4") && containing("3x5x4x5"));
 }

@@ -19,7 +19,7 @@ constexpr Index half = 6;
 constexpr Shape source_shape{5, 4, 6, half};
 
 using ConvStack = StackBranch<NormActConv<double, Cpu>>;
-using ChainOf = ChainBranch<Double, Cpu>;
+using ChainOf = ChainBranch<double, Cpu>;
 
 ConvStack stack(Cpu& device, int depth) {
   Random random(1);
@@ -34,8 +34,8 @@ ConvStack stack(Cpu& device, int depth) {
 /// Normalisations in chain and coupling alike, invertible and not, and masks that differ from image
 /// to image.
 ChainOf chain(Cpu& device) {
-  Blocks<Double, Cpu> make(device, NetOptions{.slope = 0.3, .seed = 2});
-  Chain<Double, Cpu> layers;
+  Blocks<double, Cpu> make(device, NetOptions{.slope = 0.3, .seed = 2});
+  Chain<double, Cpu> layers;
   layers.add("conv", make.conv(half, 8)).add("norm", make.norm(8));
   layers.add("drop", Dropout<double, Cpu>(0.2, 7)).add("relu", Relu<double, Cpu>());
   layers.add("block", make.coupling(8)).add("inverted", make.invertible_norm(8));
@@ -45,7 +45,7 @@ ChainOf chain(Cpu& device) {
 
 /// The block of the hybrid network.
 ChainOf hybrid(Cpu& device) {
-  Blocks<Double, Cpu> make(device, NetOptions{.slope = 0.3, .seed = 2});
+  Blocks<double, Cpu> make(device, NetOptions{.slope = 0.3, .seed = 2});
   return ChainOf(make.invertible_chain(half));
 }
 
@@ -202,7 +202,7 @@ TEST_CASE("the scratch of a streamed branch does not grow with the batch") {
 TEST_CASE("the chunks of large images take the bytes they may") {
   // What a chunk takes beyond what one image more or less makes of it.
   const auto scratch = [](auto make, Shape shape) {
-    Dry device(1);
+    Cpu device = Cpu::dry_device(1);
     auto branch = make(static_cast<Cpu&>(device));
     branch.set_mode(Mode::streamed);
     Tensor<double, Cpu> source(device, shape), target(device, shape), dsource(device, shape);

@@ -128,7 +128,7 @@ TEST_CASE("a reversible network trains on oneDNN as on the own kernels") {
   const auto gradients = [&](ConvolutionBackend* backend) {
     Cpu device(2);
     device.set_convolutions(backend);
-    auto net = revnet<Float>(device, {{8, 16}, {1, 1}});
+    auto net = revnet<float>(device, {{8, 16}, {1, 1}});
     auto x = normal<float>(device, {4, 8, 8, 3});
     const Values before = values(x);
     accumulate_gradients(net, x, labels(4));

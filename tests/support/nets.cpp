@@ -3,7 +3,7 @@
 #include "support/catch.hpp"
 
 namespace retrace {
-template Chain<Double, Cpu> build<Double, Cpu>(Cpu&, Architecture, const NetOptions&);
+template Chain<double, Cpu> build<double, Cpu>(Cpu&, Architecture, const NetOptions&);
 }
 
 namespace retrace::test {
@@ -22,14 +22,14 @@ NetOptions small_options(Architecture architecture) {
 }
 
 Net small_net(Cpu& device, Architecture architecture) {
-  return build<Double>(device, architecture, small_options(architecture));
+  return build<double>(device, architecture, small_options(architecture));
 }
 
 Net deep_net(Cpu& device, Architecture architecture, Index blocks) {
   NetOptions options = paper_options(architecture);
   options.channels = {8};
   options.blocks = {blocks};
-  return build<Double>(device, architecture, options);
+  return build<double>(device, architecture, options);
 }
 
 std::vector<Way> ways(Architecture architecture) {

@@ -12,12 +12,12 @@
 #include "support/tensors.hpp"
 
 namespace retrace {
-extern template Chain<Double, Cpu> build<Double, Cpu>(Cpu&, Architecture, const NetOptions&);
+extern template Chain<double, Cpu> build<double, Cpu>(Cpu&, Architecture, const NetOptions&);
 }
 
 namespace retrace::test {
 
-using Net = Chain<Double, Cpu>;
+using Net = Chain<double, Cpu>;
 
 /// The architecture with two or three narrow levels.
 NetOptions small_options(Architecture architecture);

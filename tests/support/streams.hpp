@@ -15,7 +15,7 @@
 namespace retrace::test {
 
 template <class E>
-using FixedChain = Chain<Precision<E, float, float>, Cpu>;
+using FixedChain = Chain<float, Cpu, E>;
 template <class E>
 using SmallStream = FixedStream<E, float, Cpu>;
 

@@ -90,10 +90,10 @@ TEST_CASE("a checkpoint is longer than the pieces it is written in, and of float
 TEST_CASE("a dropout layer goes on with the masks that it would have drawn") {
   const Scratch scratch;
   Cpu device;
-  Chain<Double, Cpu> one, other;
+  Chain<double, Cpu> one, other;
   one.add("drop", Dropout<double, Cpu>(0.5, 3));
   other.add("drop", Dropout<double, Cpu>(0.5, 3));
-  const auto masked = [&](Chain<Double, Cpu>& chain) {
+  const auto masked = [&](Chain<double, Cpu>& chain) {
     auto x = images(device);
     chain.forward(x, training);
     return values(x);
@@ -139,8 +139,8 @@ TEST_CASE("layers that a drift guard has made anchors are anchors again") {
   const DriftOptions never_good{.warn_below = 1000, .discard_below = 1000};
   Net one = small_net(device, Architecture::layerwise);
   Net other = small_net(device, Architecture::layerwise);
-  DriftGuard<Double, Cpu> guard(one, never_good), other_guard(other, never_good);
-  const auto take_step = [&](Net& net, DriftGuard<Double, Cpu>& its_guard) {
+  DriftGuard<double, Cpu> guard(one, never_good), other_guard(other, never_good);
+  const auto take_step = [&](Net& net, DriftGuard<double, Cpu>& its_guard) {
     step(net, device);
     its_guard.verdict();
   };

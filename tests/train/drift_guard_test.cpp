@@ -54,7 +54,7 @@ Net steep_net(Cpu& device) {
   options.blocks = {6};
   options.slope = 1e-4;
   options.seed = 3;
-  return build<Double>(device, Architecture::layerwise, options);
+  return build<double>(device, Architecture::layerwise, options);
 }
 
 }  // namespace
@@ -202,7 +202,7 @@ TEST_CASE("the insides of inverted branches are watched, each chain on its own")
   Cpu device(2);
   NetOptions options = small_options(Architecture::hybrid);
   options.slope = 1e-5;
-  Net net = build<Double>(device, Architecture::hybrid, options);
+  Net net = build<double>(device, Architecture::hybrid, options);
   const SnrProbe probe(net);
   step(net, device);
   double between = infinity, inside = infinity;

@@ -70,8 +70,8 @@ TEST_CASE("a fused optimizer holds the gradient of one parameter at a time") {
 }
 
 TEST_CASE("the paper's i-RevNet takes 2.3 times its parameters with a fused optimizer") {
-  Dry device;
-  auto net = irevnet<Float>(device);
+  Cpu device = Cpu::dry_device();
+  auto net = irevnet<float>(device);
   const auto parameters = static_cast<double>(device.memory().live()[Use::parameter]);
   Sgd<float, Cpu> sgd(net.parameters(), {.fused = true});
   net.set_mode(Mode::reversible);

@@ -63,7 +63,7 @@ std::size_t measured_peak(Net& net, Cpu& device, const Plan& planned) {
 }
 
 Mode mode_of(const std::string& way) {
-  for (Mode mode : LayerProbe<Double, Cpu>::modes)
+  for (Mode mode : LayerProbe<double, Cpu>::modes)
     if (way == name(mode)) return mode;
   throw std::invalid_argument(way);
 }
@@ -135,7 +135,7 @@ TEST_CASE("a plan is no slower than any one mode that fits") {
     if (each.name.starts_with("checkpoint"))
       continue;  // what modes take is the sum of their layers
     CostCache cache(times.file, machine_name(device));
-    LayerProbe<Double, Cpu> probe(net, device);
+    LayerProbe<double, Cpu> probe(net, device);
     auto layers = probe.bytes(batch);
     probe.add_seconds(layers, batch, chosen.probed_images, cache, {});
     double uniform = 0, of_plan = 0;

@@ -58,7 +58,7 @@ TEST_CASE("no memory is asked of the operating system after the first step") {
 
 TEST_CASE("a network on a dry device needs what it needs on a real one") {
   Cpu device(2);
-  Dry dry(2);
+  Cpu dry = Cpu::dry_device(2);
   for (Architecture architecture : all_architectures) {
     CAPTURE(name(architecture));
     Net net = small_net(device, architecture), planned = small_net(dry, architecture);

@@ -29,7 +29,7 @@ struct Drifting {
 };
 
 Net drifting_net(Cpu& device, double share) {
-  Blocks<Double, Cpu> make(device, NetOptions{});
+  Blocks<double, Cpu> make(device, NetOptions{});
   Net net;
   net.add("stem", make.conv(3, 8)).add("drop", Dropout<double, Cpu>(0.5, /*seed=*/1));
   net.add("block1", make.coupling(8)).add("drift", Drifting{share});

@@ -21,10 +21,11 @@ class ConvolutionBackend;
 /// sixteenth above the meter's peak for it.
 class Cpu : public MeteredDevice {
  public:
-  using Self = Cpu;  ///< the device that tensors of this one name, a dry one too
-
   /// @param threads  0 takes what OpenMP would use.
   explicit Cpu(int threads = 0) : threads_(threads > 0 ? threads : omp_get_max_threads()) {}
+
+  /// Returns a device that is always dry: networks larger than the machine can be built on it.
+  static Cpu dry_device(int threads = 0) { return {threads, always_dry}; }
 
   /// The meter counts before the device allocates, so memory().peak() includes these bytes.
   void* allocate(std::size_t bytes) {
@@ -78,17 +79,14 @@ class Cpu : public MeteredDevice {
   }
 
  private:
+  enum AlwaysDry { always_dry };
+  Cpu(int threads, AlwaysDry) : Cpu(threads) { dry_ = true; }
+
   cpu::Heap heap_;
   int threads_;
   bool winograd_ = true;
   Profile* profile_ = nullptr;
   ConvolutionBackend* convolutions_ = nullptr;
-};
-
-/// A device that is dry all its life: networks larger than the machine can be built on it.
-class Dry : public Cpu {
- public:
-  explicit Dry(int threads = 0) : Cpu(threads) { dry_ = true; }
 };
 
 }  // namespace retrace::inline RETRACE_ISA

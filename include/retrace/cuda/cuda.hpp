@@ -26,12 +26,14 @@ class CudaRecording;
 /// Link Retrace::cuda, which has the kernels.
 class Cuda : public MeteredDevice {
  public:
-  using Self = Cuda;
   using Recording = CudaRecording;
 
   /// @throws DeviceError if there is no GPU of that number, no driver, or no memory on it.
   explicit Cuda(int number = 0, const CudaOptions& options = {})
       : context_(kernels::open(number, options)) {}
+
+  /// Returns a device that is always dry and needs no GPU.
+  static Cuda dry_device() { return Cuda(always_dry); }
 
   /// The meter counts before the device allocates, so memory().peak() includes these bytes.
   void* allocate(std::size_t bytes) {
@@ -61,23 +63,15 @@ class Cuda : public MeteredDevice {
   /// While there is a list, a dry device appends the work of every operation to it, in order.
   void list_work(std::vector<Work>* list) { listed_ = list; }
 
- protected:
-  /// Chooses the constructor of a device without a GPU.
-  struct Dry {};
-  explicit Cuda(Dry) { dry_ = true; }
-
  private:
+  enum AlwaysDry { always_dry };
+  explicit Cuda(AlwaysDry) { dry_ = true; }
+
   struct Close {
     void operator()(kernels::Context* context) const { kernels::close(context); }
   };
   std::unique_ptr<kernels::Context, Close> context_;
   std::vector<Work>* listed_ = nullptr;
-};
-
-/// A GPU that is dry all its life and need not exist.
-class DryCuda : public Cuda {
- public:
-  DryCuda() : Cuda(Dry{}) {}
 };
 
 namespace cuda {

@@ -70,7 +70,7 @@ namespace detail {
 
 /// What every network here has in common: a stem, levels of blocks with a door between them,
 /// a head.
-template <class P, Device D>
+template <class T, Device D>
 class NetBuilder {
  public:
   NetBuilder(D& device, const NetOptions& options) : blocks_(device, options), options_(options) {
@@ -105,18 +105,16 @@ class NetBuilder {
       add_stream<std::int32_t>(first, end, make);
   }
 
-  void add_invertible_pooling(Index level) {
-    add_invertible_pooling<typename P::State>(net_, level);
-  }
+  void add_invertible_pooling(Index level) { add_invertible_pooling<T>(net_, level); }
   /// Channels are multiplied by 4 where the next level has as many more, and the batch is
   /// where it has the same.
   template <class E, class AnyChain>
   void add_invertible_pooling(AnyChain& chain, Index level) {
     const Index from = channels(level - 1), to = channels(level);
     if (to == 4 * from) {
-      chain.add(label(level) + ".pool", ChannelPooling<E, D, typename P::Gradient>());
+      chain.add(label(level) + ".pool", ChannelPooling<E, D, T>());
     } else if (to == from) {
-      chain.add(label(level) + ".pool", BatchPooling<E, D, typename P::Gradient>());
+      chain.add(label(level) + ".pool", BatchPooling<E, D, T>());
       sub_images_ *= 4;
     } else {
       throw std::invalid_argument(
@@ -125,12 +123,10 @@ class NetBuilder {
           std::to_string(level + 1) + " " + std::to_string(to));
     }
   }
-  void add_max_pooling(Index level) {
-    net_.add(label(level) + ".pool", MaxPooling<typename P::State, D>());
-  }
+  void add_max_pooling(Index level) { net_.add(label(level) + ".pool", MaxPooling<T, D>()); }
 
   /// @param normalised  the last layer was a normalisation
-  Chain<P, D> finish(bool normalised) {
+  Chain<T, D> finish(bool normalised) {
     if (floating()) add_head(net_, normalised);
     net_.add("head.linear", blocks_.linear(channels(levels() - 1), options_.classes));
     return std::move(net_);
@@ -138,15 +134,15 @@ class NetBuilder {
 
   static std::string label(Index level) { return "level" + std::to_string(level + 1); }
 
-  Blocks<P, D>& blocks() { return blocks_; }
-  Chain<P, D>& net() { return net_; }
+  Blocks<T, D>& blocks() { return blocks_; }
+  Chain<T, D>& net() { return net_; }
   bool floating() const { return options_.stream == Stream::floating; }
 
  private:
   template <class E, class MakeBlock>
   void add_stream(Index first, Index end, MakeBlock make) {
     const bool whole = end - first == levels();
-    FixedStream<E, typename P::Branch, D> stream(stream_options(whole ? 1 : levels(), first));
+    FixedStream<E, T, D> stream(stream_options(whole ? 1 : levels(), first));
     for (Index level = first; level < end; ++level) {
       if (level > first) add_invertible_pooling<E>(stream.chain(), level);
       for (Index i = 0; i < options_.blocks[static_cast<std::size_t>(level)]; ++i)
@@ -161,7 +157,7 @@ class NetBuilder {
   template <class AnyChain>
   void add_head(AnyChain& chain, bool normalised = false) {
     if (!normalised) chain.add("head.norm", blocks_.norm(channels(levels() - 1)));
-    chain.add("head.average", GlobalAverage<typename P::Branch, D>(sub_images_));
+    chain.add("head.average", GlobalAverage<T, D>(sub_images_));
   }
 
   /// Of one of `parts` streams.
@@ -177,9 +173,9 @@ class NetBuilder {
     return options;
   }
 
-  Blocks<P, D> blocks_;
+  Blocks<T, D> blocks_;
   const NetOptions& options_;
-  Chain<P, D> net_;
+  Chain<T, D> net_;
   Index sub_images_ = 1;
 };
 
@@ -192,9 +188,9 @@ inline void require_floating(const NetOptions& options, Architecture architectur
 }
 
 /// Max pooling, then one block that changes the channels: a door that cannot be inverted.
-template <class P, Device D, class MakeBranch>
-Chain<P, D> residual_net(D& device, const NetOptions& options, MakeBranch branch) {
-  NetBuilder<P, D> builder(device, options);
+template <class T, Device D, class MakeBranch>
+Chain<T, D> residual_net(D& device, const NetOptions& options, MakeBranch branch) {
+  NetBuilder<T, D> builder(device, options);
   builder.add_levels([&](Index level) { builder.add_max_pooling(level); },
                      [&](Index level, Index i, const std::string& name) {
                        const Index out = builder.channels(level);
@@ -205,9 +201,9 @@ Chain<P, D> residual_net(D& device, const NetOptions& options, MakeBranch branch
 }
 
 /// Couplings with invertible poolings between the levels.
-template <class P, Device D, class MakeBlock>
-Chain<P, D> pooled_couplings(D& device, const NetOptions& options, MakeBlock make) {
-  NetBuilder<P, D> builder(device, options);
+template <class T, Device D, class MakeBlock>
+Chain<T, D> pooled_couplings(D& device, const NetOptions& options, MakeBlock make) {
+  NetBuilder<T, D> builder(device, options);
   if (builder.floating())
     builder.add_levels([&](Index level) { builder.add_invertible_pooling(level); },
                        [&](Index level, Index, const std::string& name) {
@@ -221,26 +217,26 @@ Chain<P, D> pooled_couplings(D& device, const NetOptions& options, MakeBlock mak
 }  // namespace detail
 
 /// Residual blocks of two normalised 3x3 convolutions, max pooling between the levels.
-template <class P, class Given, Device D = typename Given::Self>
-Chain<P, D> resnet(Given& device, const NetOptions& options = paper_options(Architecture::resnet)) {
+template <class T, Device D>
+Chain<T, D> resnet(D& device, const NetOptions& options = paper_options(Architecture::resnet)) {
   detail::require_floating(options, Architecture::resnet);
-  return detail::residual_net<P, D>(device, options, &Blocks<P, D>::pre_activation_chain);
+  return detail::residual_net<T, D>(device, options, &Blocks<T, D>::pre_activation_chain);
 }
 
 /// The ResNet whose normalisations and activations are inverted from their output instead of
 /// stored (Rota Bulò et al. 2018).
-template <class P, class Given, Device D = typename Given::Self>
-Chain<P, D> resnet_inplace_abn(
-    Given& device, const NetOptions& options = paper_options(Architecture::resnet_inplace_abn)) {
+template <class T, Device D>
+Chain<T, D> resnet_inplace_abn(
+    D& device, const NetOptions& options = paper_options(Architecture::resnet_inplace_abn)) {
   detail::require_floating(options, Architecture::resnet_inplace_abn);
-  return detail::residual_net<P, D>(device, options, &Blocks<P, D>::inplace_chain);
+  return detail::residual_net<T, D>(device, options, &Blocks<T, D>::inplace_chain);
 }
 
 /// Reversible blocks on halves of the channels; a max pooling and a 3x3 convolution between the
 /// levels (Gomez et al. 2017). Each level may be a stream in fixed point.
-template <class P, class Given, Device D = typename Given::Self>
-Chain<P, D> revnet(Given& device, const NetOptions& options = paper_options(Architecture::revnet)) {
-  detail::NetBuilder<P, D> builder(device, options);
+template <class T, Device D>
+Chain<T, D> revnet(D& device, const NetOptions& options = paper_options(Architecture::revnet)) {
+  detail::NetBuilder<T, D> builder(device, options);
   const auto door = [&](Index level) {
     builder.add_max_pooling(level);
     builder.net().add(
@@ -254,25 +250,24 @@ Chain<P, D> revnet(Given& device, const NetOptions& options = paper_options(Arch
   else
     for (Index level = 0; level < builder.levels(); ++level) {
       if (level > 0) door(level);
-      builder.add_fixed_levels(level, level + 1, &Blocks<P, D>::coupling);
+      builder.add_fixed_levels(level, level + 1, &Blocks<T, D>::coupling);
     }
   return builder.finish(false);
 }
 
 /// Reversible blocks with invertible poolings between them, so that nothing between stem and head
 /// is stored (after Jacobsen et al. 2018). All levels may be one stream in fixed point.
-template <class P, class Given, Device D = typename Given::Self>
-Chain<P, D> irevnet(Given& device,
-                    const NetOptions& options = paper_options(Architecture::irevnet)) {
-  return detail::pooled_couplings<P, D>(device, options, &Blocks<P, D>::coupling);
+template <class T, Device D>
+Chain<T, D> irevnet(D& device, const NetOptions& options = paper_options(Architecture::irevnet)) {
+  return detail::pooled_couplings<T, D>(device, options, &Blocks<T, D>::coupling);
 }
 
 /// Invertible convolutions, normalisations and activations one after another.
-template <class P, class Given, Device D = typename Given::Self>
-Chain<P, D> layerwise(Given& device,
+template <class T, Device D>
+Chain<T, D> layerwise(D& device,
                       const NetOptions& options = paper_options(Architecture::layerwise)) {
   detail::require_floating(options, Architecture::layerwise);
-  detail::NetBuilder<P, D> builder(device, options);
+  detail::NetBuilder<T, D> builder(device, options);
   builder.add_levels([&](Index level) { builder.add_invertible_pooling(level); },
                      [&](Index level, Index, const std::string& name) {
                        const Index channels = builder.channels(level);
@@ -285,30 +280,30 @@ Chain<P, D> layerwise(Given& device,
 
 /// Reversible blocks whose branches are invertible layer by layer (Hascoet et al., §3.4). All
 /// levels may be one stream in fixed point.
-template <class P, class Given, Device D = typename Given::Self>
-Chain<P, D> hybrid(Given& device, const NetOptions& options = paper_options(Architecture::hybrid)) {
-  Chain<P, D> net =
-      detail::pooled_couplings<P, D>(device, options, &Blocks<P, D>::inverted_coupling);
+template <class T, Device D>
+Chain<T, D> hybrid(D& device, const NetOptions& options = paper_options(Architecture::hybrid)) {
+  Chain<T, D> net =
+      detail::pooled_couplings<T, D>(device, options, &Blocks<T, D>::inverted_coupling);
   net.set_mode(Mode::inverted);
   return net;
 }
 
 /// The network of that name.
-template <class P, class Given, Device D = typename Given::Self>
-Chain<P, D> build(Given& device, Architecture architecture, const NetOptions& options) {
+template <class T, Device D>
+Chain<T, D> build(D& device, Architecture architecture, const NetOptions& options) {
   switch (architecture) {
     case Architecture::resnet:
-      return resnet<P>(device, options);
+      return resnet<T>(device, options);
     case Architecture::revnet:
-      return revnet<P>(device, options);
+      return revnet<T>(device, options);
     case Architecture::irevnet:
-      return irevnet<P>(device, options);
+      return irevnet<T>(device, options);
     case Architecture::layerwise:
-      return layerwise<P>(device, options);
+      return layerwise<T>(device, options);
     case Architecture::hybrid:
-      return hybrid<P>(device, options);
+      return hybrid<T>(device, options);
     case Architecture::resnet_inplace_abn:
-      return resnet_inplace_abn<P>(device, options);
+      return resnet_inplace_abn<T>(device, options);
   }
   throw std::invalid_argument("build: unknown architecture");
 }

@@ -23,11 +23,9 @@ namespace retrace::inline RETRACE_ISA {
 
 /// Makes layers on one device, with weights from one sequence of random numbers.
 /// Options: anything with slope, scale_floor, seed and trains.
-template <class P, Device D>
+template <class T, Device D>
 class Blocks {
  public:
-  using T = typename P::State;
-
   template <class Options>
   Blocks(D& device, const Options& options)
       : device_(device),
@@ -48,23 +46,23 @@ class Blocks {
   Linear<T, D> linear(Index in, Index out) { return made<Linear<T, D>>(in, out, random_); }
 
   /// Two normalised 3x3 convolutions.
-  Chain<P, D> pre_activation_chain(Index in, Index out) {
-    Chain<P, D> chain;
+  Chain<T, D> pre_activation_chain(Index in, Index out) {
+    Chain<T, D> chain;
     chain.add("conv0", norm_act_conv(in, out)).add("conv1", norm_act_conv(out, out));
     return chain;
   }
   /// The same with normalisation and activation in place.
-  Chain<P, D> inplace_chain(Index in, Index out) {
-    Chain<P, D> chain;
+  Chain<T, D> inplace_chain(Index in, Index out) {
+    Chain<T, D> chain;
     chain.add("norm0", invertible_norm(in)).add("conv0", conv(in, out));
     chain.add("norm1", invertible_norm(out)).add("conv1", conv(out, out));
     return chain;
   }
   /// A residual block around such a chain, with a 3x3 shortcut where the channels change.
-  Residual<P, D> residual(Index in, Index out, Chain<P, D> (Blocks::*branch)(Index, Index)) {
-    Chain<P, D> chain = (this->*branch)(in, out);
-    if (in == out) return Residual<P, D>(std::move(chain));
-    return Residual<P, D>(std::move(chain), conv(in, out));
+  Residual<T, D> residual(Index in, Index out, Chain<T, D> (Blocks::*branch)(Index, Index)) {
+    Chain<T, D> chain = (this->*branch)(in, out);
+    if (in == out) return Residual<T, D>(std::move(chain));
+    return Residual<T, D>(std::move(chain), conv(in, out));
   }
 
   using ConvBranch = StackBranch<NormActConv<T, D>>;
@@ -87,17 +85,17 @@ class Blocks {
     return {std::move(f), StackBranch(conv(channels / 2, channels / 2, 3, partition_gain))};
   }
   /// Twice: invertible convolution, normalisation and activation.
-  Chain<P, D> invertible_chain(Index channels) {
-    Chain<P, D> chain;
+  Chain<T, D> invertible_chain(Index channels) {
+    Chain<T, D> chain;
     for (const char* number : {"0", "1"})
       chain.add(std::string("conv") + number, invertible_conv(channels))
           .add(std::string("norm") + number, invertible_norm(channels));
     return chain;
   }
   /// A reversible block whose branches can be inverted layer by layer.
-  AdditiveCoupling<ChainBranch<P, D>> inverted_coupling(Index channels) {
-    ChainBranch<P, D> f(invertible_chain(channels / 2));
-    return {std::move(f), ChainBranch<P, D>(invertible_chain(channels / 2))};
+  AdditiveCoupling<ChainBranch<T, D>> inverted_coupling(Index channels) {
+    ChainBranch<T, D> f(invertible_chain(channels / 2));
+    return {std::move(f), ChainBranch<T, D>(invertible_chain(channels / 2))};
   }
 
  private:

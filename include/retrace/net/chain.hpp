@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "retrace/core/error.hpp"
-#include "retrace/core/precision.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/parameter.hpp"
 #include "retrace/net/link.hpp"
@@ -25,15 +24,18 @@ namespace retrace::inline RETRACE_ISA {
 /// same layers in reverse, and each gives back the input that the one before it needs. A chain
 /// is itself a layer: a network is a chain, and so may be a residual branch.
 ///
+/// The state has elements S, parameters and gradients T: a fixed-point state has floating-point
+/// gradients.
+///
 /// If a pass throws, everything that passes have kept is dropped, and the next one starts clean.
-template <class P, Device D>
+template <class T, Device D, class S = T>
 class Chain {
  public:
-  using State = Tensor<typename P::State, D>;
-  using Gradient = Tensor<typename P::Gradient, D>;
-  using Parameters = ParameterList<typename P::Branch, D>;
-  using Target = View<typename P::State, D>;
-  using Source = View<const typename P::State, D>;
+  using State = Tensor<S, D>;
+  using Gradient = Tensor<T, D>;
+  using Parameters = ParameterList<T, D>;
+  using Target = View<S, D>;
+  using Source = View<const S, D>;
 
   enum class Pass { forward, inverse, backward };
   /// What an observer sees after each layer: in backward, x is that layer's restored input.

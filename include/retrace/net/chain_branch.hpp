@@ -15,17 +15,17 @@ namespace retrace::inline RETRACE_ISA {
 /// inputs in backward, so that two tensors are all a branch of invertible layers ever needs; in
 /// the other modes they keep them while the branch is differentiated. In mode `streamed` both copy
 /// and inputs are those of one chunk of the batch.
-template <class P, Device D>
+template <class T, Device D>
 class ChainBranch {
  public:
-  using State = typename Chain<P, D>::State;
-  using Gradient = typename Chain<P, D>::Gradient;
+  using State = typename Chain<T, D>::State;
+  using Gradient = typename Chain<T, D>::Gradient;
   using Target = View<typename State::Element, D>;
   using Source = View<const typename State::Element, D>;
   using GradientTarget = View<typename Gradient::Element, D>;
   using GradientSource = View<const typename Gradient::Element, D>;
 
-  explicit ChainBranch(Chain<P, D> chain) : chain_(std::move(chain)) { set_mode(Mode::reversible); }
+  explicit ChainBranch(Chain<T, D> chain) : chain_(std::move(chain)) { set_mode(Mode::reversible); }
 
   void add_to(Target target, Source source, Run run, Store how) {
     State value = clone(source);
@@ -105,11 +105,11 @@ class ChainBranch {
     output_.abandon();
     chain_.abandon();
   }
-  void collect(const std::string& prefix, typename Chain<P, D>::Parameters& list) {
+  void collect(const std::string& prefix, typename Chain<T, D>::Parameters& list) {
     chain_.collect(prefix, list);
   }
 
-  Chain<P, D>& chain() { return chain_; }
+  Chain<T, D>& chain() { return chain_; }
 
  private:
   /// By pass; the first of them, which goes back furthest, has the fewest images.
@@ -125,7 +125,7 @@ class ChainBranch {
 
   static constexpr Shape none{0, 0, 0, 0};
 
-  Chain<P, D> chain_;
+  Chain<T, D> chain_;
   Kept<State> output_;
   bool streamed_ = false;
   Index chunk_ = 0;

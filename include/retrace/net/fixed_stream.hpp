@@ -57,8 +57,8 @@ class FixedStream {
  public:
   using State = Tensor<T, D>;
   using Gradient = State;
-  using Inner = Chain<Precision<E, T, T>, D>;
-  using Tail = Chain<Precision<T>, D>;
+  using Inner = Chain<T, D, E>;
+  using Tail = Chain<T, D>;
 
   /// @throws std::invalid_argument if the fraction bits are out of range.
   explicit FixedStream(const FixedStreamOptions& options = {})

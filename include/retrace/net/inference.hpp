@@ -11,8 +11,8 @@ namespace retrace::inline RETRACE_ISA {
 /// of a batch is a StateError from then on, and the normalisations name no parameters any more:
 /// checkpoints are read before.
 /// @pre no optimizer holds the parameters.
-template <class P, Device D>
-void fold(Chain<P, D>& net) {
+template <class T, Device D>
+void fold(Chain<T, D>& net) {
   net.fuse();
   auto list = net.parameters();
   list.release_gradients();

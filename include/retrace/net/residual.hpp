@@ -16,14 +16,13 @@ namespace retrace::inline RETRACE_ISA {
 /// Inverse   none.
 /// Backward  dx = (∂S/∂x)ᵀ dy + (∂H/∂x)ᵀ dy.
 /// Stores    what the layers of H keep. x comes back through H.
-template <class P, Device D>
+template <class T, Device D>
 class Residual {
  public:
-  using T = typename P::State;
-  using State = typename Chain<P, D>::State;
-  using Gradient = typename Chain<P, D>::Gradient;
+  using State = typename Chain<T, D>::State;
+  using Gradient = typename Chain<T, D>::Gradient;
 
-  explicit Residual(Chain<P, D> branch, std::optional<Conv2d<T, D>> shortcut = {})
+  explicit Residual(Chain<T, D> branch, std::optional<Conv2d<T, D>> shortcut = {})
       : branch_(std::move(branch)), shortcut_(std::move(shortcut)) {}
 
   void forward(State& x, Run run) {
@@ -62,7 +61,7 @@ class Residual {
     value_.abandon();
     branch_.abandon();
   }
-  void collect(const std::string& prefix, typename Chain<P, D>::Parameters& list) {
+  void collect(const std::string& prefix, typename Chain<T, D>::Parameters& list) {
     branch_.collect(prefix, list);
     if (shortcut_) shortcut_->collect(joined(prefix, "shortcut"), list);
   }
@@ -78,7 +77,7 @@ class Residual {
     x = std::move(sum);
   }
 
-  Chain<P, D> branch_;
+  Chain<T, D> branch_;
   std::optional<Conv2d<T, D>> shortcut_;
   Kept<State> value_;
 };

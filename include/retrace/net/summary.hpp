@@ -83,9 +83,9 @@ inline std::string mode_name(const Modes& chain, std::size_t layer) {
 /// Of a training step on a batch of that shape, by a dry run of forward: nothing is allocated,
 /// computed or changed, but that what an unfinished pass has kept is dropped.
 /// @throws ShapeError where a layer cannot take what it is given.
-template <class P, Device D>
-Summary summary(Chain<P, D>& net, std::type_identity_t<D>& device, Shape batch) {
-  using Net = Chain<P, D>;
+template <class T, Device D>
+Summary summary(Chain<T, D>& net, std::type_identity_t<D>& device, Shape batch) {
+  using Net = Chain<T, D>;
   Summary result{batch, {}};
   const Modes modes = net.modes();
   net.abandon();

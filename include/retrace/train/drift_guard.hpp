@@ -51,15 +51,15 @@ struct DriftVerdict {
 /// compares them in backward. The first layer of a chain, on the way back, whose input is not what
 /// it was becomes an anchor: memory rises by that input, which peak_memory() predicts from then
 /// on, and the gradients below it are right again.
-template <class P, Device D>
-class DriftGuard final : public InputWatch<typename Chain<P, D>::Gradient> {
+template <class T, Device D>
+class DriftGuard final : public InputWatch<typename Chain<T, D>::Gradient> {
  public:
-  using State = typename Chain<P, D>::Gradient;
+  using State = typename Chain<T, D>::Gradient;
   using Listener = std::function<void(const Drift&)>;
 
   /// @param listener  hears of a layer when it is first below warn_below, and of every anchor.
   /// @throws std::invalid_argument for thresholds or a sample that make no sense.
-  explicit DriftGuard(Chain<P, D>& net, const DriftOptions& options = {}, Listener listener = {})
+  explicit DriftGuard(Chain<T, D>& net, const DriftOptions& options = {}, Listener listener = {})
       : net_(net), options_(options), listener_(std::move(listener)) {
     if (!(options.discard_below <= options.warn_below))
       throw std::invalid_argument("DriftGuard: a step cannot be discarded below " +
@@ -127,7 +127,7 @@ class DriftGuard final : public InputWatch<typename Chain<P, D>::Gradient> {
     return bad;
   }
 
-  Chain<P, D>& net_;
+  Chain<T, D>& net_;
   DriftOptions options_;
   Listener listener_;
   std::map<std::string, Tensor<typename State::Element, D>> samples_;

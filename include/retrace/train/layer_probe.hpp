@@ -22,10 +22,10 @@ namespace retrace::inline RETRACE_ISA {
 
 /// Rehearses layers one by one, and times them in steps on batches of noise. Weights and running
 /// averages stay as they are; modes are set, gradients are added to, and dropout draws on.
-template <class P, Device D>
+template <class T, Device D>
 class LayerProbe {
  public:
-  using Net = Chain<P, D>;
+  using Net = Chain<T, D>;
   using State = typename Net::State;
   using Gradient = typename Net::Gradient;
   /// Is told in how many of all modes steps have been timed.
@@ -81,9 +81,9 @@ class LayerProbe {
  private:
   using Keys = std::vector<std::string>;
 
-  template <class T>
+  template <class Element>
   static std::int64_t bytes_of(Shape shape) {
-    return shape.size() * static_cast<Index>(sizeof(T));
+    return shape.size() * static_cast<Index>(sizeof(Element));
   }
   static std::int64_t size(Shape shape) { return bytes_of<typename State::Element>(shape); }
 

@@ -87,10 +87,10 @@ class GradientTrial {
   std::vector<Before> before_;
 };
 
-template <class P, Device D>
+template <class T, Device D>
 class Planner {
  public:
-  using Net = Chain<P, D>;
+  using Net = Chain<T, D>;
 
   Planner(Net& net, D& device, Shape batch, std::size_t budget, const PlanOptions& options)
       : net_(net),
@@ -247,7 +247,7 @@ class Planner {
   /// One mode for all, and checkpoints every k layers.
   std::vector<std::vector<Segment>> uniform(const std::vector<LayerOptions>& layers) const {
     std::vector<std::vector<Segment>> all;
-    for (Mode mode : LayerProbe<P, D>::modes) {
+    for (Mode mode : LayerProbe<T, D>::modes) {
       std::vector<Segment> segments;
       for (std::size_t i = 0; i < layers.size(); ++i)
         segments.push_back({i, i + 1, false, option_like(layers[i], mode)});
@@ -320,10 +320,10 @@ class Planner {
   double measure_update(const typename Net::Parameters& list) {
     constexpr Index largest = 1 << 20;
     const std::string key = "sgd update of " + std::to_string(largest) + " parameters of " +
-                            std::to_string(sizeof(typename P::Branch)) + " bytes";
+                            std::to_string(sizeof(T)) + " bytes";
     auto known = cache_.find(key);
     if (!known) {
-      Tensor<typename P::Branch, D> value(device_, per_channel(largest), Use::workspace);
+      Tensor<T, D> value(device_, per_channel(largest), Use::workspace);
       fill(value.view(), 0);
       const auto update = [&] {
         const auto start = std::chrono::steady_clock::now();
@@ -349,7 +349,7 @@ class Planner {
 
   Net& net_;
   D& device_;
-  LayerProbe<P, D> probe_;
+  LayerProbe<T, D> probe_;
   Shape batch_;
   std::size_t budget_;
   const PlanOptions& options_;
@@ -371,11 +371,11 @@ class Planner {
 /// Call it before training: gradients are emptied, modes set, and layers run on noise.
 /// @throws NoPlan with the smallest budget that would do.
 /// @throws std::invalid_argument for a chain without layers.
-template <class P, Device D>
-Plan plan(Chain<P, D>& net, std::type_identity_t<D>& device, Shape batch, std::size_t budget,
+template <class T, Device D>
+Plan plan(Chain<T, D>& net, std::type_identity_t<D>& device, Shape batch, std::size_t budget,
           const PlanOptions& options = {}) {
   if (net.size() == 0) throw std::invalid_argument("plan: the chain has no layers");
-  return detail::Planner<P, D>(net, device, batch, budget, options).plan();
+  return detail::Planner<T, D>(net, device, batch, budget, options).plan();
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -23,16 +23,15 @@ namespace retrace::inline RETRACE_ISA {
 /// Of devices that have a Recording. Nothing of the net or the optimizer may be replaced or put
 /// into another mode, and nobody may watch or observe the net. Holds the batch once more, and what
 /// the recording holds.
-template <class P, Device D>
+template <class T, Device D>
 class RecordedStep {
  public:
-  using State = typename Chain<P, D>::State;
-  using Gradient = typename Chain<P, D>::Gradient;
-  using T = typename Gradient::Element;
+  using State = typename Chain<T, D>::State;
+  using Gradient = typename Chain<T, D>::Gradient;
 
   /// @throws std::invalid_argument if the optimizer is fused or clips, which takes norms to the
   /// host.
-  RecordedStep(D& device, Chain<P, D>& net, Sgd<T, D>& optimizer, Shape batch,
+  RecordedStep(D& device, Chain<T, D>& net, Sgd<T, D>& optimizer, Shape batch,
                SoftmaxCrossEntropy criterion = {})
       : net_(net),
         optimizer_(optimizer),
@@ -100,7 +99,7 @@ class RecordedStep {
     return values;
   }
 
-  Chain<P, D>& net_;
+  Chain<T, D>& net_;
   Sgd<T, D>& optimizer_;
   SoftmaxCrossEntropy criterion_;
   State images_;

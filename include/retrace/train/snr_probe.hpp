@@ -22,14 +22,14 @@ struct LayerNoise {
 
 /// Stores every input in forward and compares it in backward with what is restored: a measuring
 /// instrument, which needs the memory of stored training while it is attached.
-template <class P, Device D>
-class SnrProbe final : public InputWatch<typename Chain<P, D>::Gradient> {
+template <class T, Device D>
+class SnrProbe final : public InputWatch<typename Chain<T, D>::Gradient> {
  public:
-  using State = typename Chain<P, D>::Gradient;
+  using State = typename Chain<T, D>::Gradient;
 
   /// Measures the named layers, "level1.block0.f.norm0", or all that compute their input again.
   /// @throws StateError if a named layer does not exist or keeps its input, or if all keep theirs.
-  explicit SnrProbe(Chain<P, D>& net, std::vector<std::string> layers = {}) : net_(net) {
+  explicit SnrProbe(Chain<T, D>& net, std::vector<std::string> layers = {}) : net_(net) {
     net_.watch(this);
     try {
       choose(std::move(layers));
@@ -87,7 +87,7 @@ class SnrProbe final : public InputWatch<typename Chain<P, D>::Gradient> {
     if (!layers.empty()) chosen_ = std::move(layers);
   }
 
-  Chain<P, D>& net_;
+  Chain<T, D>& net_;
   std::vector<std::string> chosen_, keeping_;
   std::map<std::string, State> truths_;
   std::vector<LayerNoise> results_;

@@ -17,12 +17,12 @@ namespace retrace::inline RETRACE_ISA {
 
 /// Forward, loss and backward: adds to every parameter's gradient. `x` is the batch, or a part of
 /// one of so many images, and holds it again afterwards; `dx`, made here, is dropped.
-template <class P, Device D>
-BatchLoss accumulate_gradients(Chain<P, D>& net, typename Chain<P, D>::State& x,
+template <class T, Device D>
+BatchLoss accumulate_gradients(Chain<T, D>& net, typename Chain<T, D>::State& x,
                                std::span<const std::uint8_t> labels, Index images = 0,
                                const SoftmaxCrossEntropy& criterion = {}) {
   net.forward(x, training);
-  typename Chain<P, D>::Gradient dx(x.device(), x.shape(), Use::gradient);
+  typename Chain<T, D>::Gradient dx(x.device(), x.shape(), Use::gradient);
   const BatchLoss loss = criterion(x, labels, dx, images);
   net.backward(x, dx);
   return loss;
@@ -36,8 +36,8 @@ BatchLoss accumulate_gradients(Chain<P, D>& net, typename Chain<P, D>::State& x,
 /// statistics of each micro-batch, and its running averages move once a micro-batch. With batch
 /// normalisation this is not the step of the whole batch, and a small micro-batch is a noisy one.
 /// @throws std::invalid_argument unless micro is positive.
-template <class P, Device D, class Load>
-BatchLoss accumulate_gradients(Chain<P, D>& net, Index images, Index micro, Load load,
+template <class T, Device D, class Load>
+BatchLoss accumulate_gradients(Chain<T, D>& net, Index images, Index micro, Load load,
                                const SoftmaxCrossEntropy& criterion = {}) {
   if (micro < 1)
     throw std::invalid_argument("accumulate_gradients: a micro-batch has to have images, got " +
@@ -57,11 +57,11 @@ BatchLoss accumulate_gradients(Chain<P, D>& net, Index images, Index micro, Load
 }
 
 /// The loss under the running averages. `x` becomes the logits.
-template <class P, Device D>
-BatchLoss evaluate(Chain<P, D>& net, typename Chain<P, D>::State& x,
+template <class T, Device D>
+BatchLoss evaluate(Chain<T, D>& net, typename Chain<T, D>::State& x,
                    std::span<const std::uint8_t> labels) {
   net.forward(x, inference);
-  typename Chain<P, D>::Gradient unused(x.device(), x.shape(), Use::gradient);
+  typename Chain<T, D>::Gradient unused(x.device(), x.shape(), Use::gradient);
   return SoftmaxCrossEntropy{}(x, labels, unused);
 }
 
@@ -73,10 +73,10 @@ struct PeakMemory {
 
 /// Predicts the peak of accumulate_gradients on a batch of that shape by running it dry, on the
 /// net's own layers in their own modes: nothing is allocated, computed or changed.
-template <class P, Device D>
-PeakMemory peak_memory(Chain<P, D>& net, std::type_identity_t<D>& device, Shape batch) {
+template <class T, Device D>
+PeakMemory peak_memory(Chain<T, D>& net, std::type_identity_t<D>& device, Shape batch) {
   typename D::Rehearsal rehearsal(device);
-  typename Chain<P, D>::State x(device, batch);
+  typename Chain<T, D>::State x(device, batch);
   const std::vector<std::uint8_t> labels(static_cast<std::size_t>(batch.n), 0);
   accumulate_gradients(net, x, labels);
   return {device.memory().peak(), device.memory().peak_place()};
@@ -84,9 +84,9 @@ PeakMemory peak_memory(Chain<P, D>& net, std::type_identity_t<D>& device, Shape 
 
 /// The name of the first layer whose output on this batch holds a NaN or an infinity; empty if
 /// none does. Runs forward by the batch's statistics, without counting it.
-template <class P, Device D>
-std::string first_nonfinite_layer(Chain<P, D>& net, typename Chain<P, D>::State& x) {
-  using Net = Chain<P, D>;
+template <class T, Device D>
+std::string first_nonfinite_layer(Chain<T, D>& net, typename Chain<T, D>::State& x) {
+  using Net = Chain<T, D>;
   std::string found;
   const typename Net::Observed observed(net, [&](const typename Net::Visit& visit) {
     if (found.empty() && !all_finite(visit.x.view())) found = visit.layer;

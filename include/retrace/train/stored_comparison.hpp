@@ -39,11 +39,11 @@ struct StoredComparison {
 };
 
 /// All that a step changes in a net, put back at the end of its life. No optimizer moves within it.
-template <class P, Device D>
+template <class T, Device D>
 class StepTrial {
  public:
-  using Net = Chain<P, D>;
-  using Gradients = std::vector<Tensor<typename P::Branch, D>>;
+  using Net = Chain<T, D>;
+  using Gradients = std::vector<Tensor<T, D>>;
 
   explicit StepTrial(Net& net)
       : net_(net),
@@ -81,9 +81,9 @@ class StepTrial {
   Net& net_;
   typename Net::Parameters list_;
   Modes modes_;
-  BufferSnapshot<typename P::Branch, D> buffers_;
+  BufferSnapshot<T, D> buffers_;
   Gradients gradients_;
-  AddsGuard<typename P::Branch, D> adds_;
+  AddsGuard<T, D> adds_;
 };
 
 /// Runs accumulate_gradients on a copy of the batch x with every layer stored, and again in the
@@ -92,10 +92,10 @@ class StepTrial {
 /// gradients, buffers, anchors. A watch and an observer see both steps.
 ///
 /// Needs the memory of a stored step, and of two more sets of gradients.
-template <class P, Device D>
-StoredComparison compare_with_stored(Chain<P, D>& net, const typename Chain<P, D>::State& x,
+template <class T, Device D>
+StoredComparison compare_with_stored(Chain<T, D>& net, const typename Chain<T, D>::State& x,
                                      std::span<const std::uint8_t> labels) {
-  StepTrial<P, D> trial(net);
+  StepTrial<T, D> trial(net);
   const auto step = [&] {
     auto batch = clone(x);
     return accumulate_gradients(net, batch, labels).loss;

@@ -7,8 +7,8 @@ using namespace retrace;
 
 Answer ANSWER() {
   Cpu device(1);
-  Blocks<Float, Cpu> make(device, NetOptions{});
-  Chain<Float, Cpu> net;
+  Blocks<float, Cpu> make(device, NetOptions{});
+  Chain<float, Cpu> net;
   net.add("stem", make.conv(3, 16)).add("block", make.coupling(16));
   net.add("average", GlobalAverage<float, Cpu>()).add("linear", make.linear(16, 10));
   Sgd<float, Cpu> optimizer(net.parameters(), {.momentum = 0.9});

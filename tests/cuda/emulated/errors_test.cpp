@@ -16,7 +16,7 @@ namespace {
 /// A step of a network with an update and what reads numbers back.
 void train_a_step() {
   Cuda gpu;
-  auto net = build<Double>(gpu, Architecture::revnet, small_options(Architecture::revnet));
+  auto net = build<double>(gpu, Architecture::revnet, small_options(Architecture::revnet));
   Sgd<double, Cuda> optimizer(net.parameters(), {.clip = 1});
   auto x = moved<double>(gpu, normal_values(2 * 8 * 8 * 3, 1), {2, 8, 8, 3});
   accumulate_gradients(net, x, labels(2));
@@ -117,7 +117,7 @@ TEST_CASE("without a GPU a program is told in one line") {
   CHECK_THROWS_WITH(Cuda(), containing("there is no NVIDIA GPU to use"));
   emulator::fail_no_call();
   CHECK_THROWS_WITH(Cuda(7), containing("there is no GPU 7"));
-  DryCuda dry;  // needs none
-  auto net = build<Float>(dry, Architecture::revnet, small_options(Architecture::revnet));
+  Cuda dry = Cuda::dry_device();  // needs none
+  auto net = build<float>(dry, Architecture::revnet, small_options(Architecture::revnet));
   CHECK(peak_memory(net, dry, {4, 8, 8, 3}).bytes.total() > 0);
 }

@@ -16,7 +16,7 @@ TEST_CASE("a step takes from a GPU what the meter counts, workspaces of librarie
   for (bool libraries : {true, false}) {
     CAPTURE(libraries);
     Cuda gpu(0, {.libraries = libraries});
-    auto net = build<Float>(gpu, Architecture::revnet, small_options(Architecture::revnet));
+    auto net = build<float>(gpu, Architecture::revnet, small_options(Architecture::revnet));
     Sgd<float, Cuda> optimizer(net.parameters(), {.momentum = 0.9});
     auto x = moved<float>(gpu, normal_values(2 * 8 * 8 * 3, 1), {2, 8, 8, 3});
     gpu.memory().restart_peak();
@@ -39,10 +39,10 @@ TEST_CASE("a step takes from a GPU what the meter counts, workspaces of librarie
 
 TEST_CASE("a recorded step is one launch, which makes no tensor") {
   Cuda gpu(0, {.libraries = false});
-  auto net = build<Float>(gpu, Architecture::revnet, small_options(Architecture::revnet));
+  auto net = build<float>(gpu, Architecture::revnet, small_options(Architecture::revnet));
   Sgd<float, Cuda> optimizer(net.parameters(), {.momentum = 0.9});
   const auto x = moved<float>(gpu, normal_values(2 * 8 * 8 * 3, 1), {2, 8, 8, 3});
-  RecordedStep<Float, Cuda> step(gpu, net, optimizer, x.shape());
+  RecordedStep<float, Cuda> step(gpu, net, optimizer, x.shape());
   step(x, labels(2), 0.1);
   gpu.memory().restart_peak();
   const std::size_t held = gpu.memory().live().total();

@@ -16,9 +16,9 @@ constexpr Shape batch{256, 32, 32, 3};
 
 /// The work of every operation of a step, in order.
 std::vector<Work> operations_of(Architecture architecture, Mode mode) {
-  DryCuda dry;
+  Cuda dry = Cuda::dry_device();
   Cuda& device = dry;
-  auto net = build<Float>(device, architecture, paper_options(architecture));
+  auto net = build<float>(device, architecture, paper_options(architecture));
   net.set_mode(mode);
   Sgd<float, Cuda> optimizer(net.parameters(), {.momentum = 0.9, .weight_decay = 5e-4});
   Tensor<float, Cuda> x(device, batch);
