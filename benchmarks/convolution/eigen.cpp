@@ -36,21 +36,25 @@ class EigenConvolution {
   void run() {
     const Shape shape = from_.shape();
     const Index bands = (shape.h + rows_ - 1) / rows_;
-    device_.parallel(shape.n * bands, {}, [&](Index first, Index last, int thread) {
-      Map sum(sums_.row(thread), columns(), to_.shape().c);
-      if (pass_ == Pass::weight_gradient) sum.setZero();
-      for (Index band = first; band < last; ++band) {
-        const Index image = band / bands, top = band % bands * rows_;
-        const Index rows = std::min(rows_, shape.h - top);
-        write_out(matrices_.row(thread), image, top, rows);
-        const Map matrix(matrices_.row(thread), rows * shape.w, columns());
-        Map out(to_.view().pixel((image * shape.h + top) * shape.w), rows * shape.w, to_.shape().c);
-        if (pass_ == Pass::weight_gradient)
-          sum.noalias() += matrix.transpose() * out;
-        else
-          out.noalias() = matrix * Map(weights_.data(), columns(), to_.shape().c);
-      }
-    });
+    const Work work{static_cast<double>(to_.shape().size() * columns()), 0};
+    device_.parallel_shares(device_.threads(), shape.n * bands, work,
+                            [&](Index first, Index last, int thread, Index share) {
+                              Map sum(sums_.row(share), columns(), to_.shape().c);
+                              if (pass_ == Pass::weight_gradient) sum.setZero();
+                              for (Index band = first; band < last; ++band) {
+                                const Index image = band / bands, top = band % bands * rows_;
+                                const Index rows = std::min(rows_, shape.h - top);
+                                write_out(matrices_.row(thread), image, top, rows);
+                                const Map matrix(matrices_.row(thread), rows * shape.w, columns());
+                                Map out(to_.view().pixel((image * shape.h + top) * shape.w),
+                                        rows * shape.w, to_.shape().c);
+                                if (pass_ == Pass::weight_gradient)
+                                  sum.noalias() += matrix.transpose() * out;
+                                else
+                                  out.noalias() =
+                                      matrix * Map(weights_.data(), columns(), to_.shape().c);
+                              }
+                            });
     if (pass_ != Pass::weight_gradient) return;
     Map total(weights_.data(), columns(), to_.shape().c);
     for (int thread = 0; thread < device_.threads(); ++thread)

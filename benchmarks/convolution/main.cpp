@@ -44,7 +44,8 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--batch", options.measure.batch, "Images")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  app.add_option("--threads", options.threads, "With commas; 1 and all of OpenMP's if not given")
+  app.add_option("--threads", options.threads,
+                 "With commas; 1 and one for each processor if not given")
       ->delimiter(',')
       ->check(CLI::Range(1, 1024))
       ->type_name("N,...");

@@ -1,7 +1,5 @@
 #include "measurement.hpp"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -74,7 +72,6 @@ Rates rates(const Runs& runs, const Problem& problem, int rounds) {
 }  // namespace
 
 Measurement measure(const UsedShape& used, int threads, const MeasureOptions& options) {
-  omp_set_num_threads(threads);  // for oneDNN and Eigen
   Cpu device(threads);
   const double before = benchmark::measure_peak(threads);
   Measurement result{used, threads, {}, 0};
@@ -86,9 +83,9 @@ Measurement measure(const UsedShape& used, int threads, const MeasureOptions& op
                           shape.inputs,  shape.outputs, shape.kernel, shape.stride};
     OwnConvolution own(device, problem);
     using benchmark::OneDnn, benchmark::onednn_convolution;
-    const Runs runs{[&] { own.run(); }, onednn_convolution(problem, OneDnn::nhwc),
-                    onednn_convolution(problem, OneDnn::preferred),
-                    onednn_convolution(problem, OneDnn::winograd),
+    const Runs runs{[&] { own.run(); }, onednn_convolution(problem, OneDnn::nhwc, threads),
+                    onednn_convolution(problem, OneDnn::preferred, threads),
+                    onednn_convolution(problem, OneDnn::winograd, threads),
                     eigen_convolution(device, problem)};
     result.passes[i] = rates(runs, problem, options.rounds);
   }

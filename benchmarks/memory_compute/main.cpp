@@ -193,7 +193,7 @@ int main(int argc, char** argv) {
   app.add_option("--steps", options.sweep.steps, "Steps timed of every way")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--threads", options.sweep.threads, "0: as many as OpenMP takes")
+  app.add_option("--threads", options.sweep.threads, "0: one for each processor")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_flag("--check", options.check, "Compare with the limits; exit with 1 if one is passed");

@@ -15,7 +15,7 @@ struct SweepOptions {
   retrace::Index batch = 64;
   int budgets = 12;  ///< evenly from the smallest that has a plan to what `stored` takes
   int steps = 5;     ///< timed of every way, in turns
-  int threads = 0;   ///< 0: what OpenMP would use
+  int threads = 0;   ///< 0: one for each processor
 };
 
 /// A way to spend memory, and what it took.

@@ -50,7 +50,7 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--timed-batch", options.measure.timed_batch, "Images in a step that is timed")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--threads", options.measure.threads, "0: as many as OpenMP takes")
+  app.add_option("--threads", options.measure.threads, "0: one for each processor")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
   app.add_option("--steps", options.measure.steps, "Steps timed in every mode")

@@ -16,7 +16,7 @@ inline constexpr retrace::Index small_extent = 32, large_extent = 240;
 struct MeasureOptions {
   retrace::Index batch = 32;
   retrace::Index timed_batch = 128;
-  int threads = 0;                       ///< 0: what OpenMP would use
+  int threads = 0;                       ///< 0: one for each processor
   int steps = 5;                         ///< timed in every mode; 0: none
   retrace::Index extent = large_extent;  ///< of the larger images
   std::size_t measured = 0;  ///< peaks of larger images are measured up to it, predicted beyond

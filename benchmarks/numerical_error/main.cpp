@@ -54,7 +54,7 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--seeds", options.settings.seeds, "Runs of each kind in figure guard")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--threads", options.settings.threads, "0: as many as OpenMP takes")
+  app.add_option("--threads", options.settings.threads, "0: one for each processor")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
 }

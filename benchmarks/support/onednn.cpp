@@ -12,7 +12,8 @@ std::unique_ptr<ConvolutionBackend> onednn_backend() {
   return std::make_unique<onednn::Convolutions>();
 }
 
-std::function<void()> onednn_convolution(const onednn::Problem& problem, OneDnn how) {
+std::function<void()> onednn_convolution(const onednn::Problem& problem, OneDnn how, int threads) {
+  omp_set_num_threads(threads);
   static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   struct Run {
     onednn::Primitive primitive;

@@ -1,11 +1,11 @@
 #include "support/peak.hpp"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 
+#include "retrace/core/thread_team.hpp"
 #include "retrace/cpu/simd.hpp"
 
 namespace benchmark {
@@ -39,16 +39,12 @@ double measure_peak(int threads) {
   using Clock = std::chrono::steady_clock;
   constexpr long rounds = 1'000'000;
   volatile float factor = 0.999f;  // not known to the compiler
+  ThreadTeam team(threads);
   double fastest = 0;
   for (int repetition = 0; repetition < 8; ++repetition) {
-    volatile float total = 0;
+    std::atomic<float> total = 0;
     const auto start = Clock::now();
-#pragma omp parallel num_threads(threads)
-    {
-      const float of_thread = multiply_add(rounds, factor);
-#pragma omp critical
-      total = total + of_thread;
-    }
+    team.try_run(threads, [&](Index, int) { total += multiply_add(rounds, factor); });
     const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
     const double operations = 2.0 * static_cast<double>(rounds) * width * sums * threads;
     fastest = std::max(fastest, operations / seconds / 1e9);

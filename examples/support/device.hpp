@@ -33,7 +33,7 @@ using Device = retrace::Cpu;
 
 inline constexpr std::string_view device_kind = "cpu";
 
-/// @param threads  0: as many as OpenMP takes
+/// @param threads  0: one for each processor
 inline Device make_device(int threads = 0, const std::string& = "float") { return Device(threads); }
 inline Device make_dry_device(int threads = 0) { return Device::dry_device(threads); }
 inline std::string describe(const Device& device) {

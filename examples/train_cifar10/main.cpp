@@ -1,6 +1,4 @@
 // Trains the networks of the library on CIFAR-10, or on drawn images where there is no CIFAR-10.
-#include <omp.h>
-
 #include <iostream>
 
 #include "advice.hpp"
@@ -13,6 +11,7 @@
 #include "plan.hpp"
 #include "planning.hpp"
 #include "progress.hpp"
+#include "retrace/core/thread_team.hpp"
 #include "stop.hpp"
 #include "text.hpp"
 #include "trainer.hpp"
@@ -122,7 +121,7 @@ int main(int count, char** arguments) {
   try {
     const Options options = parse_options(count, arguments);
     if (options.device != device_kind) become_program_for(options.device, arguments);
-    if (options.threads > 0) omp_set_num_threads(options.threads);
+    retrace::ThreadTeam::shared(options.threads);  // for data; the device has others
     return run(planned(options));
   } catch (const HelpWanted& help) {
     std::cout << help.what();

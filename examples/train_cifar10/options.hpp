@@ -41,7 +41,7 @@ struct Options {
   std::string device{device_kind};
   std::string precision = "float";  ///< of convolutions, on a GPU
   bool cuda_graph = false;          ///< steps are recorded and launched as a whole
-  int threads = 0;                  ///< 0: as many as OpenMP would use
+  int threads = 0;                  ///< 0: one for each processor
   std::size_t memory_limit = retrace::MemoryMeter::unlimited;
   std::optional<std::size_t> memory;  ///< bytes to plan the modes for, which are the limit too
   std::filesystem::path save_plan;    ///< empty: nowhere

@@ -1,8 +1,6 @@
 // The drawn data set: repeatable, balanced, and out of reach of a linear classifier.
 #include "retrace/train/synthetic.hpp"
 
-#include <omp.h>
-
 #include <algorithm>
 #include <array>
 #include <cstddef>
@@ -78,10 +76,10 @@ TEST_CASE("synthetic images are 32x32x3, named, and of ten equally frequent clas
 
 TEST_CASE("an image depends on the seed and its index alone") {
   const ImageSet set = synthetic_images(60, 1);
-  const int threads = omp_get_max_threads();
-  omp_set_num_threads(threads == 1 ? 3 : 1);
-  const ImageSet fewer = synthetic_images(30, 1);
-  omp_set_num_threads(threads);
+  ImageSet fewer;
+  share_out(1, 1, [&](Index, Index) {  // within a piece, work stays on one thread
+    fewer = synthetic_images(30, 1);
+  });
   CHECK(std::equal(fewer.pixels.begin(), fewer.pixels.end(), set.pixels.begin()));
 
   const ImageSet other = synthetic_images(60, 2);

@@ -12,26 +12,38 @@ namespace retrace::inline RETRACE_ISA {
 
 namespace cpu {
 
-/// One row of values a thread, unset, far enough apart that threads do not share cache lines.
+/// Rows of values, unset, far enough apart that threads do not share cache lines.
 template <class R>
-class ThreadRows {
+class Rows {
  public:
-  ThreadRows(Cpu& device, Index length)
-      : length_((length + 15) / 16 * 16),
-        rows_(device, {1, 1, device.threads(), length_}, Use::workspace) {}
+  Rows(Cpu& device, Index count, Index length)
+      : length_((length + 15) / 16 * 16), rows_(device, {1, 1, count, length_}, Use::workspace) {}
   void clear() { fill(rows_.view(), R{}); }
-  R* row(int thread) { return rows_.data() + thread * length_; }
+  Index count() const { return rows_.shape().w; }
+  R* row(Index at) { return rows_.data() + at * length_; }
 
  private:
   Index length_;
   Tensor<R, Cpu> rows_;
 };
 
+/// One row a thread: workspace of the pieces it computes.
+template <class R>
+struct ThreadRows : Rows<R> {
+  ThreadRows(Cpu& device, Index length) : Rows<R>(device, device.threads(), length) {}
+};
+
+/// One row a share (Cpu::parallel_shares): its sums.
+template <class R>
+struct ShareRows : Rows<R> {
+  ShareRows(Cpu& device, Index length) : Rows<R>(device, device.shares(), length) {}
+};
+
 /// Takes pixels [first, last) of channels [channel, channel + count) of a tensor as soon as a
-/// thread has made them, while they are in its cache.
+/// thread has made them, while they are in its cache. They belong to one of the device's shares().
 class PixelReader {
  public:
-  virtual void read(Index first, Index last, Index channel, Index count, int thread) = 0;
+  virtual void read(Index first, Index last, Index channel, Index count, Index share) = 0;
 
  protected:
   ~PixelReader() = default;
@@ -40,14 +52,15 @@ class PixelReader {
 /// All pixels of a tensor, in a pass of its own that reads it `times` times.
 template <class T>
 void read_all(PixelReader& reader, Cpu& device, Shape shape, double times = 1) {
-  device.parallel(shape.pixels(), pass<T>(shape, times), [&](Index begin, Index end, int thread) {
-    reader.read(begin, end, 0, shape.c, thread);
-  });
+  device.parallel_shares(device.shares(), shape.pixels(), pass<T>(shape, times),
+                         [&](Index begin, Index end, int, Index share) {
+                           reader.read(begin, end, 0, shape.c, share);
+                         });
 }
 
 /// Sums of N values at every channel: sums[k·C + c] = Σ over pixels of the k-th value.
 /// `tile.operator()<W>(first, last, channel)` gives the N sums over pixels [first, last) for W
-/// channels. Tiles may come in parts of the channels, as the threads produce them; the order of
+/// channels. Tiles may come in parts of the channels, as the shares produce them; the order of
 /// summation depends on that alone.
 template <class T, int N, class Tile>
 class ChannelSums final : public PixelReader {
@@ -62,8 +75,8 @@ class ChannelSums final : public PixelReader {
     partial_.clear();
   }
 
-  void read(Index begin, Index end, Index channel, Index count, int thread) override {
-    double* row = partial_.row(thread) + channel;
+  void read(Index begin, Index end, Index channel, Index count, Index share) override {
+    double* row = partial_.row(share) + channel;
     for_each_tile(begin, end, tile_pixels<T>(count), [&](Index first, Index last) {
       for_each_block<T>(count, [&]<int W>(Index c) {
         const std::array<Block<T, W>, N> block =
@@ -82,8 +95,8 @@ class ChannelSums final : public PixelReader {
     device_.parallel(N * channels_, {}, [&](Index begin, Index end, int) {
       for (Index i = begin; i < end; ++i) {
         sums_.data()[i] = 0;
-        for (int thread = 0; thread < device_.threads(); ++thread)
-          sums_.data()[i] += partial_.row(thread)[i];
+        for (Index share = 0; share < partial_.count(); ++share)
+          sums_.data()[i] += partial_.row(share)[i];
       }
     });
   }
@@ -93,7 +106,7 @@ class ChannelSums final : public PixelReader {
   View<double, Cpu> sums_;
   Index channels_;
   Tile tile_;
-  ThreadRows<double> partial_;
+  ShareRows<double> partial_;
 };
 
 /// The same in a pass of its own, which reads `times` tensors of a shape.
@@ -126,8 +139,8 @@ class ChannelMoments final : public PixelReader {
     partial_.clear();
   }
 
-  void read(Index begin, Index end, Index channel, Index count, int thread) override {
-    Moments* row = partial_.row(thread);
+  void read(Index begin, Index end, Index channel, Index count, Index share) override {
+    Moments* row = partial_.row(share);
     for_each_tile(begin, end, tile_pixels<T>(count), [&](Index first, Index last) {
       for_each_block<T>(count, [&]<int W>(Index c) { add<W>(row, first, last, channel + c); });
     });
@@ -139,8 +152,7 @@ class ChannelMoments final : public PixelReader {
     device.parallel(x_.shape().c, {}, [&](Index begin, Index end, int) {
       for (Index c = begin; c < end; ++c) {
         Moments all;
-        for (int thread = 0; thread < device.threads(); ++thread)
-          all.merge(partial_.row(thread)[c]);
+        for (Index share = 0; share < partial_.count(); ++share) all.merge(partial_.row(share)[c]);
         mean.data()[c] = all.mean;
         variance.data()[c] = all.squares / all.count;
       }
@@ -168,7 +180,7 @@ class ChannelMoments final : public PixelReader {
   }
 
   View<const T, Cpu> x_;
-  ThreadRows<Moments> partial_;
+  ShareRows<Moments> partial_;
 };
 
 }  // namespace cpu

@@ -89,15 +89,16 @@ struct DirectConvolution {
       const Index real = tail ? out.c - first : std::min(count, out.c - first);
       const Work work{static_cast<double>(weights.taps * weights.inputs * out.pixels() * real),
                       sizeof(T) * static_cast<double>(out.pixels() * (real + weights.inputs))};
-      device.parallel(bands.count(), work, [&](Index from, Index to, int thread) {
-        T* input = packed_input.data() + thread * input_size;
-        for (Index band = from; band < to; ++band) {
-          convolve_band<CB>(bands, band, input, columns, packed.data(), first, count, tail);
-          const Index pixel = (bands.image(band) * out.h + bands.first_row(band)) * out.w;
-          if (reader)
-            reader->read(pixel, pixel + bands.row_count(band) * out.w, first, real, thread);
-        }
-      });
+      device.parallel_shares(
+          device.shares(), bands.count(), work, [&](Index from, Index to, int thread, Index share) {
+            T* input = packed_input.data() + thread * input_size;
+            for (Index band = from; band < to; ++band) {
+              convolve_band<CB>(bands, band, input, columns, packed.data(), first, count, tail);
+              const Index pixel = (bands.image(band) * out.h + bands.first_row(band)) * out.w;
+              if (reader)
+                reader->read(pixel, pixel + bands.row_count(band) * out.w, first, real, share);
+            }
+          });
     }
   }
 
@@ -105,11 +106,13 @@ struct DirectConvolution {
   template <int CB>
   void pack_group(Tensor<T, Cpu>& packed, Index output_size, Index first, Index count,
                   bool tail) const {
-    y.device().parallel((count + block - 1) / block, {}, [&](Index from, Index to, int) {
-      for (Index k = from * block; k < std::min(count, to * block); k += block)
-        pack_weights<CB>(packed.data() + k * output_size, weights, first + k,
-                         block_size(count - k));
-    });
+    const Work work{0, 2.0 * sizeof(T) * static_cast<double>(count * output_size)};
+    y.device().parallel_uncounted(
+        (count + block - 1) / block, work, [&](Index from, Index to, int) {
+          for (Index k = from * block; k < std::min(count, to * block); k += block)
+            pack_weights<CB>(packed.data() + k * output_size, weights, first + k,
+                             block_size(count - k));
+        });
     if (tail)
       y.device().parallel(1, {}, [&](Index, Index, int) {
         pack_quad_weights(packed.data() + count * output_size, weights, first + count);

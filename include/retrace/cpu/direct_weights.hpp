@@ -6,13 +6,13 @@
 
 namespace retrace::inline RETRACE_ISA::cpu {
 
-/// Private weight gradients larger than this are not made: threads share out channels instead.
+/// Private weight gradients larger than this are not made: channels are shared out instead.
 inline constexpr Index private_gradient_bytes = 512 * 1024;
 
 /// dw += Σ over pixels of input ⊗ output gradient.
 ///
-/// Small gradients: each thread sums its images privately, and the sums are added in the order
-/// of the threads. Large ones: each thread takes some output channels through all images.
+/// Small gradients: a share of the images for each thread is summed privately, and the sums are
+/// added in the order of the shares. Large ones: some output channels at a time through all images.
 template <class T>
 struct DirectWeightGradient {
   View<T, Cpu> dw;  ///< [k,k,C,K]
@@ -80,17 +80,19 @@ struct DirectWeightGradient {
           std::fill_n(sums.row(thread), count * l.output_size(), T(0));
           add_images<CB>(l, 0, groups, first, count, sums.row(thread), input.row(thread),
                          gradient.row(thread));
-          add_to_gradient<CB>(l, first, count, 1, [&](int) { return sums.row(thread); });
+          add_to_gradient<CB>(l, first, count, 1, [&](Index) { return sums.row(thread); });
         }
       });
     } else {
       sums.clear();
-      device.parallel(groups, work, [&](Index from, Index to, int thread) {
-        add_images<CB>(l, from, to, 0, outputs, sums.row(thread), input.row(thread),
-                       gradient.row(thread));
-      });
+      device.parallel_shares(device.threads(), groups, work,
+                             [&](Index from, Index to, int thread, Index share) {
+                               add_images<CB>(l, from, to, 0, outputs, sums.row(share),
+                                              input.row(thread), gradient.row(thread));
+                             });
       device.parallel(1, {}, [&](Index, Index, int) {
-        add_to_gradient<CB>(l, 0, outputs, device.threads(), [&](int t) { return sums.row(t); });
+        add_to_gradient<CB>(l, 0, outputs, sums.count(),
+                            [&](Index share) { return sums.row(share); });
       });
     }
   }
@@ -159,9 +161,9 @@ struct DirectWeightGradient {
     }
   }
 
-  /// dw += the sums of `threads` threads, in their order.
+  /// dw += the sums of `shares` shares, in their order.
   template <int CB, class Sums>
-  void add_to_gradient(const Layout& l, Index first, Index count, int threads, Sums sums) const {
+  void add_to_gradient(const Layout& l, Index first, Index count, Index shares, Sums sums) const {
     const Index inputs = image.channels, outputs = dy.shape().c;
     for (Index k0 = 0; k0 < count; k0 += block) {
       const Index each = std::min(block, count - k0);
@@ -173,7 +175,7 @@ struct DirectWeightGradient {
           T* to = dw.data() + (tap * inputs + c) * outputs + first + k0;
           for (Index k = 0; k < exist; ++k) {
             T sum = sums(0)[from + k];
-            for (int thread = 1; thread < threads; ++thread) sum += sums(thread)[from + k];
+            for (Index share = 1; share < shares; ++share) sum += sums(share)[from + k];
             to[k] += sum;
           }
         }

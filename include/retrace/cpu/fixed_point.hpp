@@ -72,7 +72,7 @@ double largest_magnitude(View<T, Cpu> x) {
                       });
   double most = 0;
   if (x.device().dry()) return most;
-  for (int thread = 0; thread < x.device().threads(); ++thread)
+  for (Index thread = 0; thread < largest.count(); ++thread)
     most = std::max(most, *largest.row(thread));
   return most;
 }

@@ -272,8 +272,9 @@ void activate(View<T, Cpu> x, Activation activation) {
   const T slope = static_cast<T>(activation.slope);
   const Index channels = x.shape().c;
   cpu::for_each_pixel(x, [=](T* row) {
-#pragma omp simd
-    for (Index c = 0; c < channels; ++c) row[c] = math::activate(row[c], slope);
+    cpu::for_each_block<T>(channels, [=]<int W>(Index c) {
+      cpu::save<W>(row + c, cpu::activated(cpu::load<W>(row + c), slope));
+    });
   });
 }
 
@@ -284,8 +285,9 @@ void deactivate(View<T, Cpu> y, Activation activation) {
   const T slope = static_cast<T>(activation.slope);
   const Index channels = y.shape().c;
   cpu::for_each_pixel(y, [=](T* row) {
-#pragma omp simd
-    for (Index c = 0; c < channels; ++c) row[c] = math::deactivate(row[c], slope);
+    cpu::for_each_block<T>(channels, [=]<int W>(Index c) {
+      cpu::save<W>(row + c, cpu::deactivated(cpu::load<W>(row + c), slope));
+    });
   });
 }
 
@@ -298,8 +300,9 @@ void activate_backward(View<T, Cpu> dy, ConstView<T, Cpu> sign, Activation activ
   cpu::for_each_pixel(
       dy,
       [=](T* row, const T* signs) {
-#pragma omp simd
-        for (Index c = 0; c < channels; ++c) row[c] *= math::activation_slope(signs[c], slope);
+        cpu::for_each_block<T>(channels, [=]<int W>(Index c) {
+          cpu::save<W>(row + c, cpu::gated(cpu::load<W>(row + c), cpu::load<W>(signs + c), slope));
+        });
       },
       sign);
 }

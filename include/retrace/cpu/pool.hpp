@@ -123,20 +123,20 @@ void max_pool(View<T, Cpu> y, View<std::uint8_t, Cpu> largest, ConstView<T, Cpu>
   const auto timed = y.device().timed(Operation::pooling);
   const Index channels = y.shape().c;
   cpu::for_each_window<T>(y.device(), y.shape(), [=](Index pixel, std::array<Index, 4> window) {
-    T* best = y.pixel(pixel);
-    std::uint8_t* which = largest.pixel(pixel);
-    std::copy_n(x.pixel(window[0]), channels, best);
-    std::fill_n(which, channels, std::uint8_t{0});
-    for (std::uint8_t i = 1; i < 4; ++i) {
-      const T* candidate = x.pixel(window[i]);
-#pragma omp simd
-      for (Index c = 0; c < channels; ++c) {
+    cpu::for_each_block<T>(channels, [&]<int W>(Index c) {
+      using Places = cpu::Block<std::uint8_t, W>;
+      auto best = cpu::load<W>(x.pixel(window[0]) + c);
+      cpu::Block<T, W> which{};
+      for (std::size_t i = 1; i < 4; ++i) {
+        const auto candidate = cpu::load<W>(x.pixel(window[i]) + c);
         // A NaN is passed on, so that it is found where it first appeared.
-        const bool larger = candidate[c] > best[c] || candidate[c] != candidate[c];
-        best[c] = larger ? candidate[c] : best[c];
-        which[c] = larger ? i : which[c];
+        const auto larger = (candidate > best) | (candidate != candidate);
+        best = larger ? candidate : best;
+        which = larger ? cpu::Block<T, W>{} + static_cast<T>(i) : which;
       }
-    }
+      cpu::save<W>(y.pixel(pixel) + c, best);
+      cpu::save<W>(largest.pixel(pixel) + c, cpu::converted<Places>(which));
+    });
   });
 }
 
@@ -146,13 +146,13 @@ void max_pool_backward(View<T, Cpu> dx, ConstView<T, Cpu> dy,
   const auto timed = dx.device().timed(Operation::pooling);
   const Index channels = dy.shape().c;
   cpu::for_each_window<T>(dx.device(), dy.shape(), [=](Index pixel, std::array<Index, 4> window) {
-    for (std::uint8_t i = 0; i < 4; ++i) {
-      T* to = dx.pixel(window[i]);
-      const T* from = dy.pixel(pixel);
-      const std::uint8_t* which = largest.pixel(pixel);
-#pragma omp simd
-      for (Index c = 0; c < channels; ++c) to[c] = which[c] == i ? from[c] : T(0);
-    }
+    cpu::for_each_block<T>(channels, [&]<int W>(Index c) {
+      using Values = cpu::Block<T, W>;
+      const auto from = cpu::load<W>(dy.pixel(pixel) + c);
+      const auto which = cpu::converted<Values>(cpu::load<W>(largest.pixel(pixel) + c));
+      for (std::size_t i = 0; i < 4; ++i)
+        cpu::save<W>(dx.pixel(window[i]) + c, which == static_cast<T>(i) ? from : Values{});
+    });
   });
 }
 

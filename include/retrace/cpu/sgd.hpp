@@ -22,12 +22,15 @@ void sgd_update(View<T, Cpu> value, ConstView<T, Cpu> gradient, SameView<T, Cpu>
   const T* g = gradient.data();
   value.device().parallel(value.shape().size(), pass<T>(value.shape(), 5),
                           [=](Index first, Index last, int) {
-#pragma omp simd
-                            for (Index i = first; i < last; ++i) {
-                              const T slope = g[i] + wd * w[i];
-                              v[i] = mu * v[i] + slope;
-                              w[i] -= lr * (nesterov ? slope + mu * v[i] : v[i]);
-                            }
+                            cpu::for_each_block<T>(last - first, [&]<int W>(Index at) {
+                              using cpu::load, cpu::save;
+                              const Index i = first + at;
+                              const auto weight = load<W>(w + i);
+                              const auto slope = load<W>(g + i) + wd * weight;
+                              const auto speed = mu * load<W>(v + i) + slope;
+                              save<W>(v + i, speed);
+                              save<W>(w + i, weight - lr * (nesterov ? slope + mu * speed : speed));
+                            });
                           });
 }
 
@@ -40,30 +43,31 @@ void sgd_step(std::span<const SgdTerm<T, Cpu>> terms, double rate, Momentum mome
   }
 }
 
-/// Σ x² of packed x, in double: the threads' shares in their order. 0 on a dry device.
+/// Σ x² of packed x, in double: shares in their order. 0 on a dry device.
 template <class T>
 double sum_of_squares(View<T, Cpu> x) {
-  Tensor<double, Cpu> partial(x.device(), {1, 1, 1, x.device().threads() * 8}, Use::workspace);
+  const int shares = x.device().shares();
+  Tensor<double, Cpu> partial(x.device(), {1, 1, 1, shares * 8}, Use::workspace);
   fill(partial.view(), 0);
   const T* values = x.data();
   double* sums = partial.data();
-  x.device().parallel(x.shape().size(), pass<T>(x.shape(), 1),
-                      [=](Index first, Index last, int thread) {
-                        double lane[8] = {};
-                        for (; first + 8 <= last; first += 8)
-                          for (int k = 0; k < 8; ++k) {
-                            const auto value = static_cast<double>(values[first + k]);
-                            lane[k] += value * value;
-                          }
-                        for (int k = 0; first < last; ++first, ++k) {
-                          const auto value = static_cast<double>(values[first]);
-                          lane[k] += value * value;
-                        }
-                        for (double sum : lane) sums[thread * 8] += sum;
-                      });
+  x.device().parallel_shares(shares, x.shape().size(), pass<T>(x.shape(), 1),
+                             [=](Index first, Index last, int, Index share) {
+                               double lane[8] = {};
+                               for (; first + 8 <= last; first += 8)
+                                 for (int k = 0; k < 8; ++k) {
+                                   const auto value = static_cast<double>(values[first + k]);
+                                   lane[k] += value * value;
+                                 }
+                               for (int k = 0; first < last; ++first, ++k) {
+                                 const auto value = static_cast<double>(values[first]);
+                                 lane[k] += value * value;
+                               }
+                               for (double sum : lane) sums[share * 8] += sum;
+                             });
   if (x.device().dry()) return 0;
   double total = 0;
-  for (int thread = 0; thread < x.device().threads(); ++thread) total += sums[thread * 8];
+  for (Index share = 0; share < shares; ++share) total += sums[share * 8];
   return total;
 }
 
@@ -73,8 +77,10 @@ void scale(View<T, Cpu> x, double factor) {
   const T share = static_cast<T>(factor);
   T* values = x.data();
   x.device().parallel(x.shape().size(), pass<T>(x.shape(), 2), [=](Index first, Index last, int) {
-#pragma omp simd
-    for (Index i = first; i < last; ++i) values[i] *= share;
+    cpu::for_each_block<T>(last - first, [&]<int W>(Index at) {
+      T* value = values + first + at;
+      cpu::save<W>(value, cpu::load<W>(value) * share);
+    });
   });
 }
 

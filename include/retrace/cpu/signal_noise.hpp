@@ -13,19 +13,19 @@ math::SignalNoise signal_noise(View<T, Cpu> truth, ConstView<T, Cpu> x) {
   require_same_shape("signal_noise", "truth", truth.shape(), "x", x.shape());
   Cpu& device = x.device();
   const Index channels = x.shape().c;
-  cpu::ThreadRows<math::SignalNoise> partial(device, 1);
+  cpu::ShareRows<math::SignalNoise> partial(device, 1);
   partial.clear();
-  device.parallel(x.shape().pixels(), pass<T>(x.shape(), 2),
-                  [&](Index first, Index last, int thread) {
-                    math::SignalNoise& sums = *partial.row(thread);
-                    for (Index pixel = first; pixel < last; ++pixel)
-                      for (Index c = 0; c < channels; ++c)
-                        sums.add(static_cast<double>(truth.pixel(pixel)[c]),
-                                 static_cast<double>(x.pixel(pixel)[c]));
-                  });
+  device.parallel_shares(device.shares(), x.shape().pixels(), pass<T>(x.shape(), 2),
+                         [&](Index first, Index last, int, Index share) {
+                           math::SignalNoise& sums = *partial.row(share);
+                           for (Index pixel = first; pixel < last; ++pixel)
+                             for (Index c = 0; c < channels; ++c)
+                               sums.add(static_cast<double>(truth.pixel(pixel)[c]),
+                                        static_cast<double>(x.pixel(pixel)[c]));
+                         });
   math::SignalNoise total;
   if (device.dry()) return total;
-  for (int thread = 0; thread < device.threads(); ++thread) total += *partial.row(thread);
+  for (Index share = 0; share < partial.count(); ++share) total += *partial.row(share);
   return total;
 }
 

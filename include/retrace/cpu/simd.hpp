@@ -40,6 +40,15 @@ void save(T* to, Block<T, W> block) {
   std::memcpy(to, &block, sizeof block);
 }
 
+/// Element by element in another type.
+template <class To, class From>
+To converted(From block) {
+  if constexpr (std::is_arithmetic_v<From>)
+    return static_cast<To>(block);
+  else
+    return __builtin_convertvector(block, To);
+}
+
 /// Calls `body.operator()<W>(channel)` for blocks of W channels that cover [0, channels) in order:
 /// as many full registers as fit, then quarters of one, then single channels.
 template <class T, class Body>

@@ -37,11 +37,12 @@ struct WinogradConvolution {
       const Index real = std::min(count, out.c - first);
       const Work work{static_cast<double>(weights.taps * weights.inputs * out.pixels() * real),
                       sizeof(T) * static_cast<double>(out.pixels() * (real + weights.inputs))};
-      device.parallel(l.groups.count(), work, [&](Index from, Index to, int thread) {
-        for (Index group = from; group < to; ++group)
-          convolve_group(l, group, first, count, transformed.data(), scratch.row(thread), reader,
-                         thread);
-      });
+      device.parallel_shares(device.shares(), l.groups.count(), work,
+                             [&](Index from, Index to, int thread, Index share) {
+                               for (Index group = from; group < to; ++group)
+                                 convolve_group(l, group, first, count, transformed.data(),
+                                                scratch.row(thread), reader, share);
+                             });
     }
   }
 
@@ -72,7 +73,7 @@ struct WinogradConvolution {
   }
 
   void convolve_group(const Layout& l, Index group, Index first, Index count, const T* transformed,
-                      T* packed, PixelReader* reader, int thread) const {
+                      T* packed, PixelReader* reader, Index share) const {
     T* in = packed + l.packed;
     T* products = in + l.in.size();
     TileGatherer<T, 6>(image, image_step, l.groups)
@@ -83,14 +84,15 @@ struct WinogradConvolution {
       scatter(l, group, first + k, columns, products);
       if (reader)
         reader->read(l.groups.first_pixel(group), l.groups.first_pixel(group + 1), first + k,
-                     std::min(columns, y.shape().c - first - k), thread);
+                     std::min(columns, y.shape().c - first - k), share);
     }
   }
 
   /// Writes G·w·Gᵀ of outputs [first, first + count), in chunks of product_columns, as
   /// out[block of registers][product][input][KV registers].
   void transform_weights(const Layout& l, T* out, Index first, Index count) const {
-    y.device().parallel(weights.inputs, {}, [&](Index from, Index to, int) {
+    const Work work{0, sizeof(T) * static_cast<double>(tile_products * weights.inputs * count)};
+    y.device().parallel_uncounted(weights.inputs, work, [&](Index from, Index to, int) {
       for (Index k = 0; k < count; k += product_columns)
         for_each_register_block<T>(std::min(product_columns, count - k), [&]<int KV>(Index at) {
           T* block = out + (k + at * width) * tile_products * l.depth;

@@ -13,8 +13,8 @@ inline constexpr Index product_sum_bytes = 896 * 1024;
 /// dw += Gᵀ[Σ over tiles of (Bᵀ·x·B) ⊙ (A·dy·Aᵀ)]G, the gradient of the forward pass with
 /// respect to w: 36 matrix products of channels by tiles and tiles by outputs.
 ///
-/// Small gradients: each thread sums its tiles privately, and the sums are added in the order of
-/// the threads. Large ones: each thread takes some output channels through all tiles.
+/// Small gradients: a share of the tiles for each thread is summed privately, and the sums are
+/// added in the order of the shares. Large ones: some output channels at a time through all tiles.
 template <class T>
 struct WinogradWeightGradient {
   View<T, Cpu> dw;  ///< [3,3,C,K]
@@ -37,16 +37,19 @@ struct WinogradWeightGradient {
              first += l.slice) {
           std::fill_n(sums.row(t), tile_products * l.inputs * l.slice, T(0));
           add_tiles(l, 0, l.groups.count(), first, sums.row(t), scratch.row(t));
-          add_to_gradient(l, 0, l.inputs, first, 1, [&](int) { return sums.row(t); });
+          add_to_gradient(l, 0, l.inputs, first, 1, [&](Index) { return sums.row(t); });
         }
       });
     } else {
       sums.clear();
-      device.parallel(l.groups.count(), work, [&](Index from, Index to, int t) {
-        add_tiles(l, from, to, 0, sums.row(t), scratch.row(t));
-      });
-      device.parallel(image.channels, {}, [&](Index from, Index to, int) {
-        add_to_gradient(l, from, to, 0, device.threads(), [&](int t) { return sums.row(t); });
+      device.parallel_shares(device.threads(), l.groups.count(), work,
+                             [&](Index from, Index to, int t, Index share) {
+                               add_tiles(l, from, to, 0, sums.row(share), scratch.row(t));
+                             });
+      const Work adding{0, sizeof(T) * static_cast<double>(tile_products * image.channels *
+                                                           l.outputs * sums.count())};
+      device.parallel_uncounted(image.channels, adding, [&](Index from, Index to, int) {
+        add_to_gradient(l, from, to, 0, sums.count(), [&](Index share) { return sums.row(share); });
       });
     }
   }
@@ -108,9 +111,9 @@ struct WinogradWeightGradient {
     }
   }
 
-  /// dw += Gᵀ·sums·G for some inputs and the outputs of a slice, of `threads` threads in order.
+  /// dw += Gᵀ·sums·G for some inputs and the outputs of a slice, of `shares` shares in order.
   template <class Sums>
-  void add_to_gradient(const Layout& l, Index from, Index to, Index first, int threads,
+  void add_to_gradient(const Layout& l, Index from, Index to, Index first, Index shares,
                        Sums sums) const {
     using V = Block<T, width>;
     const Index outputs = dy.shape().c, step = l.inputs * l.slice;
@@ -121,8 +124,7 @@ struct WinogradWeightGradient {
             [&](int i, int j) {
               const Index at = (i * 6 + j) * step + c * l.slice + k;
               V sum = load<width>(sums(0) + at);
-              for (int thread = 1; thread < threads; ++thread)
-                sum += load<width>(sums(thread) + at);
+              for (Index share = 1; share < shares; ++share) sum += load<width>(sums(share) + at);
               return sum;
             },
             [&](int i, int j, V value) {

@@ -1,16 +1,18 @@
 // One pass of a convolution by one primitive, a few images at a time on every thread.
 #pragma once
 
+#include <omp.h>
+
 #include <algorithm>
 
 #include "retrace/core/channel_norm.hpp"
-#include "retrace/cpu/elementwise.hpp"
-#include "retrace/math/activation.hpp"
+#include "retrace/cpu/normalise.hpp"
 #include "retrace/onednn/primitive.hpp"
 
 namespace retrace::inline RETRACE_ISA::onednn {
 
-/// oneDNN makes and runs primitives of this thread on one thread for as long as this lives.
+/// oneDNN, which has threads of OpenMP's, makes and runs primitives of this thread on it alone for
+/// as long as this lives.
 class OneThread {
  public:
   OneThread() : threads_(omp_get_max_threads()) { omp_set_num_threads(1); }
@@ -34,12 +36,12 @@ inline void pack(float* to, View<const float, Cpu> from,
   const float* scale = prologue->norm.scale.data();
   const float* shift = prologue->norm.shift.data();
   const auto slope = static_cast<float>(prologue->activation.slope);
-  for (Index p = 0; p < from.shape().pixels(); ++p) {
-    const float* x = from.pixel(p);
-    float* u = to + p * channels;
-#pragma omp simd
-    for (Index c = 0; c < channels; ++c) u[c] = math::activate(scale[c] * x[c] + shift[c], slope);
-  }
+  for (Index p = 0; p < from.shape().pixels(); ++p)
+    cpu::for_each_block<float>(channels, [&]<int W>(Index c) {
+      using cpu::load;
+      const auto u = load<W>(scale + c) * load<W>(from.pixel(p) + c) + load<W>(shift + c);
+      cpu::save<W>(to + p * channels + c, cpu::activated(u, slope));
+    });
 }
 
 /// Memory, in floats, one part after another.
@@ -59,7 +61,7 @@ class Parts {
 /// A pass over a batch of any size. The batch is cut into chunks of problem.images images, each of
 /// which one thread packs, computes by a primitive of its own thread alone, and stores; a last
 /// chunk that is too small is filled up with zeros. So an image's bits depend neither on the batch
-/// nor on the number of threads, except in weight gradients, which are summed thread by thread.
+/// nor on the number of threads, except in weight gradients, which are summed share by share.
 class Plan {
  public:
   using Out = View<float, Cpu>;
@@ -79,12 +81,12 @@ class Plan {
 
   /// target (set, += or −=) the pass over source: y of x, or dx of dy.
   void run(Out target, In source, In w, const Prologue* prologue, Store how) const {
-    const OneThread guard;
     Cpu& device = target.device();
     Parts weight_parts;
     const Index weights_at = weight_parts.take(primitive_.w);
     Tensor<float, Cpu> weights(device, {1, 1, 1, weight_parts.size()}, Use::workspace);
     device.parallel(1, {}, [&](Index, Index, int) {
+      const OneThread guard;
       convert(dnnl::stream(engine_), plain_weights(problem_.w()), const_cast<float*>(w.data()),
               primitive_.w, weights.data() + weights_at);
     });
@@ -94,6 +96,7 @@ class Plan {
     Tensor<float, Cpu> rows(device, {1, 1, device.threads(), parts_.size()}, Use::workspace);
     const Index batch = source.shape().n;
     device.parallel(chunks(batch), work(batch), [&](Index first, Index last, int thread) {
+      const OneThread guard;
       float* row = rows.data() + thread * parts_.size();
       const dnnl::stream stream(engine_);
       for (Index chunk = first; chunk < last; ++chunk) {
@@ -108,32 +111,37 @@ class Plan {
 
   /// dw += the gradient.
   void add_weight_gradient(Out dw, In x, In dy, const Prologue* prologue) const {
-    const OneThread guard;
     Cpu& device = dw.device();
     Tensor<float, Cpu> rows(device, {1, 1, device.threads(), parts_.size()}, Use::workspace);
     const Index batch = x.shape().n, size = static_cast<Index>(primitive_.w.get_size()) / 4;
-    device.parallel(device.threads(), {}, [&](Index first, Index last, int) {
-      for (Index thread = first; thread < last; ++thread)
-        std::fill_n(rows.data() + thread * parts_.size() + sum_, size, 0.0f);
+    const int shares = device.threads();
+    const Work zeros{0, sizeof(float) * static_cast<double>(shares * size)};
+    device.parallel_uncounted(shares, zeros, [&](Index first, Index last, int) {
+      for (Index share = first; share < last; ++share)
+        std::fill_n(rows.data() + share * parts_.size() + sum_, size, 0.0f);
     });
-    device.parallel(chunks(batch), work(batch), [&](Index first, Index last, int thread) {
-      float* row = rows.data() + thread * parts_.size();
-      const dnnl::stream stream(engine_);
-      for (Index chunk = first; chunk < last; ++chunk) {
-        const Index image = chunk * problem_.images;
-        const Index images = std::min(problem_.images, batch - image);
-        load(stream, x_, row, x.images(image, images), prologue);
-        load(stream, y_, row, dy.images(image, images), nullptr);
-        compute(stream, row, row + chunk_sum_);
-        for (Index i = 0; i < size; ++i) row[sum_ + i] += row[chunk_sum_ + i];
-      }
-    });
+    device.parallel_shares(shares, chunks(batch), work(batch),
+                           [&](Index first, Index last, int, Index share) {
+                             const OneThread guard;
+                             float* row = rows.data() + share * parts_.size();
+                             const dnnl::stream stream(engine_);
+                             for (Index chunk = first; chunk < last; ++chunk) {
+                               const Index image = chunk * problem_.images;
+                               const Index images = std::min(problem_.images, batch - image);
+                               load(stream, x_, row, x.images(image, images), prologue);
+                               load(stream, y_, row, dy.images(image, images), nullptr);
+                               compute(stream, row, row + chunk_sum_);
+                               for (Index i = 0; i < size; ++i)
+                                 row[sum_ + i] += row[chunk_sum_ + i];
+                             }
+                           });
 
     Tensor<float, Cpu> total(device, dw.shape(), Use::workspace);
     device.parallel(1, {}, [&](Index, Index, int) {
+      const OneThread guard;
       float* sum = rows.data() + sum_;
-      for (int thread = 1; thread < device.threads(); ++thread)
-        for (Index i = 0; i < size; ++i) sum[i] += rows.data()[thread * parts_.size() + sum_ + i];
+      for (int share = 1; share < shares; ++share)
+        for (Index i = 0; i < size; ++i) sum[i] += rows.data()[share * parts_.size() + sum_ + i];
       convert(dnnl::stream(engine_), primitive_.w, sum, plain_weights(problem_.w()), total.data());
       for (Index i = 0; i < dw.shape().size(); ++i) dw.data()[i] += total.data()[i];
     });
@@ -200,8 +208,9 @@ class Plan {
     for (Index p = 0; p < images.shape().pixels(); ++p) {
       const float* value = row + side.plain_at + p * channels;
       float* target = images.pixel(p);
-#pragma omp simd
-      for (Index c = 0; c < channels; ++c) store(target[c], value[c], how);
+      cpu::for_each_block<float>(channels, [&]<int W>(Index c) {
+        cpu::store_block<W>(target + c, cpu::load<W>(value + c), how);
+      });
     }
   }
 

@@ -12,6 +12,7 @@
 
 #include "retrace/core/error.hpp"
 #include "retrace/core/shape.hpp"
+#include "retrace/core/thread_team.hpp"
 #include "retrace/math/crop_flip.hpp"
 #include "retrace/math/philox.hpp"
 #include "retrace/train/image_set.hpp"
@@ -87,21 +88,23 @@ void fill_batch(std::span<T> out, const ImageSet& set, std::span<const Index> in
 
   const std::vector<T> normalised = normalised_values<T>(normalisation);
   const CropFlips crops = crop_flips(augmentation);
-#pragma omp parallel for
-  for (std::size_t i = 0; i < indices.size(); ++i) {
-    const std::uint8_t* image = set.image(indices[i]).data();
-    const CropFlip crop = math::crop_flip(crops, numbers[i]);
-    T* to = out.data() + i * image_size;
-    for (Index row = 0; row < set.height; ++row) {
-      const Index y = math::mirrored(crop.top + row, set.height);
-      for (Index column = 0; column < set.width; ++column) {
-        const Index x =
-            math::mirrored(crop.left + (crop.flip ? set.width - 1 - column : column), set.width);
-        const std::uint8_t* pixel = image + (y * set.width + x) * set.channels;
-        for (std::size_t c = 0; c < channels; ++c) *to++ = normalised[pixel[c] * channels + c];
+  const double seconds = 1e-9 * static_cast<double>(out.size());
+  share_out(static_cast<Index>(indices.size()), seconds, [&](Index first, Index last) {
+    for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i) {
+      const std::uint8_t* image = set.image(indices[i]).data();
+      const CropFlip crop = math::crop_flip(crops, numbers[i]);
+      T* to = out.data() + i * image_size;
+      for (Index row = 0; row < set.height; ++row) {
+        const Index y = math::mirrored(crop.top + row, set.height);
+        for (Index column = 0; column < set.width; ++column) {
+          const Index x =
+              math::mirrored(crop.left + (crop.flip ? set.width - 1 - column : column), set.width);
+          const std::uint8_t* pixel = image + (y * set.width + x) * set.channels;
+          for (std::size_t c = 0; c < channels; ++c) *to++ = normalised[pixel[c] * channels + c];
+        }
       }
     }
-  }
+  });
 }
 
 /// The indices 0 to count - 1 in a random order of their own for each (seed, epoch): Fisher-Yates.

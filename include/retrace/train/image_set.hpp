@@ -1,13 +1,12 @@
 // Labelled images in memory or elsewhere, and the normalisation that suits them.
 #pragma once
 
-#include <omp.h>
-
 #include <algorithm>
 #include <cmath>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <numeric>
 #include <span>
 #include <string>
@@ -15,6 +14,7 @@
 
 #include "retrace/core/error.hpp"
 #include "retrace/core/shape.hpp"
+#include "retrace/core/thread_team.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -70,18 +70,16 @@ class PixelHistograms {
     const auto pixel_count = static_cast<Index>(set.pixels.size() / channels);
     const std::size_t values = channels * 256;
     counts_.resize(values);
-    // One of each thread, made here: memory that runs out in a parallel region ends the program.
-    std::vector<std::uint64_t> histograms(static_cast<std::size_t>(omp_get_max_threads()) * values);
-#pragma omp parallel
-    {
-      std::uint64_t* mine =
-          histograms.data() + static_cast<std::size_t>(omp_get_thread_num()) * values;
-#pragma omp for
-      for (Index pixel = 0; pixel < pixel_count; ++pixel)
-        for (std::size_t c = 0; c < channels; ++c)
-          ++mine[c * 256 + set.pixels[static_cast<std::size_t>(pixel) * channels + c]];
-    }
-    for (std::size_t i = 0; i < histograms.size(); ++i) counts_[i % values] += histograms[i];
+    std::mutex adding;
+    share_out(pixel_count, 1e-9 * static_cast<double>(set.pixels.size()),
+              [&](Index first, Index last) {
+                std::vector<std::uint64_t> part(values);
+                for (Index pixel = first; pixel < last; ++pixel)
+                  for (std::size_t c = 0; c < channels; ++c)
+                    ++part[c * 256 + set.pixels[static_cast<std::size_t>(pixel) * channels + c]];
+                const std::lock_guard lock(adding);
+                for (std::size_t i = 0; i < values; ++i) counts_[i] += part[i];
+              });
     pixels_ += pixel_count;
   }
 

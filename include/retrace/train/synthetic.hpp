@@ -9,6 +9,7 @@
 #include <numbers>
 
 #include "retrace/core/shape.hpp"
+#include "retrace/core/thread_team.hpp"
 #include "retrace/math/philox.hpp"
 #include "retrace/train/image_set.hpp"
 
@@ -156,13 +157,14 @@ inline ImageSet synthetic_images(Index count, std::uint64_t seed) {
   ImageSet set{.name = "synthetic", .synthetic = true};
   set.labels.resize(static_cast<std::size_t>(count));
   set.pixels.resize(static_cast<std::size_t>(count * set.image_size()));
-#pragma omp parallel for
-  for (Index i = 0; i < count; ++i) {
-    const int label = static_cast<int>(i % synthetic::classes);
-    set.labels[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(label);
-    synthetic::draw(set.pixels.data() + i * set.image_size(), label,
-                    Random(seed, stream("synthetic", static_cast<std::uint32_t>(i))));
-  }
+  share_out(count, 50e-6 * static_cast<double>(count), [&](Index first, Index last) {
+    for (Index i = first; i < last; ++i) {
+      const int label = static_cast<int>(i % synthetic::classes);
+      set.labels[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(label);
+      synthetic::draw(set.pixels.data() + i * set.image_size(), label,
+                      Random(seed, stream("synthetic", static_cast<std::uint32_t>(i))));
+    }
+  });
   return set;
 }
 
