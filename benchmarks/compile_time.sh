@@ -23,7 +23,7 @@ of() {
   return 0
 }
 
-of first_chain 20 "${CXX:-g++}" -std=c++20 -O3 -DNDEBUG -march=native -fopenmp -ffp-contract=fast \
+of first_chain 20 "${CXX:-g++}" -std=c++20 -O3 -DNDEBUG -march=native -pthread -ffp-contract=fast \
   -I include -isystem /usr/include/eigen3 examples/first_chain.cpp -o "$build/first_chain"
 cmake -S . -B "$build" -D CMAKE_CXX_COMPILER_LAUNCHER= -D CMAKE_CXX_COMPILER="${CXX:-g++}" \
   -D RETRACE_TESTS=OFF -D RETRACE_BENCHMARKS=OFF -D RETRACE_CUDA=OFF >"$build/log"

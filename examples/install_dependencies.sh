@@ -13,11 +13,11 @@ _has_header() {
   return 1
 }
 
-# Succeeds if `$1` compiles and links a program, or $source, with OpenMP and the options that follow.
+# Succeeds if `$1` compiles and links a program, or $source, with the options that follow.
 _can_build() {
   local program status=0
   program=$(mktemp)
-  echo "${source:-int main() {\}}" | "$1" -x c++ -fopenmp "${@:2}" -o "$program" - 2>/dev/null || status=1
+  echo "${source:-int main() {\}}" | "$1" -x c++ "${@:2}" -o "$program" - 2>/dev/null || status=1
   rm -f "$program"
   return $status
 }
@@ -31,22 +31,22 @@ _missing_packages() {
         if [[ -n ${CXX:-} && $CXX != *clang* ]]; then
           command -v "$CXX" >/dev/null || echo "$CXX"
         elif [[ -n ${CXX:-} ]]; then
-          _can_build "$CXX" || echo clang libomp-dev
+          _can_build "$CXX" || echo clang
         else
           command -v c++ >/dev/null || echo g++
         fi ;;
       thread_sanitizer)
         if ! command -v clang++ >/dev/null; then
-          echo clang libomp-dev
+          echo clang
         elif ! _can_build clang++ -fsanitize=thread; then
-          echo libomp-dev "libclang-rt-$(clang++ -dumpversion | cut -d. -f1)-dev"
+          echo "libclang-rt-$(clang++ -dumpversion | cut -d. -f1)-dev"
         fi ;;
       fuzzer)
         if ! command -v clang++ >/dev/null; then
-          echo clang libomp-dev
+          echo clang
         elif ! source='extern "C" int LLVMFuzzerTestOneInput() { return 0; }' \
           _can_build clang++ -fsanitize=fuzzer,address; then
-          echo libomp-dev "libclang-rt-$(clang++ -dumpversion | cut -d. -f1)-dev"
+          echo "libclang-rt-$(clang++ -dumpversion | cut -d. -f1)-dev"
         fi ;;
       cmake) command -v cmake >/dev/null || echo cmake ;;
       ninja) command -v ninja >/dev/null || echo ninja-build ;;
@@ -56,7 +56,9 @@ _missing_packages() {
       catch2) _has_header catch2/catch.hpp || _has_header catch2/catch_all.hpp || echo catch2 ;;
       cli11) _has_header CLI/CLI.hpp || echo libcli11-dev ;;
       doxygen) command -v doxygen >/dev/null || echo doxygen ;;
-      onednn) _has_header oneapi/dnnl/dnnl.hpp || echo libdnnl-dev ocl-icd-opencl-dev ;;
+      onednn)
+        _has_header oneapi/dnnl/dnnl.hpp || echo libdnnl-dev ocl-icd-opencl-dev
+        [[ ${CXX:-} != *clang* ]] || _can_build "$CXX" -fopenmp || echo libomp-dev ;;
       boost_context) _has_header boost/context/fiber.hpp || echo libboost-context-dev ;;
       arm64) command -v aarch64-linux-gnu-g++ >/dev/null || echo g++-aarch64-linux-gnu ;;
       arm32) command -v arm-linux-gnueabihf-g++ >/dev/null || echo g++-arm-linux-gnueabihf ;;

@@ -18,4 +18,4 @@ unit=$root/build-tidy/all_headers.cpp
   fi
 done >"$unit"
 "$tidy" --quiet --header-filter="^$root/include/retrace/" "$unit" -- \
-  -std=c++20 -I "$root/include" -isystem /usr/include/eigen3 -fopenmp
+  -std=c++20 -I "$root/include" -isystem /usr/include/eigen3 -pthread

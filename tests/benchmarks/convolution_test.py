@@ -2,14 +2,12 @@
 """benchmarks/convolution: its options, the convolutions it finds in the networks, and whether its figures fit together."""
 
 import json
-import os
 import subprocess
 import sys
 import unittest
 from pathlib import Path
 
 PROGRAM = Path(sys.argv.pop(1)) / "benchmarks" / "convolution"
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 QUICK = ("--channels", "5,16", "--size", "9", "--batch", "3", "--rounds", "1", "--threads", "1,2")
 
 

@@ -2,7 +2,6 @@
 """step_time: its options, whether its figures fit together, and its answers to requests."""
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -10,7 +9,6 @@ import unittest
 from pathlib import Path
 
 PROGRAM = Path(sys.argv.pop(1)) / "benchmarks" / "step_time"
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # threads that spin slow one another down where others work too
 SMALL = ("--channels", "8,16", "--blocks", "1,1", "--batch", "8", "--threads", "2", "--steps", "2")
 
 

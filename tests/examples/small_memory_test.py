@@ -13,7 +13,6 @@ from pathlib import Path
 PROGRAM = Path(sys.argv.pop(1)).resolve() / "examples" / "train_cifar10"
 RECORDS, RECORD_BYTES = 10000, 3073
 TINY = ("--channels", "8,16", "--blocks", "1,1", "--batch", "4", "--steps", "3", "--eval-images", "8", "--threads", "1")
-os.environ["OMP_WAIT_POLICY"] = "passive"
 
 
 def write_images(folder):
