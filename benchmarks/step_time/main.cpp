@@ -3,6 +3,7 @@
 //   build/benchmarks/step_time                                  the paper's RevNet, reversible
 //   build/benchmarks/step_time --arch resnet --mode stored --batch 32 --threads 1
 //   build/benchmarks/step_time --scaling --sweep sweep.svg      over threads, batch and depth
+//   build/benchmarks/step_time --beside 1                       and beside a busy process
 //   build/benchmarks/step_time --device cuda                    on a GPU
 //   build/benchmarks/step_time --serve                          answers requests (see serve.hpp)
 #include <CLI/CLI.hpp>
@@ -25,7 +26,7 @@ using namespace step_time;
 struct Options {
   Subject subject{.threads = 0};
   std::string network = "revnet", device, json, sweep;
-  int steps = 5, depth = 6;
+  int steps = 5, depth = 6, beside = 0;
   bool scaling = false, onednn = false, serve = false;
 };
 
@@ -41,7 +42,7 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--batch", subject.batch, "Images in a step")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  app.add_option("--threads", subject.threads, "0: as many as OpenMP takes")
+  app.add_option("--threads", subject.threads, "0: one for each processor")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   benchmark::add_size_options(app, subject.net);
@@ -51,6 +52,9 @@ void add_options(CLI::App& app, Options& options) {
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   app.add_flag("--scaling", options.scaling, "Also on fewer threads");
+  app.add_option("--beside", options.beside, "Also beside so many busy processes")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1024));
   app.add_option("--sweep", options.sweep, "Also over batch and depth; draws both")
       ->type_name("FILE.svg");
   app.add_option("--depth", options.depth, "Blocks in a level that --sweep goes up to")
@@ -82,6 +86,8 @@ void run(const Options& options) {
   results.subject.convolutions = backend.get();
   results.step = measure(results.subject, options.steps);
   if (options.scaling) results.scaling = measure_scaling(results.subject, options.steps);
+  if (options.beside > 0)
+    results.beside = measure_beside(results.subject, options.beside, options.steps);
   if (!options.sweep.empty()) {
     results.batch = over_batch(results.subject, options.steps);
     results.depth = over_depth(results.subject, options.depth, options.steps);
@@ -99,7 +105,8 @@ int main(int argc, char** argv) {
   add_options(app, options);
   CLI11_PARSE(app, argc, argv);
   try {
-    benchmark::choose_device(app, options.device, argv, {"--threads", "--onednn", "--scaling"});
+    benchmark::choose_device(app, options.device, argv,
+                             {"--threads", "--onednn", "--scaling", "--beside"});
     if (options.serve)
       serve(std::cin, std::cout, options.subject.threads);
     else

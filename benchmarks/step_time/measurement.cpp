@@ -7,6 +7,7 @@
 #include <memory>
 #include <numeric>
 
+#include "support/busy_processes.hpp"
 #include "support/peak.hpp"
 #include "support/statistics.hpp"
 
@@ -118,6 +119,19 @@ Scaling measure_scaling(const Subject& subject, int steps) {
     subjects.back().threads = threads;
   }
   return {medians(subjects, steps)};
+}
+
+Beside measure_beside(const Subject& subject, int processes, int steps) {
+  std::cerr << "beside " << processes << " busy processes\n";
+  Bench bench(subject);
+  bench.timed_step();
+  Beside result{.processes = processes};
+  for (int step = 0; step < steps; ++step) {
+    result.idle_seconds += bench.timed_step() / steps;
+    const benchmark::BusyProcesses busy(processes);
+    result.seconds += bench.timed_step() / steps;
+  }
+  return result;
 }
 
 Curve::Line Curve::line() const {

@@ -65,6 +65,16 @@ struct Scaling {
 };
 Scaling measure_scaling(const Subject& subject, int steps);
 
+/// Steps on an otherwise idle machine and beside processes that keep a processor busy each.
+struct Beside {
+  int processes;
+  double idle_seconds = 0, seconds = 0;  ///< means of a step
+  /// Of the idle machine's speed.
+  double share() const { return idle_seconds / seconds; }
+};
+/// The two take turns.
+Beside measure_beside(const Subject& subject, int processes, int steps);
+
 /// Step times over something that grows, and the line through them.
 struct Curve {
   std::vector<double> at, seconds;

@@ -128,6 +128,12 @@ void print_text(std::ostream& out, const Results& results) {
     out << '\n';
     print_lines(out, lines, 0, benchmark::TableStyle::aligned);
   }
+  if (results.beside)
+    out << '\n'
+        << "beside busy processes, " << results.beside->processes << ": "
+        << fixed(images / results.beside->seconds, 1) << " images/s, "
+        << fixed(images / results.beside->idle_seconds, 1)
+        << " without them: " << percent(results.beside->share()) << '\n';
   if (results.batch) print_curve(out, *results.batch, "images");
   if (results.depth) print_curve(out, *results.depth, "blocks a level");
 }
@@ -163,6 +169,13 @@ void print_json(std::ostream& out, const Results& results) {
   }
   if (step.profiled) object["share_of_time"] = shares_of_time(*step.profiled);
   if (results.scaling) object["seconds_by_threads"] = results.scaling->seconds;
+  if (results.beside) {
+    const double images = static_cast<double>(subject.batch);
+    object["beside"] = {{"processes", results.beside->processes},
+                        {"images_per_second", images / results.beside->seconds},
+                        {"idle_images_per_second", images / results.beside->idle_seconds},
+                        {"share", results.beside->share()}};
+  }
   if (results.batch) object["over_batch"] = json(*results.batch);
   if (results.depth) object["over_depth"] = json(*results.depth);
   out << object.dump(2) << '\n';

@@ -12,6 +12,7 @@ struct Results {
   Subject subject;
   Measurement step;
   std::optional<Scaling> scaling;
+  std::optional<Beside> beside;
   std::optional<Curve> batch, depth;
 };
 
