@@ -45,12 +45,13 @@ struct FigureMaker {
   std::function<Figure(const Settings&)> make;
 };
 
-/// All that can be made: of noise gains, of ratios in networks, of precisions, of training, and of
-/// what the guard costs.
+/// All that can be made: of noise gains, of ratios in networks, of precisions, of training, of
+/// gradients' errors, and of what the guard costs.
 std::vector<FigureMaker> gain_figures();
 std::vector<FigureMaker> ratio_figures();
 std::vector<FigureMaker> precision_figures();
 std::vector<FigureMaker> gradient_figures();
+std::vector<FigureMaker> gradient_error_figures();
 std::vector<FigureMaker> accuracy_figures();
 std::vector<FigureMaker> overhead_figures();
 

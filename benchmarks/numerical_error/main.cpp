@@ -29,8 +29,9 @@ struct Options {
 
 std::vector<FigureMaker> all_figures() {
   std::vector<FigureMaker> all;
-  for (const auto& group : {gain_figures(), ratio_figures(), precision_figures(),
-                            gradient_figures(), accuracy_figures(), overhead_figures()})
+  for (const auto& group :
+       {gain_figures(), ratio_figures(), precision_figures(), gradient_figures(),
+        gradient_error_figures(), accuracy_figures(), overhead_figures()})
     all.insert(all.end(), group.begin(), group.end());
   return all;
 }
@@ -51,7 +52,8 @@ void add_options(CLI::App& app, Options& options) {
   app.add_option("--batch", options.settings.batch, "Images in a step")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--seeds", options.settings.seeds, "Runs of each kind in figure guard")
+  app.add_option("--seeds", options.settings.seeds,
+                 "Runs of each kind in figures guard and gradient-error")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--threads", options.settings.threads, "0: one for each processor")

@@ -22,6 +22,8 @@ struct SignalNoise {
     return *this;
   }
 
+  /// Whether all values were finite, and so were their squares.
+  bool finite() const { return std::isfinite(signal) && std::isfinite(noise); }
   /// 10·log₁₀(signal/noise). Infinite where nothing is wrong, −∞ where something is no number.
   double decibels() const {
     if (noise == 0) return std::numeric_limits<double>::infinity();
@@ -36,6 +38,16 @@ struct SignalNoise {
     return std::isnan(ratio) ? std::numeric_limits<double>::infinity() : ratio;
   }
 };
+
+/// Estimates the relative error of a gradient, |ĝ − g|/|g| over all parameters, when the worst
+/// input it was computed from was reconstructed with so many decibels.
+///
+/// Noise of amplitude e, beside a signal of 1, moves a share e/π of normally distributed values
+/// across the kink of a rectifier. Their derivatives are wrong altogether, so that the relative
+/// error of the gradient is √(2e/π): it is a tenth after 40 dB more, not after 20. The factor 5
+/// instead of √(2/π) covers the sum over layers and the scatter of steps in which few values
+/// crossed; it is measured (docs/numerics.md).
+inline double gradient_error(double decibels) { return 5 * std::pow(10, -decibels / 40); }
 
 /// The k-th of places scattered over `size`, the same ones every time: k hashed (Steele et al.
 /// 2014, SplitMix64), so that they fall on all channels alike whatever the shape is.
