@@ -93,12 +93,14 @@ void add_drift_options(CLI::App& app, RawOptions& raw) {
                  "the step and keeps the layer's input from then on, refuse stops, off does not "
                  "look")
       ->type_name("NAME");
-  app.add_option("--drift-warn", raw.drift.warn_below,
-                 "signal-to-noise ratio below which a layer is warned of (default 40)")
+  app.add_option(
+         "--drift-warn", raw.drift.warn_below,
+         "signal-to-noise ratio below which a layer is warned of (default 80, where gradients are "
+         "estimated to be 5 % off)")
       ->type_name("DB")
       ->check(number_from_0());
   app.add_option("--drift-discard", raw.drift.discard_below,
-                 "signal-to-noise ratio below which a step is not used (default 20)")
+                 "signal-to-noise ratio below which a step is not used (default 68: 10 %)")
       ->type_name("DB")
       ->check(number_from_0());
 }

@@ -181,6 +181,9 @@ bool Trainer::use_gradients(StepReport& report) {
   if (!verdict.layer.empty()) report.lowest_ratio = verdict.lowest;
   report.worst_layer = verdict.layer;
   if (!verdict.discard) return true;
+  if (!verdict.nonfinite.empty())
+    throw std::domain_error(verdict.nonfinite +
+                            ": its reconstructed input holds a NaN or an infinity");
   optimizer_.parameters().zero_gradients();
   const auto anchor = std::find_if(report.drifts.begin(), report.drifts.end(),
                                    [](const retrace::Drift& drift) { return drift.anchored; });

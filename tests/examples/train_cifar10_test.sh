@@ -87,7 +87,7 @@ refuses 'fixed point of 16 bits has 0 to 14 fraction bits, not 15' \
 refuses '--fraction-bits are of --stream fixed32 or fixed16' --fraction-bits 9
 refuses "--on-overflow is 'wrap', but must be lower or refuse" --on-overflow wrap
 refuses "--drift-guard is 'on', but must be anchor, refuse or off" --drift-guard on
-refuses '--drift-discard must not be above --drift-warn, but is 50.0 above 40.0' --drift-discard 50
+refuses '--drift-discard must not be above --drift-warn, but is 90.0 above 80.0' --drift-discard 90
 
 "$program" --help >out 2>err || fail "--help: status $?"
 holds out '--weight-decay'

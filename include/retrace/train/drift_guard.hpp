@@ -1,4 +1,5 @@
-// Measures in every step how well inputs are reconstructed, and steps in before that does harm.
+// Estimates in every step how far gradients are off because inputs were reconstructed, and skips
+// the step if that is too far.
 #pragma once
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "retrace/layer/input_watch.hpp"
+#include "retrace/math/signal_noise.hpp"
 #include "retrace/net/chain.hpp"
 
 namespace retrace::inline RETRACE_ISA {
@@ -26,10 +28,11 @@ enum class DriftPolicy {
   refuse,  ///< throws DriftError in the backward pass
 };
 
-/// When the guard speaks and acts, and by how many values it judges.
+/// When the guard warns and acts, and by how many values it judges.
 struct DriftOptions {
   DriftPolicy policy = DriftPolicy::anchor;
-  double warn_below = 40, discard_below = 20;  ///< decibels
+  double warn_below = 80;     ///< decibels, at which math::gradient_error() is 5 %
+  double discard_below = 68;  ///< decibels, at which it is 10 %
   Index sample = 256;  ///< values of each input that are kept and compared, at most 4 KiB of them
 };
 
@@ -42,15 +45,25 @@ struct Drift {
 
 /// What the backward passes since the last verdict have shown.
 struct DriftVerdict {
-  bool discard = false;  ///< an input was below discard_below: gradients are wrong
-  double lowest = std::numeric_limits<double>::infinity();  ///< decibels, over all watched inputs
+  bool discard = false;  ///< an input was below discard_below or not finite: gradients are wrong
+  double lowest = std::numeric_limits<double>::infinity();  ///< decibels, over all finite inputs
   std::string layer;                                        ///< that has it
+  std::string nonfinite;  ///< the layer whose input came back as NaN or infinity first, if any did
+
+  /// The estimated relative error of all gradients as one vector; infinite if some are not finite.
+  double gradient_error() const {
+    return nonfinite.empty() ? math::gradient_error(lowest)
+                             : std::numeric_limits<double>::infinity();
+  }
 };
 
 /// Keeps scattered values of the input of every layer that reconstructs it, in forward, and
-/// compares them in backward. The first layer of a chain, on the way back, whose input is not what
-/// it was becomes an anchor: memory rises by that input, which peak_memory() predicts from then
-/// on, and the gradients below it are right again.
+/// compares them in backward. The first layer of a chain, on the way back, whose input is below
+/// discard_below becomes an anchor: memory rises by that input, which peak_memory() predicts from
+/// then on, and noise begins anew below it. Each anchor is thus as far from the one above it as the
+/// limit allows.
+///
+/// A NaN or an infinity is no drift: the step is void, but no layer becomes an anchor for it.
 template <class T, Device D>
 class DriftGuard final : public InputWatch<typename Chain<T, D>::Gradient> {
  public:
@@ -93,8 +106,9 @@ class DriftGuard final : public InputWatch<typename Chain<T, D>::Gradient> {
   Judgement restored(const WatchedLayer& layer, const State& x) override {
     const auto found = samples_.extract(layer.name);
     if (found.empty() || x.device().dry()) return {};
-    const double decibels = sample_noise(std::as_const(found.mapped()).view(), x.view()).decibels();
-    return {decibels, judge(layer, decibels)};
+    const auto sums = sample_noise(std::as_const(found.mapped()).view(), x.view());
+    if (!sums.finite()) note_nonfinite(layer);
+    return {sums.decibels(), sums.finite() && judge(layer, sums.decibels())};
   }
   void abandoned() override {
     samples_.clear();
@@ -103,6 +117,13 @@ class DriftGuard final : public InputWatch<typename Chain<T, D>::Gradient> {
   }
 
  private:
+  /// @throws std::domain_error in policy refuse
+  void note_nonfinite(const WatchedLayer& layer) {
+    if (options_.policy == DriftPolicy::refuse)
+      throw std::domain_error(layer.name + ": its reconstructed input holds a NaN or an infinity");
+    if (verdict_.nonfinite.empty()) verdict_.nonfinite = layer.name;
+    verdict_.discard = true;
+  }
   /// Whether the layer shall be an anchor.
   bool judge(const WatchedLayer& layer, double decibels) {
     if (decibels < verdict_.lowest) {
@@ -114,10 +135,12 @@ class DriftGuard final : public InputWatch<typename Chain<T, D>::Gradient> {
     if (bad && options_.policy == DriftPolicy::refuse)
       throw DriftError(layer.name + ": its reconstructed input has a signal-to-noise ratio of " +
                        std::to_string(decibels) + " dB, less than " +
-                       std::to_string(options_.discard_below) +
-                       ": the gradients are wrong. Anchor the layer, or store more");
-    // Below the first bad input of a chain all are, until it is an anchor.
-    if (bad_chains_.contains(layer.chain)) return false;
+                       std::to_string(options_.discard_below) + ": the gradients may be off by " +
+                       std::to_string(100 * math::gradient_error(decibels)) +
+                       " %. Anchor the layer, or store more");
+    // Below the first bad input of a chain all are, until it is an anchor. What is not finite makes
+    // others bad that would have been good.
+    if (bad_chains_.contains(layer.chain) || !verdict_.nonfinite.empty()) return false;
     if (bad) {
       bad_chains_.insert(layer.chain);
       anchors_.push_back(layer.name);
