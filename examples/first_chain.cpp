@@ -30,7 +30,7 @@ int main() {
   for (std::size_t step = 0; step < steps; ++step) {
     const auto indices = std::span(order).subspan(step * batch, batch);
     auto [x, labels] = load_batch<float>(device, images, indices, normal);
-    losses.push_back(accumulate_gradients(net, x, labels).loss);
+    losses.push_back(accumulate_gradients(net, x, cross_entropy(labels)).mean());
     optimizer.step(rate(step));
     if (step % 10 == 9)
       std::cout << "step " << step + 1 << "  loss " << mean_of_ten(step - 9) << std::endl;

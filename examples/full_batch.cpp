@@ -96,11 +96,11 @@ void run(const Options& options) {
   Progress progress(net.size());
   net.observe([&](const Net::Visit& visit) { progress(visit); });
   auto [x, labels] = load_batch<float>(device, set, all, normalisation(set));
-  const BatchLoss loss = accumulate_gradients(net, x, labels);
+  const LossValue loss = accumulate_gradients(net, x, cross_entropy(labels));
   optimizer.step(0.1);
   std::printf("loss %.4f, %td of %td right; %.0f s, %.2f GB by the meter, %.2f GB resident\n",
-              loss.loss, static_cast<std::ptrdiff_t>(loss.correct),
-              static_cast<std::ptrdiff_t>(loss.images), progress.seconds(),
+              loss.mean(), static_cast<std::ptrdiff_t>(loss.correct),
+              static_cast<std::ptrdiff_t>(loss.count), progress.seconds(),
               total_gigabytes(device.memory().peak()), resident_bytes() / gigabyte);
 }
 

@@ -39,7 +39,7 @@ void train(Net& net, Cpu& device, const ImageSet& images, const Normalisation& n
   for (std::size_t step = 0; step < steps; ++step) {
     const auto indices = std::span(order).subspan(step * batch, batch);
     auto [x, labels] = load_batch<float>(device, images, indices, normal);
-    const double loss = accumulate_gradients(net, x, labels).loss;
+    const double loss = accumulate_gradients(net, x, cross_entropy(labels)).mean();
     optimizer.step(rate(step));
     if (step % 20 == 19) std::cout << "step " << step + 1 << "  loss " << loss << '\n';
   }

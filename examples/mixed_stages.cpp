@@ -51,10 +51,10 @@ int main() {
     rising = rising && table.kept() > kept_before;
     kept_before = table.kept();
 
-    accumulate_gradients(net, x, labels);  // a first one has buffers to make
+    accumulate_gradients(net, x, cross_entropy(labels));  // a first one has buffers to make
     const PeakMemory predicted = peak_memory(net, device, x.shape());
     device.memory().restart_peak();
-    accumulate_gradients(net, x, labels);
+    accumulate_gradients(net, x, cross_entropy(labels));
     const Bytes& peak = device.memory().peak();
     // The prediction holds a batch of its own, beside the one that is there.
     const std::size_t batch = static_cast<std::size_t>(x.shape().size()) * sizeof(float);

@@ -80,7 +80,7 @@ int main() {
   double first = 0, last = 0;
   for (int step = 0; step < 20; ++step) {
     auto [x, labels] = load_batch<float>(device, images, all, normalisation(images));
-    last = accumulate_gradients(net, x, labels).loss;
+    last = accumulate_gradients(net, x, cross_entropy(labels)).mean();
     if (step == 0) first = last;
     optimizer.step(0.05);
   }

@@ -47,26 +47,41 @@ __global__ void __launch_bounds__(block_threads)
   }
 }
 
-/// Waits for the result.
+/// Leaves a pair a block in the scratch.
 template <class Body>
-Pair reduce(Context& on, const char* name, const Body& body, std::int64_t pixels,
-            std::int64_t channels, double* scratch) {
-  if (pixels == 0 || channels == 0) return {};
+void reduce_blocks(Context& on, const char* name, const Body& body, std::int64_t pixels,
+                   std::int64_t channels, double* scratch) {
+  if (pixels == 0 || channels == 0) return;
   const Layout layout{pixels, static_cast<int>(channels / Body::width)};
-  const auto blocks = static_cast<std::size_t>(reducing_blocks(pixels));
   gpu::launch(reduce_kernel<Body>,
-              {dim3(static_cast<unsigned>(blocks)), dim3(block_threads), on.stream(), name}, layout,
-              body, scratch);
+              {dim3(static_cast<unsigned>(reducing_blocks(pixels))), dim3(block_threads),
+               on.stream(), name},
+              layout, body, scratch);
   check_launch(name);
+}
+
+/// Waits for what reduce_blocks has left.
+template <Combine combine>
+Pair reduced(Context& on, std::int64_t pixels, const double* scratch) {
+  if (pixels == 0) return {};
+  const auto blocks = static_cast<std::size_t>(reducing_blocks(pixels));
   std::vector<double> pairs(2 * blocks);
   download(on, pairs.data(), scratch, sizeof(double), sizeof(double), pairs.size());
   Pair all;
   for (std::size_t block = 0; block < blocks; ++block) {
     const double first = pairs[2 * block], second = pairs[2 * block + 1];
-    all.first = Body::combine == Combine::sum ? all.first + first : std::max(all.first, first);
-    all.second = Body::combine == Combine::sum ? all.second + second : std::max(all.second, second);
+    all.first = combine == Combine::sum ? all.first + first : std::max(all.first, first);
+    all.second = combine == Combine::sum ? all.second + second : std::max(all.second, second);
   }
   return all;
+}
+
+template <class Body>
+Pair reduce(Context& on, const char* name, const Body& body, std::int64_t pixels,
+            std::int64_t channels, double* scratch) {
+  if (channels == 0) return {};
+  reduce_blocks(on, name, body, pixels, channels, scratch);
+  return reduced<Body::combine>(on, pixels, scratch);
 }
 
 }  // namespace retrace::kernels

@@ -39,9 +39,9 @@ class Training {
     Tensor<float, Cpu> x(device_, shape_);
     Random random(1, stream("noise"));
     for (Index i = 0; i < shape_.size(); ++i) x.data()[i] = static_cast<float>(random.normal());
-    const std::vector<std::uint8_t> labels(static_cast<std::size_t>(shape_.n), 3);
+    const std::vector<std::int32_t> labels(static_cast<std::size_t>(shape_.n), 3);
     const auto start = std::chrono::steady_clock::now();
-    accumulate_gradients(net_, x, labels);
+    accumulate_gradients(net_, x, cross_entropy(labels));
     sgd_.step(1e-4);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     return {device_.memory().peak().total(), seconds.count()};
@@ -94,8 +94,8 @@ void drop_alike(std::vector<Way>& ways, Training& training) {
     way.plan.peak_bytes = peak.bytes.total();
     Cpu::Rehearsal rehearsal(training.device());
     Tensor<float, Cpu> x(training.device(), training.shape());
-    const std::vector<std::uint8_t> labels(static_cast<std::size_t>(training.shape().n), 3);
-    accumulate_gradients(training.net(), x, labels);
+    const std::vector<std::int32_t> labels(static_cast<std::size_t>(training.shape().n), 3);
+    accumulate_gradients(training.net(), x, cross_entropy(labels));
     const std::pair mark(way.plan.peak_bytes, training.device().work().multiply_adds);
     if (std::find(seen.begin(), seen.end(), mark) != seen.end()) return true;
     seen.push_back(mark);

@@ -51,14 +51,14 @@ Series angles(const std::string& label, const RunSettings& run, const Settings& 
   for (std::size_t step = 0; step <= run.steps; ++step) {
     auto [x, labels] = batches(step);
     auto again = clone(x);
-    accumulate_gradients(net, x, labels);
+    accumulate_gradients(net, x, cross_entropy(labels));
     if (step % interval == 0) {
       auto& parameters = sgd.parameters().parameters;
       for (std::size_t i = 0; i < parameters.size(); ++i)
         copy(stored_list.parameters[i].parameter->value.view(),
              std::as_const(parameters[i].parameter->value).view());
       stored_list.zero_gradients();
-      accumulate_gradients(stored, again, labels);
+      accumulate_gradients(stored, again, cross_entropy(labels));
       series.add(static_cast<double>(step),
                  std::max(1 - cosine(copy_gradients(sgd.parameters()), copy_gradients(stored_list)),
                           1e-16));

@@ -30,13 +30,13 @@ std::vector<LayerNoise> ratios(const RunSettings& run, const Settings& settings)
   Batches batches(trained.device, settings, run.seed);
   for (std::size_t step = 0; step < run.steps; ++step) {
     auto [x, labels] = batches(step);
-    accumulate_gradients(net, x, labels);
+    accumulate_gradients(net, x, cross_entropy(labels));
     sgd.step(run.rate);
   }
   net.set_mode(run.architecture == Architecture::hybrid ? Mode::inverted : Mode::reversible);
   const SnrProbe probe(net);
   auto [x, labels] = batches(run.steps);
-  accumulate_gradients(net, x, labels);
+  accumulate_gradients(net, x, cross_entropy(labels));
   return {probe.results().rbegin(), probe.results().rend()};
 }
 

@@ -24,7 +24,7 @@ double test_accuracy(Cpu& device, Net& net, const Settings& settings) {
     const auto part = left.first(std::min(left.size(), static_cast<std::size_t>(settings.batch)));
     left = left.subspan(part.size());
     auto [x, labels] = load_batch<float>(device, data.test, part, data.normalisation);
-    correct += evaluate(net, x, labels).correct;
+    correct += evaluate(net, x, cross_entropy(labels)).correct;
   }
   return 100.0 * static_cast<double>(correct) / static_cast<double>(images.size());
 }
@@ -109,7 +109,7 @@ RunResult train(const RunSettings& run, const Settings& settings) {
     double loss = 0;
     {
       auto [x, labels] = batches(step);
-      loss = accumulate_gradients(net, x, labels).loss;
+      loss = accumulate_gradients(net, x, cross_entropy(labels)).mean();
     }
     const DriftVerdict verdict = guard.verdict();
     result.ratios.push_back(verdict.lowest);

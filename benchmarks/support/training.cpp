@@ -31,7 +31,7 @@ Batch::Batch(Device& device, Shape shape) : images(device, shape) {
   Random random(0, stream("noise"));
   for (float& value : values) value = static_cast<float>(random.normal());
   upload(images.view(), std::span<const float>(values));
-  for (Index i = 0; i < shape.n; ++i) labels.push_back(static_cast<std::uint8_t>(i % 10));
+  for (Index i = 0; i < shape.n; ++i) labels.push_back(static_cast<std::int32_t>(i % 10));
 }
 
 Training::Training(Device& device, Architecture architecture, const NetOptions& options,
@@ -49,8 +49,8 @@ Index Training::widest_convolution() {
   return width;
 }
 
-BatchLoss Training::step(Batch& batch) {
-  const BatchLoss loss = accumulate_gradients(net_, batch.images, batch.labels);
+LossValue Training::step(Batch& batch) {
+  const LossValue loss = accumulate_gradients(net_, batch.images, cross_entropy(batch.labels));
   sgd_.step(1e-3);
   finish(device_);
   return loss;
@@ -63,9 +63,9 @@ Training::MultiplyAdds Training::count(Shape batch) {
     pass(x);
     return device_.work().multiply_adds;
   };
-  const std::vector<std::uint8_t> labels(static_cast<std::size_t>(batch.n), 0);
+  const std::vector<std::int32_t> labels(static_cast<std::size_t>(batch.n), 0);
   return {dry([&](Net::State& x) { net_.forward(x, inference); }),
-          dry([&](Net::State& x) { accumulate_gradients(net_, x, labels); })};
+          dry([&](Net::State& x) { accumulate_gradients(net_, x, cross_entropy(labels)); })};
 }
 
 PeakMemory Training::predict(Shape batch) { return peak_memory(net_, device_, batch); }

@@ -23,7 +23,7 @@ struct Batch {
   Batch(Device& device, retrace::Shape shape);
 
   Net::State images;
-  std::vector<std::uint8_t> labels;
+  std::vector<std::int32_t> labels;
 };
 
 /// A network and its optimizer: momentum makes it hold three times its parameters.
@@ -42,7 +42,7 @@ class Training {
   std::size_t bytes_at_rest() { return device_.memory().live().total(); }
 
   /// Forward, loss, backward, update: done when it returns.
-  retrace::BatchLoss step(Batch& batch);
+  retrace::LossValue step(Batch& batch);
 
   /// Multiply-adds of convolutions and matrix products in a forward pass, and in a whole step.
   struct MultiplyAdds {

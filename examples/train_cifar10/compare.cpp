@@ -16,7 +16,7 @@ std::size_t measure_peak(const NetChoice& choice, const Data& data, Index images
   std::vector<Index> first(static_cast<std::size_t>(images));
   std::iota(first.begin(), first.end(), Index{0});
   auto [x, labels] = load_images(device, data.train, first, data.normalisation);
-  retrace::accumulate_gradients(net, x, labels);
+  retrace::accumulate_gradients(net, x, retrace::cross_entropy(labels));
   const Bytes peak = device.memory().peak();
   return peak[Use::activation] + peak[Use::gradient] + peak[Use::stash] + peak[Use::workspace];
 }
@@ -35,8 +35,8 @@ void print_comparison(std::ostream& out, const std::string& data_name, const Mod
                       const ModeResult& stored) {
   const TrainingSummary &a = own.summary, &b = stored.summary;
   Table table({"", name(own.mode), name(stored.mode), name(stored.mode) + " / " + name(own.mode)});
-  table.add({data_name + " test accuracy, first " + std::to_string(a.test->images) + " images",
-             percent(accuracy(*a.test)), percent(accuracy(*b.test)), ""});
+  table.add({data_name + " test accuracy, first " + std::to_string(a.test->count) + " images",
+             percent(a.test->accuracy()), percent(b.test->accuracy()), ""});
   table.add({"images/s", fixed(a.images_per_second, 0), fixed(b.images_per_second, 0),
              times(b.images_per_second / a.images_per_second)});
   const auto add_bytes = [&table](const std::string& title, std::size_t first, std::size_t second) {

@@ -1,9 +1,11 @@
 #include "data.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstdlib>
 #include <stdexcept>
 #include <utility>
+#include <vector>
 
 using retrace::Index;
 
@@ -85,7 +87,10 @@ Batch load_images(Device& device, const Images& images, std::span<const Index> i
 std::string checksum(const Data& data) {
   retrace::Crc64 sum;
   for (const Images* images : {&data.train, &data.test}) {
-    for_all(*images, [&](const auto& set) { sum.add_values(std::span(set.labels)); });
+    for_all(*images, [&](const auto& set) {  // a byte each, as when labels were bytes
+      const std::vector<std::uint8_t> labels(set.labels.begin(), set.labels.end());
+      sum.add_values(std::span(labels));
+    });
     for_all(*images, [&](const auto& set) { sum.add_values(std::span(set.pixels)); });
   }
   return sum.digits();

@@ -53,14 +53,14 @@ void JsonLog::write(const StepReport& report, const Options& options, const Data
                               {"steps", report.steps},
                               {"epoch", report.epoch}};
   if (report.discarded.empty()) {
-    json["loss"] = report.batch.loss;
-    json["train_accuracy"] = accuracy(report.batch);
+    json["loss"] = report.batch.mean();
+    json["train_accuracy"] = report.batch.accuracy();
   } else {
     json["discarded"] = report.discarded;
   }
   if (report.test) {
-    json["test_loss"] = report.test->loss;
-    json["test_accuracy"] = accuracy(*report.test);
+    json["test_loss"] = report.test->mean();
+    json["test_accuracy"] = report.test->accuracy();
   }
   if (report.lowest_ratio) {
     json["lowest_snr_db"] = *report.lowest_ratio;  // null where nothing is wrong at all

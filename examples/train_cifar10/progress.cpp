@@ -62,8 +62,8 @@ void Progress::note(const std::string& text) {
 /// Averages over about twenty steps; over all of them as long as there are fewer.
 void Progress::smooth(const StepReport& report) {
   const double share = 1.0 / static_cast<double>(std::min<std::size_t>(++steps_, 20));
-  loss_ += share * (report.batch.loss - loss_);
-  accuracy_ += share * (accuracy(report.batch) - accuracy_);
+  loss_ += share * (report.batch.mean() - loss_);
+  accuracy_ += share * (report.batch.accuracy() - accuracy_);
   seconds_ += share * (report.seconds - seconds_);
 }
 
@@ -72,14 +72,14 @@ std::string Progress::line(const StepReport& report) const {
   return (terminal_ ? bar(done / all) : std::string()) + "epoch " + std::to_string(report.epoch) +
          "  step " + std::to_string(report.step) + '/' + std::to_string(report.steps) + "  loss " +
          fixed(loss_, 3) + "  " + data_ + " accuracy " + percent(accuracy_) + "  " +
-         fixed(static_cast<double>(report.batch.images) / seconds_, 0) + " images/s  memory " +
+         fixed(static_cast<double>(report.batch.count) / seconds_, 0) + " images/s  memory " +
          megabytes(report.live.total()) + ", peak " + megabytes(report.peak.total()) + "  left " +
          clock_time((all - done) * seconds_);
 }
 
 std::string Progress::evaluation(const StepReport& report) const {
   return "epoch " + std::to_string(report.epoch) + "  step " + std::to_string(report.step) +
-         "  test loss " + fixed(report.test->loss, 3) + "  " + data_ + " test accuracy " +
-         percent(accuracy(*report.test)) + " of the first " + std::to_string(report.test->images) +
+         "  test loss " + fixed(report.test->mean(), 3) + "  " + data_ + " test accuracy " +
+         percent(report.test->accuracy()) + " of the first " + std::to_string(report.test->count) +
          " images";
 }

@@ -11,7 +11,7 @@
 #include "retrace/train/recorded_step.hpp"
 #include "text.hpp"
 
-using retrace::BatchLoss, retrace::Index;
+using retrace::Index, retrace::LossValue;
 
 namespace {
 
@@ -24,17 +24,10 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// The mean loss over the images of both.
-BatchLoss combined(const BatchLoss& a, const BatchLoss& b) {
-  const auto weight = [](const BatchLoss& part) { return static_cast<double>(part.images); };
-  return {(a.loss * weight(a) + b.loss * weight(b)) / (weight(a) + weight(b)),
-          a.correct + b.correct, a.images + b.images};
-}
-
 /// Steps on batches of so many images that are recorded, where the device can.
 template <class D>
 RecordedSteps recorded_steps(D& device, Net& net, Optimizer& optimizer, Index images,
-                             const retrace::SoftmaxCrossEntropy& criterion) {
+                             const retrace::CrossEntropyOptions& criterion) {
   if constexpr (requires { typename D::Recording; }) {
     auto step = std::make_shared<retrace::RecordedStep<float, D>>(device, net, optimizer,
                                                                   batch_shape(images), criterion);
@@ -45,10 +38,6 @@ RecordedSteps recorded_steps(D& device, Net& net, Optimizer& optimizer, Index im
 }
 
 }  // namespace
-
-double accuracy(const BatchLoss& loss) {
-  return static_cast<double>(loss.correct) / static_cast<double>(loss.images);
-}
 
 std::string to_string(const retrace::Drift& drift) {
   return "the input of " + drift.layer + " was reconstructed with " + fixed(drift.decibels, 1) +
@@ -150,7 +139,7 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
         return training_batch(report.epoch, indices.subspan(static_cast<std::size_t>(first),
                                                             static_cast<std::size_t>(count)));
       },
-      criterion_);
+      retrace::CrossEntropyOfLabels{criterion_});
   std::string fault = fault_of_loss(report, indices);
   if (fault.empty()) {
     if (!use_gradients(report)) return;
@@ -168,7 +157,7 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
 /// The update is taken before the loss is known.
 void Trainer::run_recorded_step(StepReport& report, Indices indices) {
   report.batch = recorded_(training_batch(report.epoch, indices), report.learning_rate);
-  if (!std::isfinite(report.batch.loss))
+  if (!std::isfinite(report.batch.mean()))
     throw Divergence("the loss is not finite at step " + std::to_string(report.step) +
                      ", which was launched as a whole: the network has been updated");
 }
@@ -212,10 +201,10 @@ void Trainer::update_or_discard(StepReport& report, const std::string& fault) {
 
 /// Why the loss is not finite; empty if it is.
 std::string Trainer::fault_of_loss(const StepReport& report, Indices indices) {
-  if (std::isfinite(report.batch.loss)) return {};
+  if (std::isfinite(report.batch.mean())) return {};
   auto [x, labels] = training_batch(report.epoch, indices);
   const std::string layer = retrace::first_nonfinite_layer(net_, x);
-  return std::string("the loss is ") + (std::isnan(report.batch.loss) ? "NaN" : "infinite") +
+  return std::string("the loss is ") + (std::isnan(report.batch.mean()) ? "NaN" : "infinite") +
          " at step " + std::to_string(report.step) +
          (layer.empty() ? ", though no layer's output is"
                         : ": the first layer whose output is not finite is " + layer);
@@ -231,9 +220,9 @@ std::string Trainer::fault_of_gradients(const StepReport& report) {
 
 void Trainer::evaluate_into(StepReport& report) {
   report.test = evaluate();
-  report.best = accuracy(*report.test) > state_.best_accuracy;
+  report.best = report.test->accuracy() > state_.best_accuracy;
   if (!report.best) return;
-  state_.best_accuracy = accuracy(*report.test);
+  state_.best_accuracy = report.test->accuracy();
   state_.best_step = report.step;
 }
 
@@ -244,25 +233,25 @@ void Trainer::require_finite(const std::string& name, const Net::Gradient& gradi
                      "layers behind it have taken their step");
 }
 
-BatchLoss Trainer::evaluate() {
+LossValue Trainer::evaluate() {
   const Index available = size(data_.test);
   const Index count =
       options_.eval_images == 0 ? available : std::min(options_.eval_images, available);
   std::vector<Index> all(static_cast<std::size_t>(count));
   std::iota(all.begin(), all.end(), Index{0});
-  BatchLoss sum;
+  LossValue sum;
   for (Indices left = all; !left.empty();) {
     const Indices part = left.first(
         std::min(left.size(), static_cast<std::size_t>(options_.net.at_a_time(options_.batch))));
     left = left.subspan(part.size());
-    sum = combined(sum, evaluate(part));
+    sum += evaluate(part);
   }
   return sum;
 }
 
-BatchLoss Trainer::evaluate(Indices indices) try {
+LossValue Trainer::evaluate(Indices indices) try {
   auto [x, labels] = load_images(device_, data_.test, indices, data_.normalisation);
-  return retrace::evaluate(net_, x, labels);
+  return retrace::evaluate(net_, x, retrace::cross_entropy(labels));
 } catch (const retrace::StreamOverflow& overflow) {
   if (!overflow.lowered) throw;
   return evaluate(indices);

@@ -16,12 +16,12 @@
 struct StepReport {
   std::size_t step = 0, steps = 0;  ///< steps taken, and to take in all
   std::size_t epoch = 0;            ///< counted from 1
-  retrace::BatchLoss batch;
+  retrace::LossValue batch;
   std::string discarded;                   ///< why the network was not updated, if it was not
   std::optional<double> lowest_ratio;      ///< dB, of the worst reconstructed input, if guarded
   std::string worst_layer;                 ///< that has it
   std::vector<retrace::Drift> drifts;      ///< what the drift guard had to say
-  std::optional<retrace::BatchLoss> test;  ///< where the network was evaluated
+  std::optional<retrace::LossValue> test;  ///< where the network was evaluated
   bool best = false;                       ///< no evaluation before had this accuracy
   double learning_rate = 0;
   double seconds = 0;        ///< that the step took
@@ -42,13 +42,10 @@ struct TrainingState {
 /// What is known at the end.
 struct TrainingSummary {
   bool finished = false;                   ///< no step is left
-  std::optional<retrace::BatchLoss> test;  ///< of the last evaluation
+  std::optional<retrace::LossValue> test;  ///< of the last evaluation
   double images_per_second = 0;            ///< of training, evaluations apart
   retrace::Bytes peak;
 };
-
-/// The share of correct answers.
-double accuracy(const retrace::BatchLoss& loss);
 
 /// "the input of level1.block0 was reconstructed with 31.4 dB of signal to noise".
 std::string to_string(const retrace::Drift& drift);
@@ -59,7 +56,7 @@ struct Divergence : std::runtime_error {
 };
 
 /// A step on a batch at a learning rate.
-using RecordedSteps = std::function<retrace::BatchLoss(const Batch&, double)>;
+using RecordedSteps = std::function<retrace::LossValue(const Batch&, double)>;
 
 /// All that is random depends on options.seed alone, so that a run with the same seed and the
 /// same number of threads repeats bit for bit.
@@ -99,8 +96,8 @@ class Trainer {
   void update_or_discard(StepReport& report, const std::string& fault);
   /// Before a fused step.
   void require_finite(const std::string& name, const Net::Gradient& gradient);
-  retrace::BatchLoss evaluate();
-  retrace::BatchLoss evaluate(Indices indices);
+  retrace::LossValue evaluate();
+  retrace::LossValue evaluate(Indices indices);
   void evaluate_into(StepReport& report);
 
   void run_recorded_step(StepReport& report, Indices indices);
@@ -112,7 +109,7 @@ class Trainer {
   const Data& data_;
   Net net_;
   Optimizer optimizer_;
-  retrace::SoftmaxCrossEntropy criterion_;
+  retrace::CrossEntropyOptions criterion_;
   retrace::OneCycle schedule_;
   std::vector<retrace::Drift> drifts_;
   std::optional<retrace::DriftGuard<float, Device>> guard_;

@@ -27,14 +27,14 @@ Step step_on(D& device, Architecture architecture, const auto& choose) {
   choose(net);
   using State = typename decltype(net)::State;
   State x = moved<typename State::Element>(device, normal_values(batch.size(), 1), batch);
-  const std::vector<std::uint8_t> targets = labels(batch.n);
+  const std::vector<std::int32_t> targets = labels(batch.n);
   Step step;
-  step.predicted = peak_memory(net, device, batch).bytes.total() -
+  step.predicted = peak_memory(net, device, batch, cross_entropy(targets)).bytes.total() -
                    static_cast<std::size_t>(batch.size()) * sizeof(typename State::Element);
   device.memory().restart_peak();
-  const BatchLoss loss = accumulate_gradients(net, x, targets);
+  const LossValue loss = accumulate_gradients(net, x, cross_entropy(targets));
   step.peak = device.memory().peak().total();
-  step.loss = loss.loss;
+  step.loss = loss.mean();
   step.correct = loss.correct;
   step.x = values(x);
   auto list = net.parameters();
@@ -124,7 +124,7 @@ TEST_CASE("states in fixed point are retraced bit for bit on a GPU") {
         auto net = build<float>(gpu, architecture, options);
         net.set_mode(mode);
         auto x = moved<float>(gpu, normal_values(batch.size(), 1), batch);
-        accumulate_gradients(net, x, labels(batch.n));
+        accumulate_gradients(net, x, cross_entropy(labels(batch.n)));
         std::vector<Values> list;
         for (const auto& named : net.parameters().parameters)
           list.push_back(values(named.parameter->gradient));

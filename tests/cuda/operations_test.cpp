@@ -311,16 +311,28 @@ TEMPLATE_TEST_CASE("convolutions go forward and back without libraries", "", flo
 
 TEMPLATE_TEST_CASE("a loss and its gradient, an update, dropped elements", "", float, double) {
   using T = TestType;
-  for (Index classes : {3, 10, 100}) {
-    const Shape logits{9, 1, 1, classes};
-    const double smoothing = classes == 3 ? 0 : 0.1;
-    CHECK(distance<T>({logits, logits}, {0, 0}, [=](auto&, auto& x) {
-            const std::vector<std::uint8_t> labels{0, 1, 2, 0, 1, 2, 2, 1, 0};
-            const LossSum sum = softmax_cross_entropy(
-                x[0], x[1], std::span<const std::uint8_t>(labels), 12, smoothing);
-            return Values{sum.loss, static_cast<double>(sum.correct)};
-          }) <= 16);
-  }
+  for (Index classes : {3, 10, 100})
+    for (bool weighted : {false, true}) {
+      const Shape logits{3, 3, 1, classes};
+      const double smoothing = classes == 3 ? 0 : 0.1;
+      CHECK(distance<T>({logits, logits}, {0, 0}, [=](auto&, auto& x) {
+              const std::vector<std::int32_t> labels{0, 1, 2, 0, -1, 2, 2, 1, 0};
+              std::vector<double> weights;
+              for (Index c = 0; weighted && c < classes; ++c)
+                weights.push_back(0.5 * static_cast<double>(c % 4));
+              const LossSum sum =
+                  softmax_cross_entropy(x[0], x[1], std::span<const std::int32_t>(labels),
+                                        std::span<const double>(weights), {smoothing, -1, 12});
+              return Values{sum.loss, static_cast<double>(sum.correct)};
+            }) <= 16);
+    }
+  for (Shape shape : shapes)
+    for (PointwiseLoss loss :
+         {PointwiseLoss::squared, PointwiseLoss::huber, PointwiseLoss::logistic})
+      for (Margin margin : margins)
+        CHECK(distance<T>({shape, shape, shape}, margin, [=](auto&, auto& x) {
+                return Values{pointwise_loss(x[0], x[1], x[2], {loss, 0.7, 12})};
+              }) <= 32);
   for (Shape shape : shapes)
     CHECK(distance<T>({shape, shape, shape}, {0, 0}, [=](auto&, auto& x) {
             scale(x[1], 0.5);

@@ -11,7 +11,14 @@ using namespace retrace::test;
 namespace {
 
 constexpr Shape shape{4, 8, 8, 3};
-constexpr SoftmaxCrossEntropy criterion{.smoothing = 0.1};
+
+std::vector<double> class_weights() {
+  std::vector<double> weights(10, 1.0);
+  weights[3] = 2.5;
+  return weights;
+}
+
+const CrossEntropyOptions criterion{.smoothing = 0.1, .ignore = 9, .weights = class_weights()};
 
 /// Ten steps at rates and on images that change, and an inference among them: all that is left.
 std::vector<Values> train(Architecture architecture, Mode mode, bool libraries, bool recorded) {
@@ -26,19 +33,19 @@ std::vector<Values> train(Architecture architecture, Mode mode, bool libraries, 
   Values losses;
   for (unsigned i = 0; i < 10; ++i) {
     auto x = moved<float>(gpu, normal_values(shape.size(), i), shape);
-    std::vector<std::uint8_t> targets = labels(shape.n);
-    targets[i % 4] = static_cast<std::uint8_t>(i);
+    std::vector<std::int32_t> targets = labels(shape.n);
+    targets[i % 4] = static_cast<std::int32_t>(i);
     const double rate = 0.1 / (1 + i);
-    BatchLoss loss;
+    LossValue loss;
     if (step) {
       loss = (*step)(x, targets, rate);
     } else {
-      loss = accumulate_gradients(net, x, targets, shape.n, criterion);
+      loss = accumulate_gradients(net, x, cross_entropy(targets, criterion));
       optimizer.step(rate);
     }
-    losses.push_back(loss.loss);
+    losses.push_back(loss.mean());
     losses.push_back(static_cast<double>(loss.correct));
-    if (i == 5) losses.push_back(evaluate(net, x, targets).loss);
+    if (i == 5) losses.push_back(evaluate(net, x, cross_entropy(targets)).mean());
   }
   auto list = optimizer.parameters();
   optimizer.collect("momentum", list);
@@ -79,7 +86,7 @@ TEST_CASE("what asks the host is not recorded, and the GPU is as it was") {
 TEST_CASE("steps in which the host has a part are refused") {
   Cuda gpu;
   const Shape logits{4, 1, 1, 3};
-  const std::vector<std::uint8_t> targets{0, 1, 2, 0};
+  const std::vector<std::int32_t> targets{0, 1, 2, 0};
   Chain<float, Cuda> net;
   net.add("dropout", Dropout<float, Cuda>(0.5, 1));
   Sgd<float, Cuda> optimizer(net.parameters(), {});
@@ -92,4 +99,33 @@ TEST_CASE("steps in which the host has a part are refused") {
   Sgd<float, Cuda> clips(net.parameters(), {.clip = 1});
   CHECK_THROWS_WITH((RecordedStep<float, Cuda>(gpu, net, clips, logits)),
                     containing("fused or clips"));
+}
+
+TEST_CASE("a recorded step takes a loss with a target") {
+  std::vector<Values> left;
+  for (bool recorded : {false, true}) {
+    Cuda gpu;
+    Random random(1);
+    Chain<float, Cuda> net;
+    net.add("conv", Conv2d<float, Cuda>(gpu, 3, 2, random));
+    Sgd<float, Cuda> optimizer(net.parameters(), {});
+    const Shape outputs{4, 8, 8, 2};
+    RecordedStep<float, Cuda, RecordedTargetLoss<float, Cuda>> step(
+        gpu, net, optimizer, shape, {.loss = PointwiseLoss::huber, .delta = 0.5});
+    Values all;
+    for (unsigned i = 0; i < 4; ++i) {
+      auto x = moved<float>(gpu, normal_values(shape.size(), i), shape);
+      const auto target = moved<float>(gpu, normal_values(outputs.size(), 9 + i), outputs);
+      if (recorded) {
+        all.push_back(step(x, target, 0.1).mean());
+      } else {
+        all.push_back(accumulate_gradients(net, x, huber(target, 0.5)).mean());
+        optimizer.step(0.1);
+      }
+    }
+    for (const auto& named : net.parameters().parameters)
+      for (double value : values(named.parameter->value)) all.push_back(value);
+    left.push_back(all);
+  }
+  CHECK(same_bits(left[0], left[1]));
 }

@@ -27,7 +27,7 @@ struct AroundFragment {
     return load_batch<float>(device, images, shuffled(images.size(), 1, 0), normalisation(images));
   }();
   Tensor<float, Cpu>& x = batch.x;
-  std::vector<std::uint8_t>& labels = batch.labels;
+  std::vector<std::int32_t>& labels = batch.labels;
 };
 
 }  // namespace retrace

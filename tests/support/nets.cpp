@@ -78,9 +78,9 @@ Tensor<double, Cpu> images(Cpu& device, Shape batch, unsigned seed) {
   return normal<double>(device, batch, 1000 + seed);
 }
 
-std::vector<std::uint8_t> labels(Index count) {
-  std::vector<std::uint8_t> list;
-  for (Index i = 0; i < count; ++i) list.push_back(static_cast<std::uint8_t>(3 * i % 10));
+std::vector<std::int32_t> labels(Index count) {
+  std::vector<std::int32_t> list;
+  for (Index i = 0; i < count; ++i) list.push_back(static_cast<std::int32_t>(3 * i % 10));
   return list;
 }
 
@@ -118,7 +118,7 @@ double relative_distance(const std::vector<Values>& a, const std::vector<Values>
 StepValues step(Net& net, Cpu& device, Shape batch, unsigned seed) {
   net.parameters().zero_gradients();
   auto x = images(device, batch, seed);
-  const BatchLoss loss = accumulate_gradients(net, x, labels(batch.n));
+  const LossValue loss = accumulate_gradients(net, x, cross_entropy(labels(batch.n)));
   return {loss, values(x), gradients(net), buffers(net)};
 }
 

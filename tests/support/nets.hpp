@@ -43,7 +43,7 @@ void for_every_way(Cpu& device, const std::function<void(Net&, Architecture, con
 double noise_gain(Architecture architecture);
 
 Tensor<double, Cpu> images(Cpu& device, Shape batch = small_batch, unsigned seed = 1);
-std::vector<std::uint8_t> labels(Index count);
+std::vector<std::int32_t> labels(Index count);
 
 std::vector<Values> weights(Net& net);
 std::vector<Values> gradients(Net& net);
@@ -54,7 +54,7 @@ double relative_distance(const std::vector<Values>& a, const std::vector<Values>
 
 /// What one step without an update gives: gradients are emptied before.
 struct StepValues {
-  BatchLoss loss;
+  LossValue loss;
   Values x;  ///< the batch, afterwards
   std::vector<Values> gradients, buffers;
 };

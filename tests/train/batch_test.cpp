@@ -24,7 +24,7 @@ TEST_CASE("a batch holds the chosen images, as fill_batch makes them, and their 
   download(std::span(loaded), x.view());
   CHECK(x.shape() == Shape{3, 32, 32, 3});
   CHECK(loaded == expected);
-  CHECK(labels == std::vector<std::uint8_t>{7, 0, 2});
+  CHECK(labels == std::vector<std::int32_t>{7, 0, 2});
 }
 
 TEST_CASE("a batch of thousands is filled in parts") {
@@ -78,4 +78,35 @@ TEST_CASE("a batch may be empty, but must not name an image that there is not") 
   CHECK(load_batch<float>(device, set, {}, normal).x.shape() == Shape{0, 32, 32, 3});
   const std::array<Index, 1> beyond{20};
   CHECK_THROWS_AS(load_batch<float>(device, set, beyond, normal), DataError);
+}
+
+TEST_CASE("a set whose pixels or labels do not fit is refused before any of it is read") {
+  Cpu device;
+  const ImageSet set = synthetic_images(20, 1);
+  const Normalisation normal = normalisation(set);
+  const std::array<Index, 2> some{18, 19};
+  const auto load = [&](auto change) {
+    ImageSet other = set;
+    change(other);
+    load_batch<float>(device, other, some, normal);
+  };
+  ImageSet grey{.name = "grey", .height = 28, .width = 28};  // of 3 channels, by default
+  grey.pixels.assign(28 * 28 * 10, 7);
+  grey.labels.assign(10, 1);
+  CHECK_THROWS_AS(normalisation(grey), DataError);
+  CHECK_THROWS_WITH(
+      normalisation(grey),
+      "PixelHistograms: 'grey' has 7840 bytes of pixels, but 10 labels of images of 28x28x3 take "
+      "23520");
+  CHECK_THROWS_AS(load([](ImageSet& other) { other.labels.push_back(1); }), DataError);
+  CHECK_THROWS_AS(load([](ImageSet& other) { other.height = 100; }), DataError);
+  CHECK_THROWS_WITH(load([](ImageSet& other) { other.width = 0; }), containing("32x0x3"));
+  CHECK_THROWS_WITH(load([](ImageSet& other) { other.labels[19] = -3; }),
+                    containing("image 19 of 'synthetic' has label -3, but labels go from 0"));
+  CHECK_THROWS_WITH(load([](ImageSet& other) {
+                      other.classes = 9;
+                      other.labels[19] = 9;
+                    }),
+                    containing("has label 9, but labels go from 0 to 8"));
+  CHECK_NOTHROW(load([](ImageSet& other) { other.labels[19] = 70000; }));
 }

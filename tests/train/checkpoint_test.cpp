@@ -33,7 +33,7 @@ struct Training {
   }
   void take_step(Cpu& device, unsigned seed) {
     auto x = images(device, small_batch, seed);
-    accumulate_gradients(net, x, labels(small_batch.n));
+    accumulate_gradients(net, x, cross_entropy(labels(small_batch.n)));
     sgd.step(0.05);
   }
   std::vector<Values> state() {

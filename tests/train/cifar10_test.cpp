@@ -43,7 +43,7 @@ TEST_CASE("a good CIFAR-10 file is read record by record, its planes interleaved
   REQUIRE(set.pixels.size() == 13 * 3072);
   bool same = true;
   for (std::size_t r = 0; r < 13; ++r) {
-    CHECK(set.labels[r] == r % 10);
+    CHECK(set.labels[r] == static_cast<std::int32_t>(r % 10));
     for (std::size_t channel = 0; channel < 3; ++channel)
       for (std::size_t pixel = 0; pixel < 1024; ++pixel) {
         const std::size_t i = channel * 1024 + pixel;
@@ -63,7 +63,7 @@ TEST_CASE("the training set is five files in a row, the test set one") {
   REQUIRE(training.size() == 50000);
   CHECK(training.pixels.size() == std::size_t{50000} * 3072);
   for (std::size_t digit = 1; digit <= 5; ++digit)
-    CHECK(training.labels[(digit - 1) * 10000] == digit);
+    CHECK(training.labels[(digit - 1) * 10000] == static_cast<std::int32_t>(digit));
   CHECK(read_cifar10_test(scratch.directory).size() == 10000);
 
   SECTION("a missing file is named") {

@@ -18,7 +18,7 @@ std::vector<Values> train(Cpu& device, Architecture architecture, const Way& eac
   for (unsigned i = 0; i < 3; ++i) {
     auto x = images(device, small_batch, i);
     if (options.fused) sgd.arm(0.05 + 0.01 * i);
-    accumulate_gradients(net, x, labels(small_batch.n));
+    accumulate_gradients(net, x, cross_entropy(labels(small_batch.n)));
     if (!options.fused) sgd.step(0.05 + 0.01 * i);
   }
   return weights(net);
@@ -61,7 +61,7 @@ TEST_CASE("a fused optimizer holds the gradient of one parameter at a time") {
   sgd.arm(0.1);
   {
     auto x = images(device);
-    accumulate_gradients(net, x, labels(small_batch.n));
+    accumulate_gradients(net, x, cross_entropy(labels(small_batch.n)));
   }
   CHECK(most == 0);  // between layers there is none
   CHECK(device.memory().peak() == predicted.bytes);
@@ -91,7 +91,7 @@ TEST_CASE("what a fused optimizer cannot do is refused with a reason") {
     Sgd<double, Cpu> sgd(net.parameters(), {.fused = true});
     const auto train = [&] {
       auto x = images(device);
-      accumulate_gradients(net, x, labels(small_batch.n));
+      accumulate_gradients(net, x, cross_entropy(labels(small_batch.n)));
     };
     CHECK_THROWS_WITH(train(), containing("no rate is known: call arm() before backward"));
     CHECK_THROWS_WITH(sgd.step(0.1), containing("steps inside backward"));
@@ -117,7 +117,8 @@ TEST_CASE("a fused gradient can be looked at before its step") {
                        });
   sgd.arm(0.1);
   auto x = images(device);
-  CHECK_THROWS_WITH(accumulate_gradients(net, x, labels(small_batch.n)), "stop at stem.weight");
+  CHECK_THROWS_WITH(accumulate_gradients(net, x, cross_entropy(labels(small_batch.n))),
+                    "stop at stem.weight");
   CHECK(seen.size() == net.parameters().parameters.size());
   CHECK(seen.front() == "head.linear.weight");
 }
@@ -151,7 +152,7 @@ TEST_CASE("gradients are clipped by the norm of all of them, and one by one") {
 
 TEST_CASE("micro-batches give the mean of their gradients") {
   Cpu device(2);
-  const SoftmaxCrossEntropy criterion{.smoothing = 0.1};
+  const CrossEntropyOfLabels criterion{{.smoothing = 0.1}};
   for (Architecture architecture : {Architecture::revnet, Architecture::hybrid}) {
     Net net = small_net(device, architecture), same = small_net(device, architecture);
     const auto batch = images(device, {6, 8, 12, 3});
@@ -163,23 +164,23 @@ TEST_CASE("micro-batches give the mean of their gradients") {
     int completed = 0;
     for (auto& named : net.parameters().parameters)
       named.parameter->on_complete = [&](Parameter<double, Cpu>&) { ++completed; };
-    const BatchLoss loss = accumulate_gradients(net, 6, 4, load, criterion);
+    const LossValue loss = accumulate_gradients(net, 6, 4, load, criterion);
     CHECK(completed == static_cast<int>(net.parameters().parameters.size()));
 
     auto four = load(0, 4), two = load(4, 2);
-    const BatchLoss first = accumulate_gradients(same, four.x, four.labels, 4, criterion);
+    const LossValue first = accumulate_gradients(same, four.x, criterion(four));
     std::vector<Values> expected = gradients(same);
     same.parameters().zero_gradients();
-    const BatchLoss second = accumulate_gradients(same, two.x, two.labels, 2, criterion);
+    const LossValue second = accumulate_gradients(same, two.x, criterion(two));
     const std::vector<Values> rest = gradients(same);
     for (std::size_t i = 0; i < rest.size(); ++i)
       for (std::size_t k = 0; k < rest[i].size(); ++k)
         expected[i][k] = (4 * expected[i][k] + 2 * rest[i][k]) / 6;
     CHECK(relative_distance(gradients(net), expected) < 1e-12);
     CHECK(same_bits(buffers(net), buffers(same)));
-    CHECK(loss.loss == Approx((4 * first.loss + 2 * second.loss) / 6).epsilon(1e-14));
+    CHECK(loss.mean() == Approx((4 * first.mean() + 2 * second.mean()) / 6).epsilon(1e-14));
     CHECK(loss.correct == first.correct + second.correct);
-    CHECK(loss.images == 6);
+    CHECK(loss.count == 6);
     CHECK_THROWS_WITH(accumulate_gradients(net, 6, 0, load), containing("has to have images"));
   }
 }

@@ -55,7 +55,7 @@ std::size_t measured_peak(Net& net, Cpu& device, const Plan& planned) {
   accumulate_gradients(net, batch.n, planned.micro_batch, [&](Index, Index count) {
     struct Part {
       Tensor<double, Cpu> x;
-      std::vector<std::uint8_t> labels;
+      std::vector<std::int32_t> labels;
     };
     return Part{images(device, {count, batch.h, batch.w, batch.c}), labels(count)};
   });

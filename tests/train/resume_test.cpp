@@ -32,7 +32,7 @@ class Training {
   void take_step() {
     {
       auto x = images(device_, small_batch, static_cast<unsigned>(step_));
-      accumulate_gradients(net_, x, labels(small_batch.n));
+      accumulate_gradients(net_, x, cross_entropy(labels(small_batch.n)));
     }
     sgd_.step(0.05);
     ++step_;
@@ -119,7 +119,7 @@ TEST_CASE("a batch that is not to count leaves no trace, whatever is not finite 
     {
       auto x = images(device, small_batch, 99);
       if (in_the_image) x.data()[7] = std::numeric_limits<double>::quiet_NaN();
-      accumulate_gradients(one.net(), x, labels(small_batch.n));
+      accumulate_gradients(one.net(), x, cross_entropy(labels(small_batch.n)));
       if (!in_the_image)
         parameters.parameters[3].parameter->gradient.data()[0] =
             std::numeric_limits<double>::infinity();

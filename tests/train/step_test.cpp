@@ -1,6 +1,9 @@
 // A training step: what it needs, what is left when it fails, and that modes train alike.
 #include "retrace/train/step.hpp"
 
+#include "retrace/cpu/pointwise_loss.hpp"
+#include "retrace/train/batch.hpp"
+#include "retrace/train/loss/mean_squared_error.hpp"
 #include "retrace/train/sgd.hpp"
 #include "support/catch.hpp"
 #include "support/nets.hpp"
@@ -29,7 +32,7 @@ TEST_CASE("peak_memory predicts what the meter measures, to the byte, use and la
       device.memory().restart_peak();
       {
         auto x = images(device, batch);
-        accumulate_gradients(fresh, x, ten);
+        accumulate_gradients(fresh, x, cross_entropy(ten));
       }
       CHECK(device.memory().peak() == of_fresh.bytes);
       CHECK(device.memory().peak_place() == of_fresh.place);
@@ -78,7 +81,7 @@ TEST_CASE("out of memory anywhere in a step leaves nothing behind and the next s
     const Bytes before = device.memory().live();
     const auto train = [&] {
       auto x = images(device);
-      accumulate_gradients(net, x, labels(small_batch.n));
+      accumulate_gradients(net, x, cross_entropy(labels(small_batch.n)));
     };
     for (std::size_t part : {2u, 5u, 8u, 10u, 11u}) {
       CAPTURE(part);
@@ -114,7 +117,8 @@ TEST_CASE("a step that is given up leaves nothing behind and the next one right"
         if (visit.pass == Net::Pass::backward && ++visits == 4)
           throw std::runtime_error("interrupted");
       });
-      CHECK_THROWS_WITH(accumulate_gradients(net, x, labels(small_batch.n)), "interrupted");
+      CHECK_THROWS_WITH(accumulate_gradients(net, x, cross_entropy(labels(small_batch.n))),
+                        "interrupted");
       net.observe({});
     }
     CHECK(device.memory().live() == before);
@@ -132,7 +136,7 @@ TEST_CASE("reversible and checkpointed training follow stored training for 20 st
       Values losses;
       for (unsigned i = 0; i < 20; ++i) {
         auto x = images(device, small_batch, i % 4);
-        losses.push_back(accumulate_gradients(net, x, labels(small_batch.n)).loss);
+        losses.push_back(accumulate_gradients(net, x, cross_entropy(labels(small_batch.n))).mean());
         sgd.step(0.02);
       }
       return std::pair(losses, buffers(net));
@@ -159,10 +163,10 @@ TEST_CASE("evaluate uses the running averages and changes nothing") {
   const Bytes before = device.memory().live();
   const auto three = labels(3);
   auto batch = images(device, {3, 8, 12, 3}), one = clone(batch.view().images(1, 1));
-  const BatchLoss loss = evaluate(net, batch, three);
-  CHECK(loss.images == 3);
+  const LossValue loss = evaluate(net, batch, cross_entropy(three));
+  CHECK(loss.count == 3);
   CHECK(batch.shape() == Shape{3, 1, 1, 10});
-  evaluate(net, one, std::span(three).subspan(1, 1));
+  evaluate(net, one, cross_entropy(std::span(three).subspan(1, 1)));
   CHECK(relative_distance(values(one), values(batch.view().images(1, 1))) < 1e-14);
   CHECK(same_bits(buffers(net), averages));
   CHECK(device.memory().live().total() == before.total() + (30 + 10) * sizeof(double));
@@ -203,4 +207,165 @@ TEST_CASE("the first gradient on the way back that is no number is named") {
   CHECK(first_nonfinite_gradient(list) == "first.weight");
   second.weight().gradient.data()[0] = std::numeric_limits<float>::quiet_NaN();
   CHECK(first_nonfinite_gradient(list) == "second.weight");
+}
+
+TEST_CASE("a step gives the gradient with respect to its batch") {
+  Cpu device(2);
+  const auto five = labels(small_batch.n);
+  for_every_way(device, [&](Net& net, Architecture, const Way&) {
+    const auto x = images(device);
+    const Values direction = normal_values(x.shape().size(), 3);
+    auto batch = clone(x);
+    auto dx = Tensor<double, Cpu>::none(device);
+    accumulate_gradients(net, batch, cross_entropy(five), {.dx = &dx});
+    CHECK(dx.shape() == small_batch);
+    const auto loss_at = [&](double step) {
+      auto moved = clone(x);
+      for (std::size_t i = 0; i < direction.size(); ++i) moved.data()[i] += step * direction[i];
+      net.forward(moved, {Statistics::batch, false, false});
+      Tensor<double, Cpu> unused(device, moved.shape());
+      return cross_entropy(five)(moved, unused).mean();
+    };
+    const double slope = (loss_at(1e-6) - loss_at(-1e-6)) / 2e-6;
+    CHECK(dot(values(dx), direction) == Approx(slope).epsilon(1e-4).margin(1e-6));
+  });
+}
+
+namespace {
+
+/// From an image to one of as many channels.
+Net denoiser(Cpu& device) {
+  Random random(2);
+  Net net;
+  net.add("in", Conv2d<double, Cpu>(device, 2, 4, random));
+  net.add("out", Conv2d<double, Cpu>(device, 4, 2, random));
+  return net;
+}
+
+}  // namespace
+
+TEST_CASE("two heads on one body add their gradients, as one loss of both outputs would") {
+  Cpu device;
+  Random random(1);
+  Net body, class_head, map_head;
+  body.add("conv", Conv2d<double, Cpu>(device, 3, 4, random));
+  class_head.add("conv", Conv2d<double, Cpu>(device, 4, 5, random));
+  map_head.add("conv", Conv2d<double, Cpu>(device, 4, 2, random));
+  const auto x = normal<double>(device, {2, 3, 3, 3}),
+             target = normal<double>(device, {2, 3, 3, 2}, 2);
+  const std::vector<std::int32_t> classes(18, 3);
+  const auto step = [&](bool back) {
+    auto batch = clone(x);
+    body.forward(batch, training);
+    auto copied = clone(batch);
+    auto dx = Tensor<double, Cpu>::none(device), more = Tensor<double, Cpu>::none(device);
+    const double loss =
+        accumulate_gradients(class_head, copied, cross_entropy(classes), {.dx = &dx}).mean() +
+        accumulate_gradients(map_head, batch, mean_squared_error(target), {.dx = &more}).mean();
+    add(dx.view(), more.view());
+    if (back)
+      body.backward(batch, dx);
+    else
+      body.abandon();
+    return loss;
+  };
+  step(true);
+  auto& weight = *body.parameters().parameters.front().parameter;
+  const Values gradient = values(weight.gradient);
+  for (Index i : {0, 17, 60}) {
+    const double here = weight.value.data()[i];
+    weight.value.data()[i] = here + 1e-6;
+    const double up = step(false);
+    weight.value.data()[i] = here - 1e-6;
+    const double down = step(false);
+    weight.value.data()[i] = here;
+    CHECK((up - down) / 2e-6 == Approx(gradient[static_cast<std::size_t>(i)]).epsilon(1e-6));
+  }
+}
+
+TEST_CASE("a lambda is a loss, and its error leaves nothing behind") {
+  Cpu device;
+  Net net = denoiser(device);
+  const Bytes before = device.memory().live();
+  {
+    auto x = normal<double>(device, {2, 4, 4, 2});
+    const auto sum = [](const auto& y, auto& dy) {
+      fill(dy.view(), 1.0);
+      double total = 0;
+      for (double value : values(y)) total += value;
+      return LossValue{.sum = total, .weight = 1};
+    };
+    CHECK(accumulate_gradients(net, x, sum).mean() != 0);
+    CHECK(largest(gradients(net).front()) > 0);
+    const auto fails = [](const auto&, auto&) -> LossValue {
+      throw std::runtime_error("no truth");
+    };
+    CHECK_THROWS_WITH(accumulate_gradients(net, x, fails), "no truth");
+    CHECK_THROWS_WITH(peak_memory(net, device, x.shape(), fails), "no truth");
+  }
+  CHECK(device.memory().live() == before);
+}
+
+TEST_CASE(
+    "a network that is no classifier is rehearsed, and a rehearsal that throws leaves nothing") {
+  Cpu device;
+  Net net = denoiser(device);
+  const Shape shape{2, 4, 4, 2};
+  auto x = normal<double>(device, shape);
+  const auto target = clone(x);
+  const Bytes before = device.memory().live();
+  const PeakMemory predicted = peak_memory(net, device, shape);
+  const std::vector<std::int32_t> too_few(2, 0);
+  CHECK_THROWS_AS(peak_memory(net, device, shape, cross_entropy(too_few)), ShapeError);
+  CHECK(device.memory().live() == before);
+  device.memory().set_limit(before.total() + (1 << 20));
+  device.memory().restart_peak();
+  CHECK_NOTHROW(accumulate_gradients(net, x, mean_squared_error(target)));
+  const std::size_t batch = sizeof(double) * static_cast<std::size_t>(shape.size());
+  CHECK(device.memory().peak().total() + batch == predicted.bytes.total());
+
+  std::optional<Tensor<double, Cpu>> outlives;
+  {
+    Cpu::Rehearsal rehearsal(device);
+    outlives.emplace(device, shape);
+  }
+  outlives.reset();
+  CHECK(device.memory().live() == before);
+}
+
+TEST_CASE("gradients that are away stay away in a rehearsal, and the next step makes them") {
+  Cpu device;
+  Net net = small_net(device, Architecture::revnet);
+  const StepValues expected = step(net, device);
+  net.parameters().release_gradients();
+  const Bytes before = device.memory().live();
+  peak_memory(net, device, small_batch);
+  CHECK(device.memory().live() == before);
+  auto x = images(device);
+  accumulate_gradients(net, x, cross_entropy(labels(small_batch.n)));
+  CHECK(same_bits(gradients(net), expected.gradients));
+}
+
+TEST_CASE("micro-batches whose images weigh differently take the weight of the whole batch") {
+  Cpu device;
+  Net net = denoiser(device);
+  const auto x = normal<double>(device, {4, 2, 2, 2});
+  const std::vector<std::int32_t> all{0, 1, 1, 1, 0, 0, 0, 9, 9, 9, 9, 1, 0, 1, 0, 1};
+  const CrossEntropyOfLabels loss_of{{.ignore = 9, .weights = {1, 3}}};
+  const auto load = [&](Index first, Index count) {
+    return LabelledBatch<double, Cpu>{clone(x.view().images(first, count)),
+                                      {all.data() + 4 * first, all.data() + 4 * (first + count)}};
+  };
+  auto whole = load(0, 4);
+  const LossValue expected = accumulate_gradients(net, whole.x, loss_of(whole));
+  const auto gradient = gradients(net);
+  net.parameters().zero_gradients();
+  const LossValue found =
+      accumulate_gradients(net, 4, 1, load, loss_of, loss_of(whole).weight().weight);
+  CHECK(found.mean() == Approx(expected.mean()).epsilon(1e-14));
+  CHECK(relative_distance(gradients(net), gradient) < 1e-14);
+  CHECK_THROWS_WITH(accumulate_gradients(net, 4, 1, load, loss_of),
+                    containing("give the weight of the whole batch"));
+  CHECK_THROWS_WITH(accumulate_gradients(net, 4, 1, load, loss_of, 20),
+                    containing("the batch weighs 24"));
 }

@@ -49,7 +49,7 @@ TEST_CASE("gradients agree with stored ones in every way, and the net is as it w
     const Bytes live = device.memory().live();
     {
       const auto x = images(device);
-      const auto comparison = compare_with_stored(net, x, labels(small_batch.n));
+      const auto comparison = compare_with_stored(net, x, cross_entropy(labels(small_batch.n)));
       CHECK(comparison.gradients.size() == net.parameters().parameters.size());
       CHECK(comparison.worst() < (each.inverts ? 1e-8 : 1e-11));
       CHECK(comparison.loss < 1e-12);
@@ -66,7 +66,7 @@ TEST_CASE("a layer that restores a wrong input is found by the gradients below i
   Cpu device;
   const auto x = images(device);
   Net net = drifting_net(device, 0.01);
-  const auto wrong = compare_with_stored(net, x, labels(small_batch.n));
+  const auto wrong = compare_with_stored(net, x, cross_entropy(labels(small_batch.n)));
   CHECK(wrong.loss == 0);
   CHECK(wrong.worst() > 1e-3);
   CHECK(wrong.gradients.front().parameter.starts_with("block1."));
@@ -75,7 +75,7 @@ TEST_CASE("a layer that restores a wrong input is found by the gradients below i
   printed << wrong;
   CHECK_THAT(printed.str(), containing("0  loss\n") && containing("  block1.f.conv0."));
   Net right = drifting_net(device, 0);
-  CHECK(compare_with_stored(right, x, labels(small_batch.n)).worst() < 1e-12);
+  CHECK(compare_with_stored(right, x, cross_entropy(labels(small_batch.n))).worst() < 1e-12);
 }
 
 TEST_CASE("no optimizer moves in a comparison, and an error leaves the net as it was") {
@@ -86,11 +86,11 @@ TEST_CASE("no optimizer moves in a comparison, and an error leaves the net as it
   const auto weights_before = weights(net);
   const auto x = images(device);
   const Modes modes = net.modes();
-  compare_with_stored(net, x, labels(small_batch.n));
+  compare_with_stored(net, x, cross_entropy(labels(small_batch.n)));
   CHECK(same_bits(weights(net), weights_before));
   {
     DriftGuard guard(net, {.policy = DriftPolicy::refuse, .warn_below = 60, .discard_below = 60});
-    CHECK_THROWS_AS(compare_with_stored(net, x, labels(small_batch.n)), DriftError);
+    CHECK_THROWS_AS(compare_with_stored(net, x, cross_entropy(labels(small_batch.n))), DriftError);
   }
   CHECK(same_bits(weights(net), weights_before));
   CHECK(net.modes() == modes);

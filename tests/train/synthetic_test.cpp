@@ -69,7 +69,7 @@ TEST_CASE("synthetic images are 32x32x3, named, and of ten equally frequent clas
   CHECK(set.size() == 200);
   CHECK(set.pixels.size() == 200 * 3072);
   std::array<int, 10> counts{};
-  for (std::uint8_t label : set.labels) ++counts.at(label);
+  for (std::int32_t label : set.labels) ++counts.at(label);
   for (int count : counts) CHECK(count == 20);
   CHECK(synthetic_images(0, 1).size() == 0);
 }

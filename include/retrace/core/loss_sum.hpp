@@ -5,8 +5,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Of a batch: the sum of the losses of its rows, and how many images have their label's logit the
-/// largest.
+/// The sum of the losses of all rows, and how many have their label's logit the largest.
 struct LossSum {
   double loss = 0;
   Index correct = 0;

@@ -110,6 +110,15 @@ class MemoryMeter {
     peak_place_ = place();
   }
 
+  /// Takes peak and limit from a meter that was this one earlier; what is held now stays counted.
+  void resume(const MemoryMeter& earlier) {
+    peak_ = earlier.peak_;
+    peak_total_ = earlier.peak_total_;
+    peak_place_ = earlier.peak_place_;
+    limit_ = earlier.limit_;
+    if (total_ > peak_total_) restart_peak();
+  }
+
   std::size_t limit() const { return limit_; }
   void set_limit(std::size_t bytes) { limit_ = bytes; }
 

@@ -30,7 +30,8 @@ class MeteredDevice {
   bool dry() const { return dry_; }
   const Work& work() const { return work_; }
 
-  /// Makes a device dry for a while, without a limit, and leaves its meter as it was.
+  /// Makes a device dry for a while, without a limit, and gives its meter back peak and limit. What
+  /// is still held from within stays counted until it is released.
   class Rehearsal {
    public:
     explicit Rehearsal(MeteredDevice& device)
@@ -41,7 +42,7 @@ class MeteredDevice {
       device_.memory_.restart_peak();
     }
     ~Rehearsal() {
-      device_.memory_ = memory_;
+      device_.memory_.resume(memory_);
       device_.dry_ = dry_;
       device_.work_ = work_;
     }

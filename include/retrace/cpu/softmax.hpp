@@ -5,51 +5,68 @@
 #include <cmath>
 #include <cstdint>
 #include <span>
-#include <vector>
 
+#include "retrace/core/cross_entropy.hpp"
 #include "retrace/core/loss_sum.hpp"
 #include "retrace/cpu/elementwise.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-/// dx = (softmax(x) − q)/images for the rows of x, [N,1,1,K], and Σ −q·log softmax(x), summed in
-/// order: q is smoothing/K, and 1 − smoothing more for the label.
-/// @pre every label is less than K.
+/// The gradient of core/cross_entropy.hpp for the rows of x, one a pixel, into dx, which may be x;
+/// returns the sum of their losses, in their order. 0 on a dry device.
+/// @param weights  one a class, or none
+/// @pre every label is that of a class or `ignore`.
 template <class T>
 LossSum softmax_cross_entropy(View<T, Cpu> dx, ConstView<T, Cpu> x,
-                              std::span<const std::uint8_t> labels, Index images,
-                              double smoothing) {
-  const Index rows = x.shape().n, classes = x.shape().c;
-  const double of_each = smoothing / static_cast<double>(classes), more = 1 - smoothing;
-  std::vector<double> losses(labels.size(), 0.0);
-  std::vector<std::uint8_t> hits(labels.size(), 0);
-  dx.device().parallel(rows, pass<T>(x.shape(), 2), [&](Index first, Index last, int) {
+                              std::span<const std::int32_t> labels, std::span<const double> weights,
+                              const CrossEntropyTerms& terms) {
+  const Index rows = x.shape().pixels(), classes = x.shape().c;
+  Tensor<double, Cpu> losses(x.device(), per_channel(rows), Use::workspace);
+  Tensor<std::uint8_t, Cpu> hits(x.device(), per_channel(rows), Use::workspace);
+  const double of_each = terms.smoothing / static_cast<double>(classes), more = 1 - terms.smoothing;
+  double of_classes = 0;
+  for (double weight : weights) of_classes += weight;
+  const auto weight_of = [=](Index c) {
+    return weights.empty() ? 1.0 : weights[static_cast<std::size_t>(c)];
+  };
+  double* loss_of = losses.data();
+  std::uint8_t* hit_of = hits.data();
+  x.device().parallel(rows, pass<T>(x.shape(), 2), [=](Index first, Index last, int) {
     for (Index row = first; row < last; ++row) {
       const T* logits = x.pixel(row);
-      const auto image = static_cast<std::size_t>(row);
-      const Index label = labels[image];
-      const T* largest = std::max_element(logits, logits + classes);
+      T* slopes = dx.pixel(row);
+      const Index label = labels[static_cast<std::size_t>(row)];
+      if (label == terms.ignore) {
+        std::fill_n(slopes, classes, T(0));
+        loss_of[row] = hit_of[row] = 0;
+        continue;
+      }
+      const Index where = std::max_element(logits, logits + classes) - logits;
+      const T largest = logits[where];
       double sum = 0, of_all = 0;
       for (Index c = 0; c < classes; ++c) {
-        const auto logit = static_cast<double>(logits[c] - *largest);
+        const auto logit = static_cast<double>(logits[c] - largest);
         sum += std::exp(logit);
-        of_all += logit;
+        of_all += weight_of(c) * logit;
       }
-      const auto of_label = static_cast<double>(logits[label] - *largest);
-      losses[image] =
-          std::log(sum) - (smoothing > 0 ? more * of_label + of_each * of_all : of_label);
-      hits[image] = largest == logits + label;
+      const double of_label = weight_of(label) * static_cast<double>(logits[label] - largest);
+      const double all =
+          weights.empty() ? 1 : more * weight_of(label) + of_each * of_classes;  // Σ q
+      loss_of[row] = all * std::log(sum) -
+                     (terms.smoothing > 0 ? more * of_label + of_each * of_all : of_label);
+      hit_of[row] = where == label;
       for (Index c = 0; c < classes; ++c) {
-        const double probability = std::exp(static_cast<double>(logits[c] - *largest)) / sum;
-        dx.pixel(row)[c] = static_cast<T>((probability - (of_each + (c == label ? more : 0))) /
-                                          static_cast<double>(images));
+        const double probability = std::exp(static_cast<double>(logits[c] - largest)) / sum;
+        const double wanted = weight_of(c) * (of_each + (c == label ? more : 0));
+        slopes[c] = static_cast<T>((all * probability - wanted) / terms.divisor);
       }
     }
   });
   LossSum total;
-  for (std::size_t image = 0; image < labels.size(); ++image) {
-    total.loss += losses[image];
-    total.correct += hits[image];
+  if (x.device().dry()) return total;
+  for (Index row = 0; row < rows; ++row) {
+    total.loss += loss_of[row];
+    total.correct += hit_of[row];
   }
   return total;
 }

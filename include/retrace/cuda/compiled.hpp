@@ -7,7 +7,9 @@
 #include <string>
 #include <type_traits>
 
+#include "retrace/core/cross_entropy.hpp"
 #include "retrace/core/momentum.hpp"
+#include "retrace/core/pointwise_loss.hpp"
 #include "retrace/core/store.hpp"
 #include "retrace/math/crop_flip.hpp"
 
@@ -264,12 +266,29 @@ void sgd_update(Context&, std::span<const SgdTerm<T>>, T rate, const T* rate_the
 
 // ---- Loss and data -----------------------------------------------------------------------------
 
-/// losses and hits, of one row each, stay on the GPU.
-/// @param smoothing  the share of a label's weight that all classes get alike
+/// Of the rows of logits, one each: their labels, losses, and whether the label's logit is the
+/// largest.
+struct CrossEntropyData {
+  const std::int32_t* labels;
+  const double* weights;  ///< of the classes; null: 1 each
+  const double* divisor;  ///< in place of that of the terms, if not null
+  double* losses;
+  std::uint8_t* hits;
+};
+
+/// Losses and hits stay on the GPU.
 template <class T>
-void softmax_cross_entropy(Context&, Pixels<T> dx, Pixels<const T> x, const std::uint8_t* labels,
-                           double* losses, std::uint8_t* hits, std::int64_t images,
-                           double smoothing);
+void softmax_cross_entropy(Context&, Pixels<T> dx, Pixels<const T> x, const CrossEntropyData&,
+                           const CrossEntropyTerms&);
+/// (Σ losses, Σ hits).
+Pair sum_of_losses(Context&, const double* losses, const std::uint8_t* hits, std::int64_t rows,
+                   double* scratch);
+/// The sums of blocks stay in the scratch.
+template <class T>
+void pointwise_loss(Context&, Pixels<T> dy, Pixels<const T> y, Pixels<const T> target,
+                    const PointwiseTerms&, double* scratch);
+/// What that left of so many pixels, added up.
+Pair sum_of_blocks(Context&, std::int64_t pixels, const double* scratch);
 /// Images `indices` of a data set, cropped and flipped as train/augmentation.hpp does; `table`
 /// holds the normalised value of each of 256 pixel values, [256, C].
 template <class T>

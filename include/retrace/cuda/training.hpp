@@ -5,54 +5,101 @@
 #include <span>
 #include <vector>
 
+#include "retrace/core/cross_entropy.hpp"
 #include "retrace/core/loss_sum.hpp"
 #include "retrace/core/momentum.hpp"
+#include "retrace/core/pointwise_loss.hpp"
 #include "retrace/core/sgd_term.hpp"
 #include "retrace/cuda/elementwise.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-/// dx = (softmax(x) − q)/images for the rows of x, [N,1,1,K], where q is smoothing/K, and
-/// 1 − smoothing more for the label; the loss of each row, −Σ q·log softmax(x), and whether its
-/// label's logit is the largest, stay on the GPU.
-/// @pre every label is less than K.
+/// The gradient of core/cross_entropy.hpp for the rows of x, one a pixel, into dx, which may be x;
+/// the loss of each row and whether its label's logit is the largest stay on the GPU.
+/// @param weights  one a class, or none
+/// @param divisor  in place of that of the terms, one element
+/// @pre every label is that of a class or `ignore`.
 template <class T>
 void softmax_cross_entropy(View<T, Cuda> dx, ConstView<T, Cuda> x,
-                           View<const std::uint8_t, Cuda> labels, View<double, Cuda> losses,
-                           View<std::uint8_t, Cuda> hits, Index images, double smoothing) {
+                           View<const std::int32_t, Cuda> labels, View<const double, Cuda> weights,
+                           View<const double, Cuda> divisor, View<double, Cuda> losses,
+                           View<std::uint8_t, Cuda> hits, const CrossEntropyTerms& terms) {
   x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
-    kernels::softmax_cross_entropy<T>(on, cuda::pixels(dx), cuda::pixels(x), labels.data(),
-                                      losses.data(), hits.data(), images, smoothing);
+    const auto there = [](View<const double, Cuda> values) {
+      return values.shape().size() > 0 ? values.data() : nullptr;
+    };
+    kernels::softmax_cross_entropy<T>(
+        on, cuda::pixels(dx), cuda::pixels(x),
+        {labels.data(), there(weights), there(divisor), losses.data(), hits.data()}, terms);
   });
 }
 
-/// What that left, summed in order.
+/// What that left, added up. 0 on a dry device.
 inline LossSum sum_of_losses(View<const double, Cuda> losses, View<const std::uint8_t, Cuda> hits) {
-  std::vector<double> loss(static_cast<std::size_t>(losses.shape().size()), 0.0);
-  std::vector<std::uint8_t> hit(loss.size(), 0);
-  download(std::span(loss), losses);
-  download(std::span(hit), hits);
+  auto scratch = cuda::scratch(losses.device(), kernels::pair_scratch);
   LossSum total;
-  for (std::size_t image = 0; image < loss.size(); ++image) {
-    total.loss += loss[image];
-    total.correct += hit[image];
-  }
+  losses.device().run({}, [&](kernels::Context& on) {
+    const auto sums = kernels::sum_of_losses(on, losses.data(), hits.data(), losses.shape().size(),
+                                             scratch.data());
+    total = {sums.first, static_cast<Index>(sums.second)};
+  });
   return total;
 }
 
-/// Both, with labels of the host.
+/// Both, with labels and weights of the host.
 template <class T>
 LossSum softmax_cross_entropy(View<T, Cuda> dx, ConstView<T, Cuda> x,
-                              std::span<const std::uint8_t> labels, Index images,
-                              double smoothing) {
+                              std::span<const std::int32_t> labels, std::span<const double> weights,
+                              const CrossEntropyTerms& terms) {
   Cuda& device = x.device();
-  const Index rows = x.shape().n;
-  Tensor<std::uint8_t, Cuda> targets(device, per_channel(rows), Use::workspace);
+  const Index rows = x.shape().pixels();
+  Tensor<std::int32_t, Cuda> targets(device, per_channel(rows), Use::workspace);
   Tensor<std::uint8_t, Cuda> hits(device, per_channel(rows), Use::workspace);
   auto losses = cuda::scratch(device, rows);
+  auto of_classes = cuda::scratch(device, static_cast<Index>(weights.size()));
+  const auto none = Tensor<double, Cuda>::none(device);
   upload(targets.view(), labels);
-  softmax_cross_entropy(dx, x, targets.view(), losses.view(), hits.view(), images, smoothing);
+  if (!weights.empty()) upload(of_classes.view(), weights);
+  softmax_cross_entropy(dx, x, targets.view(), of_classes.view(), none.view(), losses.view(),
+                        hits.view(), terms);
   return sum_of_losses(losses.view(), hits.view());
+}
+
+/// What losses of values work with.
+inline Tensor<double, Cuda> loss_scratch(Cuda& device) {
+  return cuda::scratch(device, kernels::pair_scratch);
+}
+
+/// dy = ∂L/∂y / divisor of every element; the sums of blocks of L stay in the scratch of
+/// loss_scratch().
+/// @throws ShapeError unless all have one shape.
+template <class T>
+void pointwise_loss(View<T, Cuda> dy, ConstView<T, Cuda> y, ConstView<T, Cuda> target,
+                    const PointwiseTerms& terms, View<double, Cuda> scratch) {
+  require_same_shape("loss", "y", y.shape(), "the target", target.shape());
+  require_same_shape("loss", "y", y.shape(), "dy", dy.shape());
+  y.device().run(pass<T>(y.shape(), 3), [&](kernels::Context& on) {
+    kernels::pointwise_loss<T>(on, cuda::pixels(dy), cuda::pixels(y), cuda::pixels(target), terms,
+                               scratch.data());
+  });
+}
+
+/// What that left of tensors of that shape. 0 on a dry device.
+inline double sum_of_loss(Shape y, View<const double, Cuda> scratch) {
+  double sum = 0;
+  scratch.device().run({}, [&](kernels::Context& on) {
+    if (y.size() > 0) sum = kernels::sum_of_blocks(on, y.pixels(), scratch.data()).first;
+  });
+  return sum;
+}
+
+/// Both.
+template <class T>
+double pointwise_loss(View<T, Cuda> dy, ConstView<T, Cuda> y, ConstView<T, Cuda> target,
+                      const PointwiseTerms& terms) {
+  auto scratch = loss_scratch(y.device());
+  pointwise_loss(dy, y, target, terms, scratch.view());
+  return sum_of_loss(y.shape(), scratch.view());
 }
 
 /// The step of core/momentum.hpp, of one parameter. All packed.

@@ -34,18 +34,22 @@ constexpr CropFlips crop_flips(const Augmentation& augmentation) {
           augmentation.padding};
 }
 
-/// Throws unless the normalisation is of the set's channels and every index names an image of it.
+/// Throws unless the set has the pixels of its images, the normalisation its channels, and every
+/// index names an image of it whose label is a class.
 inline void require_images(const char* where, const ImageSet& set, std::span<const Index> indices,
                            const Normalisation& normalisation) {
+  require_whole(where, set);
   const auto channels = static_cast<std::size_t>(set.channels);
   if (normalisation.mean.size() != channels || normalisation.inverse_deviation.size() != channels)
     throw ShapeError(std::string(where) + ": the images have " + std::to_string(channels) +
                      " channels but the normalisation has " +
                      std::to_string(normalisation.mean.size()));
-  for (Index index : indices)
+  for (Index index : indices) {
     if (index < 0 || index >= set.size())
       throw DataError(std::string(where) + ": there is no image " + std::to_string(index) +
                       " in '" + set.name + "', which has " + std::to_string(set.size()));
+    require_label(where, set, index);
+  }
 }
 
 /// What each of 256 pixel values becomes, [256, C].
@@ -69,7 +73,8 @@ std::vector<T> normalised_values(const Normalisation& normalisation) {
 /// @param numbers what the randomness of each image belongs to; `indices` if left out.
 /// @throws ShapeError if `out` or `numbers` has another size, or `normalisation` other channels
 /// than the set.
-/// @throws DataError if an index names no image.
+/// @throws DataError if an index names no image, a label no class, or the set has not the pixels of
+/// its images.
 template <class T>
 void fill_batch(std::span<T> out, const ImageSet& set, std::span<const Index> indices,
                 const Normalisation& normalisation, Augmentation augmentation = {},

@@ -17,7 +17,7 @@ namespace retrace::inline RETRACE_ISA {
 template <class T, Device D>
 struct LabelledBatch {
   Tensor<T, D> x;  ///< [N,H,W,C], normalised
-  std::vector<std::uint8_t> labels;
+  std::vector<std::int32_t> labels;
 };
 
 namespace detail {

@@ -24,7 +24,8 @@ struct ImageSet {
   bool synthetic = false;  ///< drawn by the program: say so beside every accuracy
   Index height = 32, width = 32, channels = 3;
   std::vector<std::uint8_t> pixels{};  ///< size() x height x width x channels
-  std::vector<std::uint8_t> labels{};  ///< the class of each image
+  std::vector<std::int32_t> labels{};  ///< the class of each image
+  std::int32_t classes = 0;            ///< labels are less than that; 0: not known
 
   Index size() const { return static_cast<Index>(labels.size()); }
   Index image_size() const { return height * width * channels; }
@@ -35,6 +36,28 @@ struct ImageSet {
     return std::span(pixels).subspan(static_cast<std::size_t>(index) * length, length);
   }
 };
+
+/// @throws DataError unless the set has the pixels of as many images as it has labels.
+inline void require_whole(const char* where, const ImageSet& set) {
+  const auto extents = std::to_string(set.height) + "x" + std::to_string(set.width) + "x" +
+                       std::to_string(set.channels);
+  if (set.height < 1 || set.width < 1 || set.channels < 1)
+    throw DataError(std::string(where) + ": the images of '" + set.name + "' are " + extents);
+  if (static_cast<Index>(set.pixels.size()) != set.size() * set.image_size())
+    throw DataError(std::string(where) + ": '" + set.name + "' has " +
+                    std::to_string(set.pixels.size()) + " bytes of pixels, but " +
+                    std::to_string(set.size()) + " labels of images of " + extents + " take " +
+                    std::to_string(set.size() * set.image_size()));
+}
+
+/// @throws DataError unless the label of that image is a class.
+inline void require_label(const char* where, const ImageSet& set, Index image) {
+  const std::int32_t label = set.labels[static_cast<std::size_t>(image)];
+  if (label < 0 || (set.classes > 0 && label >= set.classes))
+    throw DataError(std::string(where) + ": image " + std::to_string(image) + " of '" + set.name +
+                    "' has label " + std::to_string(label) + ", but labels go from 0" +
+                    (set.classes > 0 ? " to " + std::to_string(set.classes - 1) : ""));
+}
 
 /// Images that lie elsewhere, of which the wanted ones are read into memory, in the order of
 /// `indices`.
@@ -65,7 +88,9 @@ struct Normalisation {
 /// and any order of the images.
 class PixelHistograms {
  public:
+  /// @throws DataError unless the set has the pixels of its images.
   void add(const ImageSet& set) {
+    require_whole("PixelHistograms", set);
     const auto channels = static_cast<std::size_t>(set.channels);
     const auto pixel_count = static_cast<Index>(set.pixels.size() / channels);
     const std::size_t values = channels * 256;

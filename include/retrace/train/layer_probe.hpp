@@ -42,6 +42,7 @@ class LayerProbe {
     net_.set_mode(Mode::stored);  // no layer is recomputed
     std::vector<LayerOptions> layers;
     typename D::Rehearsal rehearsal(device_);
+    const AbsentGradients<T, D> absent(net_.parameters());
     State x(device_, batch);
     for (std::size_t i = 0; i < net_.size(); ++i) {
       LayerOptions layer;
@@ -136,6 +137,7 @@ class LayerProbe {
   std::vector<Keys> all_keys(const std::vector<LayerOptions>& layers, Shape batch) {
     std::vector<Keys> keys;
     typename D::Rehearsal rehearsal(device_);
+    const AbsentGradients<T, D> absent(net_.parameters());
     State x(device_, batch);
     for (std::size_t i = 0; i < layers.size(); ++i) {
       Keys of_layer;

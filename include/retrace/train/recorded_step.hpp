@@ -6,24 +6,26 @@
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "retrace/core/loss_sum.hpp"
 #include "retrace/net/chain.hpp"
-#include "retrace/train/loss.hpp"
+#include "retrace/train/loss/recorded.hpp"
 #include "retrace/train/sgd.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Takes the steps of accumulate_gradients(net, x, labels) and optimizer.step(rate) on batches of
+/// Takes the steps of accumulate_gradients(net, x, loss) and optimizer.step(rate) on batches of
 /// one shape, bit for bit, but for the host's part in them: the first is done as it comes, the
 /// second is recorded as it would be, and all from there on are one launch. So the update of a step
 /// is taken before anybody has seen its loss or gradients.
 ///
+/// The loss is one of train/loss/recorded.hpp, whose truth is in the device's memory.
+///
 /// Of devices that have a Recording. Nothing of the net or the optimizer may be replaced or put
 /// into another mode, and nobody may watch or observe the net. Holds the batch once more, and what
 /// the recording holds.
-template <class T, Device D>
+template <class T, Device D, class L = RecordedCrossEntropy<T, D>>
 class RecordedStep {
  public:
   using State = typename Chain<T, D>::State;
@@ -32,14 +34,11 @@ class RecordedStep {
   /// @throws std::invalid_argument if the optimizer is fused or clips, which takes norms to the
   /// host.
   RecordedStep(D& device, Chain<T, D>& net, Sgd<T, D>& optimizer, Shape batch,
-               SoftmaxCrossEntropy criterion = {})
+               typename L::Options loss = {})
       : net_(net),
         optimizer_(optimizer),
-        criterion_(criterion),
+        loss_(device, std::move(loss)),
         images_(device, batch, Use::workspace),
-        labels_(device, per_channel(batch.n), Use::workspace),
-        hits_(device, per_channel(batch.n), Use::workspace),
-        losses_(device, per_channel(batch.n), Use::workspace),
         rate_(device, per_channel(1), Use::workspace),
         numbers_(numbers()) {
     const SgdOptions& options = optimizer.options();
@@ -48,38 +47,35 @@ class RecordedStep {
           "RecordedStep: an optimizer that is fused or clips asks the host in every step");
   }
 
-  /// A step on images of that shape, which stay as they are.
-  /// @throws ShapeError, DataError as SoftmaxCrossEntropy.
+  /// A step on images of that shape, which stay as they are, and the truth about them: labels, or
+  /// a target.
+  /// @throws ShapeError, DataError as the loss.
   /// @throws std::invalid_argument the second time if a layer counts steps on the host, as Dropout
   ///         does; DeviceError if one asks the host, as fixed-point streams do. That step is not
   ///         taken.
-  BatchLoss operator()(const State& images, std::span<const std::uint8_t> labels, double rate) {
-    const bool first = classes_ == 0;
-    if (!first) require_labels({images.shape().n, 1, 1, classes_}, labels);
+  LossValue operator()(const State& images, const typename L::Truth& truth, double rate) {
+    if (output_) loss_.take(*output_, truth);
     copy(images_.view(), images.view());
-    upload(labels_.view(), labels);
     const T value = static_cast<T>(rate);
     upload(rate_.view(), std::span<const T>(&value, 1));
-    if (first) {
-      step(labels);
+    if (!output_) {
+      step(&truth);
     } else {
       if (!recording_) record();
       recording_->launch();
     }
-    const LossSum sum = sum_of_losses(losses_.view(), hits_.view());
-    return {sum.loss / static_cast<double>(labels.size()), sum.correct, images.shape().n};
+    return loss_.value();
   }
 
  private:
-  /// @param labels  checked where there are some
-  void step(std::span<const std::uint8_t> labels) {
+  /// @param truth  taken where there is one
+  void step(const typename L::Truth* truth) {
     State x = clone(images_);
     net_.forward(x, training);
-    if (!labels.empty()) require_labels(x.shape(), labels);
-    classes_ = x.shape().c;
+    if (truth) loss_.take(x.shape(), *truth);
+    output_ = x.shape();
     Gradient dx(x.device(), x.shape(), Use::gradient);
-    softmax_cross_entropy(dx.view(), x.view(), labels_.view(), losses_.view(), hits_.view(),
-                          x.shape().n, criterion_.smoothing);
+    loss_(std::as_const(x), dx);
     net_.backward(x, dx);
     optimizer_.step(rate_.view());
   }
@@ -91,7 +87,7 @@ class RecordedStep {
         throw std::invalid_argument(
             "RecordedStep: " + net_.parameters().numbers[i].name +
             " is counted on the host, which has no part in a recorded step");
-    recording_.emplace(images_.device(), [this] { step({}); });
+    recording_.emplace(images_.device(), [this] { step(nullptr); });
   }
   std::vector<std::int64_t> numbers() {
     std::vector<std::int64_t> values;
@@ -101,13 +97,11 @@ class RecordedStep {
 
   Chain<T, D>& net_;
   Sgd<T, D>& optimizer_;
-  SoftmaxCrossEntropy criterion_;
+  L loss_;
   State images_;
-  Tensor<std::uint8_t, D> labels_, hits_;
-  Tensor<double, D> losses_;
   Tensor<T, D> rate_;
   std::vector<std::int64_t> numbers_;  ///< that layers count or choose, before the first step
-  Index classes_ = 0;                  ///< known after it
+  std::optional<Shape> output_;        ///< of the net, known after it
   std::optional<typename D::Recording> recording_;
 };
 

@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdint>
 #include <ostream>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -92,13 +90,13 @@ class StepTrial {
 /// gradients, buffers, anchors. A watch and an observer see both steps.
 ///
 /// Needs the memory of a stored step, and of two more sets of gradients.
-template <class T, Device D>
+template <class T, Device D, Loss<T, D> L>
 StoredComparison compare_with_stored(Chain<T, D>& net, const typename Chain<T, D>::State& x,
-                                     std::span<const std::uint8_t> labels) {
+                                     const L& loss) {
   StepTrial<T, D> trial(net);
   const auto step = [&] {
     auto batch = clone(x);
-    return accumulate_gradients(net, batch, labels).loss;
+    return accumulate_gradients(net, batch, loss).mean();
   };
   trial.give_back();
   net.set_mode(Mode::stored);

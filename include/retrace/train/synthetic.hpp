@@ -160,7 +160,7 @@ inline ImageSet synthetic_images(Index count, std::uint64_t seed) {
   share_out(count, 50e-6 * static_cast<double>(count), [&](Index first, Index last) {
     for (Index i = first; i < last; ++i) {
       const int label = static_cast<int>(i % synthetic::classes);
-      set.labels[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(label);
+      set.labels[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(label);
       synthetic::draw(set.pixels.data() + i * set.image_size(), label,
                       Random(seed, stream("synthetic", static_cast<std::uint32_t>(i))));
     }

@@ -19,7 +19,7 @@ void train_a_step() {
   auto net = build<double>(gpu, Architecture::revnet, small_options(Architecture::revnet));
   Sgd<double, Cuda> optimizer(net.parameters(), {.clip = 1});
   auto x = moved<double>(gpu, normal_values(2 * 8 * 8 * 3, 1), {2, 8, 8, 3});
-  accumulate_gradients(net, x, labels(2));
+  accumulate_gradients(net, x, cross_entropy(labels(2)));
   optimizer.step(0.1);
   gpu.synchronize();
 }

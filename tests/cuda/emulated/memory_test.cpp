@@ -22,7 +22,7 @@ TEST_CASE("a step takes from a GPU what the meter counts, workspaces of librarie
     gpu.memory().restart_peak();
     emulator::device_memory().counters.peak = emulator::memory().live;
     emulator::reset_calls();
-    accumulate_gradients(net, x, labels(2));
+    accumulate_gradients(net, x, cross_entropy(labels(2)));
     optimizer.step(0.1);
     gpu.synchronize();
     CHECK(emulator::memory().live - before == gpu.memory().live().total());

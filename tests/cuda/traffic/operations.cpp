@@ -139,8 +139,9 @@ void add_training(List& list) {
   add_one("SGD update", three, true,
           [](On x, Beside&) { sgd_update(x[0], x[1], x[2], 0.1, {0.9}, 1e-4); });
   add_one("softmax cross-entropy", {{256, 1, 1, 10}, {256, 1, 1, 10}}, true, [](On x, Beside&) {
-    const std::vector<std::uint8_t> labels(256, 3);
-    softmax_cross_entropy(x[0], x[1], std::span<const std::uint8_t>(labels), 256, 0);
+    const std::vector<std::int32_t> labels(256, 3);
+    softmax_cross_entropy(x[0], x[1], std::span<const std::int32_t>(labels), {},
+                          CrossEntropyTerms{.divisor = 256});
   });
   add_one("sum of squares", one, false, [](On x, Beside&) { sum_of_squares(x[0]); });
   add_one("scale", one, false, [](On x, Beside&) { scale(x[0], 0.5); });

@@ -22,10 +22,10 @@ std::vector<Work> operations_of(Architecture architecture, Mode mode) {
   net.set_mode(mode);
   Sgd<float, Cuda> optimizer(net.parameters(), {.momentum = 0.9, .weight_decay = 5e-4});
   Tensor<float, Cuda> x(device, batch);
-  const std::vector<std::uint8_t> labels(static_cast<std::size_t>(batch.n), 0);
+  const std::vector<std::int32_t> labels(static_cast<std::size_t>(batch.n), 0);
   std::vector<Work> list;
   device.list_work(&list);
-  accumulate_gradients(net, x, labels);
+  accumulate_gradients(net, x, cross_entropy(labels));
   optimizer.step(0.1);
   device.list_work(nullptr);
   return list;
