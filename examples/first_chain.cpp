@@ -6,14 +6,14 @@
 using namespace retrace;
 
 int main() {
-  // A network is a chain of layers. Of what flows through the blocks nothing is kept: on the way
-  // back each computes its input from its output.
+  // A network is a chain of layers. The blocks store no activations: in backward each reconstructs
+  // its input from its output.
   Cpu device;
-  Blocks<float, Cpu> make(device, NetOptions{});
+  Blocks make(device);
   Chain<float, Cpu> net;
   net.add("stem", make.conv(3, 16)).add("block1", make.coupling(16));
-  net.add("pool", ChannelPooling<float, Cpu>()).add("block2", make.coupling(64));
-  net.add("norm", make.norm(64)).add("average", GlobalAverage<float, Cpu>());
+  net.add("pool", make.channel_pooling()).add("block2", make.coupling(64));
+  net.add("norm", make.norm(64)).add("average", make.average());
   net.add("linear", make.linear(64, 10));
 
   // One epoch.

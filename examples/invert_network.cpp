@@ -16,17 +16,17 @@ constexpr std::size_t features = 8;  ///< layers that the features lie behind, a
 /// No stem: the image itself is pooled into channels, so that all up to the head has an inverse
 /// (Jacobsen et al. 2018).
 Net small_irevnet(Cpu& device) {
-  Blocks<float, Cpu> make(device, NetOptions{});
+  Blocks make(device);
   Net net;
   Index channels = 3;
   for (const char* level : {"level1", "level2"}) {
     channels *= 4;
     const std::string name(level);
-    net.add(name + ".pool", ChannelPooling<float, Cpu>());
+    net.add(name + ".pool", make.channel_pooling());
     for (const char* block : {".block0", ".block1", ".block2"})
       net.add(name + block, make.coupling(channels));
   }
-  net.add("norm", make.norm(channels)).add("average", GlobalAverage<float, Cpu>());
+  net.add("norm", make.norm(channels)).add("average", make.average());
   net.add("linear", make.linear(channels, 10));
   return net;
 }

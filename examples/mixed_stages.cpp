@@ -1,4 +1,4 @@
-// Reversible stages with an ordinary one between them: what each keeps, and who pays for what.
+// Reversible blocks with ordinary layers between them: what each of them stores.
 #include <iostream>
 #include <retrace/retrace.hpp>
 
@@ -7,25 +7,25 @@ using Net = Chain<float, Cpu>;
 
 namespace {
 
-/// Couplings at 32 x 32; a max pooling and a convolution, which no inverse exists of, and so keep
-/// their inputs; couplings at 16 x 16. Nothing else tells a chain which of its layers are which.
+/// Couplings at 32 x 32; a max pooling and a convolution, which have no inverse and so store their
+/// inputs; couplings at 16 x 16. A chain finds out by itself which of its layers have an inverse.
 Net mixed_net(Cpu& device) {
-  Blocks<float, Cpu> make(device, NetOptions{});
+  Blocks make(device);
   Net net;
   net.add("stem", make.conv(3, 32));
   for (const char* name : {"level1.block0", "level1.block1", "level1.block2"})
     net.add(name, make.coupling(32));
-  net.add("pool", MaxPooling<float, Cpu>()).add("widen", make.norm_act_conv(32, 64));
+  net.add("pool", make.max_pooling()).add("widen", make.norm_act_conv(32, 64));
   for (const char* name : {"level2.block0", "level2.block1", "level2.block2"})
     net.add(name, make.coupling(64));
-  net.add("norm", make.norm(64)).add("average", GlobalAverage<float, Cpu>());
+  net.add("norm", make.norm(64)).add("average", make.average());
   net.add("linear", make.linear(64, 10));
   return net;
 }
 
 void choose_reversible(Net& net) { net.set_mode(Mode::reversible); }
-/// Modes are set layer by layer, too: here the small level keeps all it needs, and is not
-/// evaluated again.
+/// A mode can be set for one layer as well: here the small level stores all that it needs and is
+/// not evaluated again.
 void choose_second_level_stored(Net& net) {
   net.set_mode(Mode::reversible);
   for (std::size_t i = 0; i < net.size(); ++i)

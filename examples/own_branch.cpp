@@ -1,4 +1,4 @@
-// A coupling around functions of one's own: F has no inverse, and needs none.
+// A coupling around a stage of one's own: F has no inverse, and needs none.
 #include <cmath>
 #include <iostream>
 #include <retrace/check.hpp>
@@ -19,39 +19,50 @@ class Sine {
     fill(amplitude_.value.view(), T(0.5));
   }
 
-  /// target =, += or −= H(source). What differentiate needs beside the source would be kept here.
-  void add_to(View<T, Cpu> target, View<const T, Cpu> source, Run, Store how) {
-    require_same_shape("Sine::add_to", "target", target.shape(), "source", source.shape());
-    const T* a = amplitude_.value.data();
-    const Index channels = source.shape().c;
-    cpu::for_each_pixel(
-        target,
-        [=](T* to, const T* x) {
-          for (Index c = 0; c < channels; ++c) store(to[c], a[c] * std::sin(x[c]), how);
-        },
-        source);
+  Shape output_shape(Shape x) const {
+    require_channels("Sine", "x", x, amplitude_.value.shape().c);
+    return x;
   }
 
-  /// dsource += a·cos(source)·dtarget,  da += Σ sin(source)·dtarget.
-  void differentiate(View<const T, Cpu> source, View<const T, Cpu> dtarget, View<T, Cpu> dsource) {
+  /// y =, += or −= H(x).
+  void apply(View<T, Cpu> y, View<const T, Cpu> x, Run, Store how) {
+    require_same_shape("Sine", "y", y.shape(), "x", output_shape(x.shape()));
     const T* a = amplitude_.value.data();
-    const Index channels = source.shape().c;
+    const Index channels = x.shape().c;
     cpu::for_each_pixel(
-        dsource,
-        [=](T* dx, const T* x, const T* dy) {
-          for (Index c = 0; c < channels; ++c) dx[c] += a[c] * std::cos(x[c]) * dy[c];
+        y,
+        [=](T* to, const T* from) {
+          for (Index c = 0; c < channels; ++c) store(to[c], a[c] * std::sin(from[c]), how);
         },
-        source, dtarget);
-    if (amplitude_.adds == Adds::none) return;
-    T* da = amplitude_.accumulator().data();
-    for (Index pixel = 0; pixel < source.shape().pixels(); ++pixel)
-      for (Index c = 0; c < channels; ++c)
-        da[c] += std::sin(source.pixel(pixel)[c]) * dtarget.pixel(pixel)[c];
-    amplitude_.complete();
+        x);
   }
 
-  void collect(const std::string& prefix, ParameterList<T, Cpu>& list) {
-    list.add(joined(prefix, "amplitude"), amplitude_);
+  /// dx =, += or −= a·cos(x)·dy,  da += Σ sin(x)·dy.
+  void gradient(View<const T, Cpu> x, View<const T, Cpu> dy, View<T, Cpu> dx, Store how) {
+    const T* a = amplitude_.value.data();
+    const Index channels = x.shape().c;
+    cpu::for_each_pixel(
+        dx,
+        [=](T* to, const T* from, const T* dfrom) {
+          for (Index c = 0; c < channels; ++c)
+            store(to[c], a[c] * std::cos(from[c]) * dfrom[c], how);
+        },
+        x, dy);
+    amplitude_.accumulate([&](View<T, Cpu> da) {
+      // parallel runs no loop on a dry device, where elements do not exist. A thread has channels
+      // of its own.
+      x.device().parallel(channels, {}, [=](Index first, Index last, int) {
+        for (Index pixel = 0; pixel < x.shape().pixels(); ++pixel)
+          for (Index c = first; c < last; ++c)
+            da.data()[c] += std::sin(x.pixel(pixel)[c]) * dy.pixel(pixel)[c];
+      });
+    });
+  }
+
+  /// The optimizer, checkpoints and freeze() find the parameter by this.
+  template <class V>
+  void inside(V visit) {
+    visit("amplitude", amplitude_);
   }
 
  private:
@@ -61,8 +72,8 @@ class Sine {
 /// y₁ = x₁ + sine(x₂),  y₂ = x₂ + convolutions(y₁).
 auto block(Cpu& device, Blocks<float, Cpu>& make, Index channels) {
   const Index half = channels / 2;
-  auto convolution = make.norm_act_conv(half, half);
-  StackBranch g(std::move(convolution), make.norm_act_conv(half, half));
+  Branch<float, Cpu> g;
+  g.add("conv0", make.norm_act_conv(half, half)).add("conv1", make.norm_act_conv(half, half));
   return AdditiveCoupling(Sine<float>(device, half), std::move(g));
 }
 
@@ -75,13 +86,13 @@ int main() {
   std::cout << findings << findings.size() << " findings\n";
 
   Cpu device;
-  Blocks<float, Cpu> blocks(device, NetOptions{});
+  Blocks blocks(device);
   Chain<float, Cpu> net;
   net.add("stem", blocks.conv(3, 16));
   net.add("block1", block(device, blocks, 16)).add("block2", block(device, blocks, 16));
   net.add("average", GlobalAverage<float, Cpu>()).add("linear", blocks.linear(16, 10));
 
-  // Of the blocks nothing is kept; the gradients are those of stored activations all the same.
+  // The blocks store nothing; their gradients are those of stored activations.
   const ImageSet images = synthetic_images(16, /*seed=*/1);
   const std::vector<Index> all = shuffled(images.size(), /*seed=*/1, /*epoch=*/0);
   const auto [x, labels] = load_batch<float>(device, images, all, normalisation(images));

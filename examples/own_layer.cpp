@@ -1,4 +1,5 @@
 // An invertible layer of one's own: written, checked against the contract of a layer, trained.
+#include <array>
 #include <cmath>
 #include <iostream>
 #include <retrace/check.hpp>
@@ -11,7 +12,7 @@ namespace {
 /// y = exp(s)·x with one s a channel: the scale of an ActNorm (Kingma and Dhariwal 2018, §3.1).
 ///
 /// Inverse   x = exp(−s)·y.
-/// Backward  dx = exp(s)·dy,  ds = Σ dy·y.
+/// Backward  dx = exp(s)·dy,  ds += Σ dy·y.
 /// Stores    nothing.
 template <class T>
 class ChannelScale {
@@ -22,29 +23,40 @@ class ChannelScale {
   ChannelScale(Cpu& device, Index channels)
       : log_scale_(device, per_channel(channels), /*decay=*/false) {}
 
+  /// A chain checks the shapes of all its layers by this before any of them runs.
+  Shape output_shape(Shape x) const {
+    require_channels("ChannelScale", "x", x, log_scale_.value.shape().c);
+    return x;
+  }
+
   void forward(State& x, Run) { scale(x, 1); }
   void inverse(State& y, Run) { scale(y, -1); }
   void backward(State& y, Gradient& dy) {
-    require_same_shape("ChannelScale::backward", "y", y.shape(), "dy", dy.shape());
-    if (log_scale_.adds != Adds::none) {
-      T* ds = log_scale_.accumulator().data();
-      for (Index i = 0; i < y.shape().size(); ++i)
-        ds[i % y.shape().c] += dy.data()[i] * y.data()[i];
-      log_scale_.complete();
-    }
+    require_same_shape("ChannelScale", "y", y.shape(), "dy", dy.shape());
+    log_scale_.accumulate([&](View<T, Cpu> ds) {
+      const auto [to, from, dfrom] = std::array{ds.data(), y.data(), dy.data()};
+      const Index channels = y.shape().c, size = y.shape().size();
+      // A thread has channels of its own: each sum has one order whatever the number of threads.
+      y.device().parallel(channels, {}, [=](Index first, Index last, int) {
+        for (Index at = 0; at < size; at += channels)
+          for (Index c = first; c < last; ++c) to[c] += dfrom[at + c] * from[at + c];
+      });
+    });
     scale(dy, 1);
     scale(y, -1);
   }
 
-  /// The optimizer finds the parameter by this.
-  void collect(const std::string& prefix, ParameterList<T, Cpu>& list) {
-    list.add(joined(prefix, "log_scale"), log_scale_);
+  /// The optimizer, checkpoints and freeze() find the parameter by this.
+  template <class V>
+  void inside(V visit) {
+    visit("log_scale", log_scale_);
   }
 
  private:
+  /// By for_each_pixel and parallel, which run no loop on a dry device: there, memory is predicted
+  /// and elements do not exist.
   void scale(State& x, T sign) const {
-    const Index channels = x.shape().c;
-    require_channels("ChannelScale", "x", x.shape(), log_scale_.value.shape().c);
+    const Index channels = output_shape(x.shape()).c;
     const T* s = log_scale_.value.data();
     cpu::for_each_pixel(x.view(), [=](T* pixel) {
       for (Index c = 0; c < channels; ++c) pixel[c] *= std::exp(sign * s[c]);
@@ -57,8 +69,9 @@ class ChannelScale {
 }  // namespace
 
 int main() {
-  // The inverse, gradients beside differences, what is left behind, an empty batch, and more: the
-  // findings say what is not as it should be. Tolerances are in roundings.
+  // Compares the inverse with the input and gradients with differences, runs an empty batch, a
+  // batch with a NaN, frozen parameters, a dry device and more. There is one finding for each
+  // promise that is broken. Tolerances are in roundings.
   const auto make = []<class T>(Cpu& device) { return ChannelScale<T>(device, 6); };
   const check::Findings findings = check::check_layer(make, {{3, 5, 4, 6}, {1, 1, 7, 6}},
                                                       {.inverse = 4, .restored = 4, .added = 4});
@@ -66,7 +79,7 @@ int main() {
 
   // In a chain it is a layer like any other.
   Cpu device;
-  Blocks<float, Cpu> blocks(device, NetOptions{});
+  Blocks blocks(device);
   Chain<float, Cpu> net;
   net.add("stem", blocks.conv(3, 8));
   net.add("scale1", ChannelScale<float>(device, 8)).add("block1", blocks.coupling(8));

@@ -51,9 +51,12 @@ __global__ void __launch_bounds__(block_threads)
   if (!update) return;
   const double old_mean = static_cast<double>(gpu::load(running_mean + c));
   const double old_variance = static_cast<double>(gpu::load(running_variance + c));
-  gpu::store(running_mean + c, static_cast<T>(math::moved_towards(old_mean, measured, momentum)));
-  gpu::store(running_variance + c, static_cast<T>(math::moved_towards(
-                                       old_variance, variance * count / (count - 1), momentum)));
+  const T new_mean = static_cast<T>(math::moved_towards(old_mean, measured, momentum));
+  const T new_variance = static_cast<T>(
+      math::moved_towards(old_variance, variance * count / (count - 1), momentum));
+  if (!math::finite(new_mean) || !math::finite(new_variance)) return;
+  gpu::store(running_mean + c, new_mean);
+  gpu::store(running_variance + c, new_variance);
 }
 
 template <class T>

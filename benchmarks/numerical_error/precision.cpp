@@ -2,6 +2,7 @@
 #include <cmath>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "figure.hpp"
 
@@ -28,7 +29,7 @@ template <class T>
 double floating_ratio(Cpu& device, Index blocks) {
   Blocks<T, Cpu> make(device, NetOptions{});
   Chain<T, Cpu> chain;
-  for (Index i = 0; i < blocks; ++i) chain.add("block", make.coupling(batch.c));
+  for (Index i = 0; i < blocks; ++i) chain.add("block" + std::to_string(i), make.coupling(batch.c));
   const auto before = start<T>(device);
   auto x = clone(before);
   chain.forward(x, training);
@@ -45,9 +46,10 @@ double stored_ratio(Cpu& device, Index blocks, int fraction_bits) {
   Chain<float, Cpu, E> chain;
   for (Index i = 0; i < blocks; ++i) {
     auto coupling = make.coupling(batch.c);
-    using Branch = RoundedBranch<typename Blocks<float, Cpu>::ConvBranch, E, Cpu>;
-    chain.add("block", AdditiveCoupling<Branch>(Branch(std::move(coupling.f()), format),
-                                                Branch(std::move(coupling.g()), format)));
+    using Rounded = RoundedBranch<Branch<float, Cpu>, E, Cpu>;
+    chain.add("block" + std::to_string(i),
+              AdditiveCoupling<Rounded>(Rounded(std::move(coupling.f()), format),
+                                        Rounded(std::move(coupling.g()), format)));
   }
   const auto image = start<float>(device);
   Tensor<E, Cpu> q(device, batch);

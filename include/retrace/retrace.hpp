@@ -1,10 +1,6 @@
 // Everything that runs on the host.
 #pragma once
 
-#include "retrace/cpu/affine.hpp"
-#include "retrace/cpu/channel_sums.hpp"
-#include "retrace/cpu/conv2d.hpp"
-#include "retrace/cpu/cpu.hpp"
 #include "retrace/cpu/cpu_features.hpp"
 #include "retrace/cpu/dropout.hpp"
 #include "retrace/cpu/elementwise.hpp"
@@ -17,12 +13,14 @@
 #include "retrace/cpu/sgd.hpp"
 #include "retrace/cpu/signal_noise.hpp"
 #include "retrace/cpu/softmax.hpp"
+#include "retrace/cpu/operations.hpp"
 #include "retrace/interop/borrow.hpp"
 #include "retrace/interop/dlpack.hpp"
 #include "retrace/layer/affine_coupling.hpp"
 #include "retrace/layer/dropout.hpp"
 #include "retrace/layer/leaky_relu.hpp"
 #include "retrace/layer/relu.hpp"
+#include "retrace/layer/shared.hpp"
 #include "retrace/layer/swap_coupling.hpp"
 #include "retrace/math/noise_gain.hpp"
 #include "retrace/net/architectures.hpp"

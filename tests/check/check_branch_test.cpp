@@ -10,27 +10,33 @@ using namespace retrace::check;
 
 namespace {
 
-/// H(x) = sin x, and no more than a branch has to have. Its gradient may be taken for a multiple.
+/// H(x) = sin x, and no more than a stage must have. Its gradient may be taken for a multiple.
 template <class T>
 struct Sine {
   using State = Tensor<T, Cpu>;
   using Gradient = State;
   double factor = 1;
 
-  void add_to(View<T, Cpu> target, View<const T, Cpu> source, Run, Store how) {
-    const T sign = how == Store::subtract ? -1 : 1;
-    for (Index pixel = 0; pixel < source.shape().pixels(); ++pixel)
-      for (Index c = 0; c < source.shape().c; ++c) {
-        T& to = target.pixel(pixel)[c];
-        to = (how == Store::set ? T(0) : to) + sign * std::sin(source.pixel(pixel)[c]);
-      }
+  Shape output_shape(Shape x) const { return x; }
+  void apply(View<T, Cpu> y, View<const T, Cpu> x, Run, Store how) {
+    cpu::for_each_pixel(
+        y,
+        [=, channels = x.shape().c](T* to, const T* from) {
+          for (Index c = 0; c < channels; ++c) store(to[c], std::sin(from[c]), how);
+        },
+        x);
   }
-  void differentiate(View<const T, Cpu> source, View<const T, Cpu> dtarget, View<T, Cpu> dsource) {
-    for (Index pixel = 0; pixel < source.shape().pixels(); ++pixel)
-      for (Index c = 0; c < source.shape().c; ++c)
-        dsource.pixel(pixel)[c] +=
-            static_cast<T>(factor) * std::cos(source.pixel(pixel)[c]) * dtarget.pixel(pixel)[c];
+  void gradient(View<const T, Cpu> x, View<const T, Cpu> dy, View<T, Cpu> dx, Store how) {
+    cpu::for_each_pixel(
+        dx,
+        [=, channels = x.shape().c, scale = static_cast<T>(factor)](T* to, const T* at,
+                                                                    const T* from) {
+          for (Index c = 0; c < channels; ++c) store(to[c], scale * std::cos(at[c]) * from[c], how);
+        },
+        x, dy);
   }
+  template <class V>
+  void inside(V) {}
 };
 
 Findings check_sine(double factor) {

@@ -23,10 +23,12 @@ template <class D>
 std::vector<Case<D>> all_layers() {
   using T = double;
   using Net = Chain<double, D>;
-  using Stage = NormActConv<T, D>;
   const auto branch = [](D& device, Random& random, Index inside, Index out) {
-    Stage first(device, 3, inside, random, {}, {.activation = leaky_relu(0.5)});
-    return StackBranch<Stage>(std::move(first), Stage(device, inside, out, random));
+    Branch<T, D> made;
+    made.add("conv0",
+             NormActConv<T, D>(device, 3, inside, random, {}, {.activation = leaky_relu(0.5)}));
+    made.add("conv1", NormActConv<T, D>(device, inside, out, random));
+    return made;
   };
   return {
       {"Relu", {2, 5, 3, 7}, false, [](D&, Net& net) { net.add("layer", Relu<T, D>()); }},
@@ -78,7 +80,7 @@ std::vector<Case<D>> all_layers() {
        false,
        [](D& device, Net& net) {
          Random random(1);
-         net.add("layer", Stage(device, 5, 18, random));
+         net.add("layer", NormActConv<T, D>(device, 5, 18, random));
        }},
       {"Linear",
        {5, 1, 1, 7},

@@ -141,6 +141,34 @@ TEMPLATE_TEST_CASE("variances far from zero do not cancel", "", float, double) {
   });
 }
 
+TEMPLATE_TEST_CASE("moments that are not finite leave the running averages alone", "", float,
+                   double) {
+  using T = TestType;
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN(),
+                   infinite = std::numeric_limits<double>::infinity();
+  const Values means{1, nan, 1, -infinite, 1}, variances{1, 1, infinite, 1, nan};
+  const auto averages = [&](auto&& device) {
+    using D = std::remove_reference_t<decltype(device)>;
+    const auto mean = moved<double>(device, means, per_channel(5));
+    const auto variance = moved<double>(device, variances, per_channel(5));
+    Tensor<T, D> numbers(device, {4, 1, 1, 5});
+    fill(numbers.view(), T(0.5));
+    const auto row = [&](Index i) { return numbers.view().images(i, 1); };
+    record_statistics(row(0), row(1), row(2), row(3), mean.view(), variance.view(), 20, 1e-5, 0.1,
+                      true);
+    return values(std::as_const(numbers).view().images(2, 2));
+  };
+  const Values found = averages(Cuda());
+  CHECK(found == averages(Cpu(1)));
+  CHECK(found[0] == Approx(0.55));
+  CHECK(found[5] == Approx(0.45 + 0.1 * 20 / 19));
+  for (std::size_t channel : {1, 2, 3, 4}) {
+    CAPTURE(channel);
+    CHECK(found[channel] == 0.5);
+    CHECK(found[5 + channel] == 0.5);
+  }
+}
+
 TEMPLATE_TEST_CASE("statistics are recorded, recalled and folded", "", float, double) {
   using T = TestType;
   for (bool update : {false, true})

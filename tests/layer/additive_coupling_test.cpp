@@ -2,7 +2,7 @@
 
 #include "retrace/layer/conv2d.hpp"
 #include "retrace/layer/norm_act_conv.hpp"
-#include "retrace/layer/stack_branch.hpp"
+#include "support/branches.hpp"
 #include "support/catch.hpp"
 #include "support/contract.hpp"
 
@@ -11,19 +11,15 @@ using namespace retrace::test;
 
 namespace {
 
-template <class T>
-using NormBranch = StackBranch<NormActConv<T, Cpu>>;
-template <class T>
-using ConvBranch = StackBranch<Conv2d<T, Cpu>>;
-
 /// A RevNet block: two branches of `depth` normalised convolutions.
 template <class T>
-AdditiveCoupling<NormBranch<T>> rev_block(Cpu& device, Index half, int depth = 2) {
+AdditiveCoupling<Branch<T, Cpu>> rev_block(Cpu& device, Index half, int depth = 2) {
   Random random(1);
   const auto branch = [&] {
-    std::vector<NormActConv<T, Cpu>> stages;
-    for (int i = 0; i < depth; ++i) stages.emplace_back(device, half, half, random);
-    return NormBranch<T>(std::move(stages));
+    Branch<T, Cpu> stages;
+    for (int i = 0; i < depth; ++i)
+      stages.add("conv" + std::to_string(i), NormActConv<T, Cpu>(device, half, half, random));
+    return stages;
   };
   auto f = branch();
   return {std::move(f), branch()};
@@ -31,11 +27,10 @@ AdditiveCoupling<NormBranch<T>> rev_block(Cpu& device, Index half, int depth = 2
 
 /// A convolution inverted by partition.
 template <class T>
-AdditiveCoupling<ConvBranch<T>> invertible_conv(Cpu& device, Index half, Index kernel = 3) {
+AdditiveCoupling<Conv2d<T, Cpu>> invertible_conv(Cpu& device, Index half, Index kernel = 3) {
   Random random(1);
-  ConvBranch<T> f(Conv2d<T, Cpu>(device, half, half, random, {.kernel = kernel}));
-  return {std::move(f),
-          ConvBranch<T>(Conv2d<T, Cpu>(device, half, half, random, {.kernel = kernel}))};
+  Conv2d<T, Cpu> f(device, half, half, random, {.kernel = kernel});
+  return {std::move(f), Conv2d<T, Cpu>(device, half, half, random, {.kernel = kernel})};
 }
 
 const std::vector<Shape> shapes{{3, 5, 3, 10}, {1, 4, 6, 10}};
@@ -48,8 +43,8 @@ TEST_CASE("a RevNet block keeps the contract of a layer") {
   CAPTURE(mode, depth);
   const auto make = [=]<class T>(Cpu& device) {
     AdditiveCoupling layer = rev_block<T>(device, 5, depth);
-    layer.set_mode(mode);
-    layer.set_chunk(1);
+    inside::set_mode(layer, mode);
+    inside::set_chunk(layer, 1);
     return AnyLayer<T>(std::move(layer));
   };
   CHECK(check_layer(make, shapes,
@@ -75,8 +70,7 @@ TEST_CASE("an invertible convolution keeps the contract of a layer") {
 TEST_CASE("a coupling is y1 = x1 + F(x2), y2 = x2 + G(y1)") {
   Cpu device;
   auto layer = invertible_conv<double>(device, 3, 1);
-  const auto w_f = values(layer.f().stage(0).weight().value),
-             w_g = values(layer.g().stage(0).weight().value);
+  const auto w_f = values(layer.f().weight().value), w_g = values(layer.g().weight().value);
   auto x = normal<double>(device, {2, 3, 4, 6});
   const Values before = values(x);
   layer.forward(x, inference);
@@ -158,19 +152,14 @@ TEST_CASE("a coupling refuses what does not fit") {
   CHECK_THROWS_WITH(layer.forward(odd, training), containing("2x4x4x5") && containing("odd"));
   CHECK_THROWS_AS(layer.forward(odd, training), ShapeError);
   CHECK_THROWS_WITH(layer.forward(wide, training),
-                    "StackBranch::add_to: target is 2x4x4x6 but the branch's value is 2x4x4x5");
+                    "f.conv0: NormActConv: x is 2x4x4x6 but must have 5 channels");
   CHECK_THROWS_WITH(layer.forward(pixel, training),
                     containing("a training batch of one pixel (1x1x1x5)"));
   const std::string missing =
-      "NormActConv::forward: the last forward pass did not normalise by its batch; run forward "
-      "with `training` first";
+      "g.conv0: NormActConv: the last forward pass has not recorded the statistics of a batch; run "
+      "forward with `training` first";
   auto fresh = rev_block<float>(device, 5);
   CHECK_THROWS_WITH(fresh.backward(x, dy), missing);
   layer.forward(x, training);
-  CHECK_THROWS_WITH(layer.backward(x, other),
-                    "AdditiveCoupling::backward: y is 2x4x4x10 but dy is 2x4x4x8");
-  layer.forward(x, inference);
-  CHECK_THROWS_WITH(layer.backward(x, dy),
-                    "NormActConv::backward: the last forward pass did not normalise by its batch; "
-                    "run forward with `training` first");
+  CHECK_THROWS_WITH(layer.backward(x, other), "AdditiveCoupling: y is 2x4x4x10 but dy is 2x4x4x8");
 }

@@ -17,7 +17,7 @@ TEST_CASE("BatchNorm keeps the contract of a layer") {
 
 TEST_CASE("BatchNorm standardises a batch") {
   Cpu device;
-  BatchNorm<double, Cpu> layer(device, 3);
+  AnyLayer<double> layer = BatchNorm<double, Cpu>(device, 3);
   auto x = normal<double>(device, {5, 4, 3, 3});
   for (Index pixel = 0; pixel < 60; ++pixel)
     for (Index c = 0; c < 3; ++c)
@@ -32,12 +32,11 @@ TEST_CASE("BatchNorm standardises a batch") {
 
 TEST_CASE("BatchNorm's running averages are those of the batches, the variance unbiased") {
   Cpu device;
-  BatchNorm<double, Cpu> layer(device, 1, {.momentum = 0.25});
-  ParameterList<double, Cpu> list;
-  layer.collect("norm", list);
+  AnyLayer<double> layer = BatchNorm<double, Cpu>(device, 1, {.momentum = 0.25});
+  const auto list = layer.parameters();
   REQUIRE(list.buffers.size() == 2);
-  CHECK(list.buffers[0].name == "norm.running_mean");
-  CHECK(list.buffers[1].name == "norm.running_variance");
+  CHECK(list.buffers[0].name == "running_mean");
+  CHECK(list.buffers[1].name == "running_variance");
   auto x = tensor<double>(device, {4, 1, 1, 1}, {1, 2, 3, 6});  // mean 3, Σ of squares 14
   layer.forward(x, training);
   CHECK(values(*list.buffers[0].tensor)[0] == Approx(0.75).epsilon(1e-14));
@@ -57,25 +56,22 @@ TEST_CASE("BatchNorm keeps its input, and neither scale nor shift decays") {
 
 TEST_CASE("BatchNorm refuses what does not fit") {
   Cpu device;
-  BatchNorm<float, Cpu> layer(device, 7);
+  AnyLayer<float> layer = BatchNorm<float, Cpu>(device, 7);
   auto wide = normal<float>(device, {2, 3, 5, 8}), pixel = normal<float>(device, {1, 1, 1, 7});
   auto x = normal<float>(device, {2, 3, 5, 7}), dy = normal<float>(device, {2, 3, 5, 7});
   CHECK_THROWS_WITH(layer.forward(wide, training),
-                    "BatchNorm::forward: x is 2x3x5x8 but has to have 7 channels");
+                    "BatchNorm: x is 2x3x5x8 but must have 7 channels");
   CHECK_THROWS_WITH(layer.forward(pixel, training),
-                    "BatchNorm::forward: a training batch of one pixel (1x1x1x7) has no variance; "
+                    "BatchNorm: a training batch of one pixel (1x1x1x7) has no variance; "
                     "use a larger batch");
   CHECK_NOTHROW(layer.forward(pixel, inference));
   CHECK_THROWS_WITH(layer.forward(x, replay(training)),
-                    "BatchNorm::forward: the last forward pass did not normalise by its batch; "
+                    "BatchNorm: the last forward pass has not recorded the statistics of a batch; "
                     "run forward with `training` first");
-  CHECK_THROWS_WITH(layer.backward(x, dy), containing("BatchNorm::backward: no forward pass"));
+  CHECK_THROWS_WITH(layer.backward(x, dy), containing("no forward pass has stored an input"));
   layer.forward(x, training);
   auto other = normal<float>(device, {2, 3, 4, 7});
-  CHECK_THROWS_WITH(layer.backward(x, other),
-                    "BatchNorm::backward: x is 2x3x5x7 but dy is 2x3x4x7");
-  layer.forward(x, {Statistics::running, false, true});
-  CHECK_THROWS_WITH(layer.backward(x, dy),
-                    "BatchNorm::backward: the last forward pass did not normalise by its batch; "
-                    "run forward with `training` first");
+  CHECK_THROWS_WITH(layer.backward(x, other), "backward: y is 2x3x5x7 but dy is 2x3x4x7");
+  layer.forward(x, inference);
+  CHECK_THROWS_AS(layer.backward(x, dy), StateError);
 }

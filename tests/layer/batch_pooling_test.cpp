@@ -40,11 +40,9 @@ TEST_CASE("BatchPooling refuses what it cannot pool") {
   BatchPooling<float, Cpu> layer;
   auto odd = normal<float>(device, {2, 8, 7, 16}), six = normal<float>(device, {6, 4, 4, 2});
   auto y = normal<float>(device, {4, 4, 4, 16}), dy = normal<float>(device, {4, 4, 4, 8});
-  CHECK_THROWS_WITH(
-      layer.forward(odd, training),
-      "BatchPooling::forward: 2x8x7x16 cannot be halved: height and width have to be even");
+  CHECK_THROWS_WITH(layer.forward(odd, training),
+                    "BatchPooling: 2x8x7x16 cannot be halved: height and width must be even");
   CHECK_THROWS_WITH(layer.inverse(six, training),
-                    "BatchPooling::inverse: 6x4x4x2 has images that are no multiple of 4");
-  CHECK_THROWS_WITH(layer.backward(y, dy),
-                    "BatchPooling::backward: y is 4x4x4x16 but dy is 4x4x4x8");
+                    "BatchPooling: y is 6x4x4x2 but its number of images must be a multiple of 4");
+  CHECK_THROWS_WITH(layer.backward(y, dy), "BatchPooling: y is 4x4x4x16 but dy is 4x4x4x8");
 }

@@ -40,11 +40,10 @@ TEST_CASE("ChannelPooling refuses what it cannot pool") {
   ChannelPooling<float, Cpu> layer;
   auto odd = normal<float>(device, {2, 7, 8, 16}), six = normal<float>(device, {2, 4, 4, 6});
   auto y = normal<float>(device, {2, 4, 4, 16}), dy = normal<float>(device, {2, 4, 4, 8});
+  CHECK_THROWS_WITH(layer.forward(odd, training),
+                    "ChannelPooling: 2x7x8x16 cannot be halved: height and width must be even");
   CHECK_THROWS_WITH(
-      layer.forward(odd, training),
-      "ChannelPooling::forward: 2x7x8x16 cannot be halved: height and width have to be even");
-  CHECK_THROWS_WITH(layer.inverse(six, training),
-                    "ChannelPooling::inverse: 2x4x4x6 has channels that are no multiple of 4");
-  CHECK_THROWS_WITH(layer.backward(y, dy),
-                    "ChannelPooling::backward: y is 2x4x4x16 but dy is 2x4x4x8");
+      layer.inverse(six, training),
+      "ChannelPooling: y is 2x4x4x6 but its number of channels must be a multiple of 4");
+  CHECK_THROWS_WITH(layer.backward(y, dy), "ChannelPooling: y is 2x4x4x16 but dy is 2x4x4x8");
 }

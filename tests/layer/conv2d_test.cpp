@@ -59,16 +59,15 @@ TEST_CASE("Conv2d refuses what does not fit") {
   CHECK_THROWS_WITH(conv<float>(device, 0, 4, {}), "Conv2d: needs channels, got 0 in and 4 out");
   CHECK_THROWS_AS(conv<float>(device, 0, 4, {}), std::invalid_argument);
 
-  auto layer = conv<float>(device, 16, 4, {3, 2});
+  AnyLayer<float> layer = conv<float>(device, 16, 4, {3, 2});
   auto narrow = normal<float>(device, {2, 8, 8, 8}), x = normal<float>(device, {2, 7, 8, 16});
   auto dy = normal<float>(device, {2, 8, 8, 4});
   CHECK_THROWS_WITH(layer.forward(narrow, training),
-                    "Conv2d::forward: x is 2x8x8x8 but has to have 16 channels");
+                    "Conv2d: x is 2x8x8x8 but must have 16 channels");
   CHECK_THROWS_WITH(layer.backward(x, dy),
-                    "Conv2d::backward: no forward pass has kept an input; run forward with "
-                    "`training` first");
+                    "no forward pass has stored an input; run forward with `training` first");
   layer.forward(x, training);
-  CHECK_THROWS_WITH(layer.backward(x, dy), "Conv2d::backward: y is 2x4x4x4 but dy is 2x8x8x4");
+  CHECK_THROWS_WITH(layer.backward(x, dy), "backward: y is 2x4x4x4 but dy is 2x8x8x4");
   layer.forward(narrow = normal<float>(device, {2, 8, 8, 16}), inference);
   CHECK_THROWS_AS(layer.backward(narrow, dy), StateError);
 }

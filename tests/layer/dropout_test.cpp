@@ -13,8 +13,7 @@ namespace {
 /// What a layer makes of ones.
 Values mask(Dropout<double, Cpu>& layer, Cpu& device, Shape shape, Run run) {
   auto x = tensor<double>(device, shape, Values(static_cast<std::size_t>(shape.size()), 1.0));
-  layer.forward(x, run);
-  layer.abandon();
+  layer.apply(x.view(), std::as_const(x).view(), run, Store::set);
   return values(x);
 }
 
@@ -75,7 +74,7 @@ TEST_CASE("Dropout draws for a chunk what it draws for the batch") {
     const Values part = mask(layer, device, {3, 3, 3, channels}, run);
     CHECK(part == Values(whole.end() - std::ssize(part), whole.end()));
     auto y = normal<double>(device, {3, 3, 3, channels}), dy = clone(y);
-    layer.backward(y, dy);
+    layer.gradient(std::as_const(y).view(), std::as_const(dy).view(), dy.view(), Store::set);
     Values expected = values(normal<double>(device, {3, 3, 3, channels}));
     for (std::size_t i = 0; i < expected.size(); ++i) expected[i] *= part[i];
     CHECK(values(dy) == expected);
@@ -84,9 +83,8 @@ TEST_CASE("Dropout draws for a chunk what it draws for the batch") {
 
 TEST_CASE("Dropout keeps 16 bytes of state, and its input only to restore it") {
   Cpu device;
-  // Seed, step, rate, first element, a flag and what may be kept: nothing that grows with x.
-  static_assert(sizeof(Dropout<double, Cpu>) <=
-                16 + 3 * sizeof(double) + sizeof(Kept<Tensor<double, Cpu>>));
+  // Seed, step, pass, rate, first element and a flag: nothing that grows with x.
+  static_assert(sizeof(Dropout<double, Cpu>) <= 16 + 4 * sizeof(double));
   AnyLayer<double> layer = Dropout<double, Cpu>(0.5, 3);
   const auto x = normal<double>(device, {2, 4, 6, 5});
   Run careless = training;
@@ -101,7 +99,7 @@ TEST_CASE("A rehearsal uses no step of a Dropout up") {
   {
     Cpu::Rehearsal rehearsal(device);
     Tensor<double, Cpu> x(device, {1, 4, 4, 4});
-    rehearsed.forward(x, preview(training));
+    rehearsed.apply(x.view(), std::as_const(x).view(), preview(training), Store::set);
   }
   CHECK(mask(rehearsed, device, {1, 4, 4, 4}, training) ==
         mask(fresh, device, {1, 4, 4, 4}, training));
@@ -114,14 +112,27 @@ TEST_CASE("Dropout refuses what does not fit") {
     CHECK_THROWS_AS(make(rate), std::invalid_argument);
   CHECK_THROWS_WITH(make(1), "Dropout: rate must be in [0, 1), got 1.000000");
 
-  Dropout<float, Cpu> layer(0.5, 1);
+  AnyLayer<float> layer = Dropout<float, Cpu>(0.5, 1);
   auto x = normal<float>(device, {2, 3, 5, 7}), dy = normal<float>(device, {2, 3, 5, 7});
   const std::string missing =
-      "Dropout::backward: the last forward pass dropped nothing; run forward with `training` first";
+      "no forward pass has stored an input; run forward with `training` first";
   CHECK_THROWS_WITH(layer.backward(x, dy), missing);
   layer.forward(x, training);
   auto other = normal<float>(device, {2, 3, 4, 7});
-  CHECK_THROWS_WITH(layer.backward(x, other), "Dropout::backward: y is 2x3x5x7 but dy is 2x3x4x7");
+  CHECK_THROWS_WITH(layer.backward(x, other), "backward: y is 2x3x5x7 but dy is 2x3x4x7");
   layer.forward(x, inference);
   CHECK_THROWS_WITH(layer.backward(x, dy), missing);
+}
+
+TEST_CASE("Dropout refuses a second batch in one pass, whose replay would draw another mask") {
+  Cpu device;
+  AnyLayer<float> layer = Dropout<float, Cpu>(0.5, 1);
+  Run run = training;
+  run.pass = next_pass();
+  auto x = normal<float>(device, {2, 3, 5, 7});
+  layer.forward(x, run);
+  CHECK_THROWS_WITH(layer.forward(x, run),
+                    "Dropout: it is used twice in one pass, but draws one mask a pass");
+  run.pass = next_pass();
+  CHECK_NOTHROW(layer.forward(x, run));
 }

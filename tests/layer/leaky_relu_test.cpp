@@ -63,6 +63,6 @@ TEST_CASE("LeakyRelu refuses a gradient of another shape") {
   Cpu device;
   LeakyRelu<float, Cpu> layer(0.5);
   auto y = normal<float>(device, {2, 8, 8, 16}), dy = normal<float>(device, {2, 8, 8, 8});
-  CHECK_THROWS_WITH(layer.backward(y, dy), "LeakyRelu::backward: y is 2x8x8x16 but dy is 2x8x8x8");
+  CHECK_THROWS_WITH(layer.backward(y, dy), "LeakyRelu: y is 2x8x8x16 but dy is 2x8x8x8");
   CHECK_THROWS_AS(layer.backward(y, dy), ShapeError);
 }

@@ -23,9 +23,10 @@ TEST_CASE("Linear keeps the contract of a layer") {
 
 TEST_CASE("Linear is x·w + b") {
   Cpu device;
-  auto layer = linear<double>(device, 2, 3);
-  assign(layer.weight().value.view(), {1, 2, 3, 4, 5, 6});
-  assign(layer.bias().value.view(), {10, 20, 30});
+  Linear<double, Cpu> linear_ = linear<double>(device, 2, 3);
+  assign(linear_.weight().value.view(), {1, 2, 3, 4, 5, 6});
+  assign(linear_.bias().value.view(), {10, 20, 30});
+  AnyLayer<double> layer = std::move(linear_);
   auto x = tensor<double>(device, {2, 1, 1, 2}, {1, 1, 2, -1});
   layer.forward(x, inference);
   CHECK(values(x) == Values{15, 27, 39, 8, 19, 30});
@@ -46,12 +47,11 @@ TEST_CASE("Linear decays its weight, not its bias, and keeps its input") {
 
 TEST_CASE("Linear refuses what does not fit") {
   Cpu device;
-  auto layer = linear<float>(device, 7, 10);
+  AnyLayer<float> layer = linear<float>(device, 7, 10);
   auto wide = normal<float>(device, {3, 1, 1, 8}), x = normal<float>(device, {3, 1, 1, 7});
   auto dy = normal<float>(device, {3, 1, 1, 9});
-  CHECK_THROWS_WITH(layer.forward(wide, training),
-                    "Linear::forward: x is 3x1x1x8 but has to have 7 channels");
-  CHECK_THROWS_WITH(layer.backward(x, dy), containing("Linear::backward: no forward pass"));
+  CHECK_THROWS_WITH(layer.forward(wide, training), "Linear: x is 3x1x1x8 but must have 7 channels");
+  CHECK_THROWS_WITH(layer.backward(x, dy), containing("no forward pass has stored an input"));
   layer.forward(x, training);
-  CHECK_THROWS_WITH(layer.backward(x, dy), "Linear::backward: y is 3x1x1x10 but dy is 3x1x1x9");
+  CHECK_THROWS_WITH(layer.backward(x, dy), "backward: y is 3x1x1x10 but dy is 3x1x1x9");
 }

@@ -56,20 +56,18 @@ TEST_CASE("MaxPooling refuses what it cannot halve and a backward pass that does
   Cpu device;
   MaxPooling<float, Cpu> layer;
   auto high = normal<float>(device, {2, 7, 8, 16}), wide = normal<float>(device, {2, 8, 7, 16});
-  CHECK_THROWS_WITH(
-      layer.forward(high, training),
-      "MaxPooling::forward: 2x7x8x16 cannot be halved: height and width have to be even");
+  CHECK_THROWS_WITH(layer.forward(high, training),
+                    "MaxPooling: 2x7x8x16 cannot be halved: height and width must be even");
   CHECK_THROWS_AS(layer.forward(wide, training), ShapeError);
 
   auto x = normal<float>(device, {2, 8, 8, 16}), dy = normal<float>(device, {2, 4, 4, 16});
   const std::string missing =
-      "MaxPooling::backward: no forward pass has kept its choices; run forward with `training` "
+      "MaxPooling: no forward pass has stored its choices; run forward with `training` "
       "first";
   CHECK_THROWS_WITH(layer.backward(x, dy), missing);
   layer.forward(x, training);
   auto other = normal<float>(device, {2, 4, 4, 8});
-  CHECK_THROWS_WITH(layer.backward(x, other),
-                    "MaxPooling::backward: y is 2x4x4x16 but dy is 2x4x4x8");
+  CHECK_THROWS_WITH(layer.backward(x, other), "MaxPooling: y is 2x4x4x16 but dy is 2x4x4x8");
   auto next = normal<float>(device, {2, 8, 8, 16});
   layer.forward(next, inference);
   CHECK_THROWS_WITH(layer.backward(next, dy), missing);

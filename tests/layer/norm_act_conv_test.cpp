@@ -34,12 +34,15 @@ TEST_CASE("NormActConv is BatchNorm, activation and Conv2d, one after another") 
   AnyLayer<double> fused = norm_act_conv<double>(device, 16, 20);
   randomise(fused);
   Random random(1);
-  BatchNorm<double, Cpu> norm(device, 16, {.activation = relu});
-  Conv2d<double, Cpu> conv(device, 16, 20, random);
+  AnyLayer<double> norm = BatchNorm<double, Cpu>(device, 16, {.activation = relu}),
+                   conv = Conv2d<double, Cpu>(device, 16, 20, random);
   const auto list = fused.parameters();
-  assign(norm.gamma().value.view(), values(list.parameters[0].parameter->value));
-  assign(norm.beta().value.view(), values(list.parameters[1].parameter->value));
-  assign(conv.weight().value.view(), values(list.parameters[2].parameter->value));
+  const auto of_norm = norm.parameters().parameters, of_conv = conv.parameters().parameters;
+  auto &gamma = *of_norm[0].parameter, &beta = *of_norm[1].parameter,
+       &weight = *of_conv[0].parameter;
+  assign(gamma.value.view(), values(list.parameters[0].parameter->value));
+  assign(beta.value.view(), values(list.parameters[1].parameter->value));
+  assign(weight.value.view(), values(list.parameters[2].parameter->value));
 
   const auto x = normal<double>(device, {2, 5, 8, 16});
   const PassValues expected = pass(fused, x);
@@ -51,9 +54,9 @@ TEST_CASE("NormActConv is BatchNorm, activation and Conv2d, one after another") 
   conv.backward(state, gradient);
   norm.backward(state, gradient);
   CHECK(relative_distance(expected.dx, values(gradient)) < 1e-13);
-  CHECK(relative_distance(expected.gradients[0], values(norm.gamma().gradient)) < 1e-13);
-  CHECK(relative_distance(expected.gradients[1], values(norm.beta().gradient)) < 1e-13);
-  CHECK(relative_distance(expected.gradients[2], values(conv.weight().gradient)) < 1e-13);
+  CHECK(relative_distance(expected.gradients[0], values(gamma.gradient)) < 1e-13);
+  CHECK(relative_distance(expected.gradients[1], values(beta.gradient)) < 1e-13);
+  CHECK(relative_distance(expected.gradients[2], values(weight.gradient)) < 1e-13);
 }
 
 TEST_CASE("NormActConv keeps one tensor, and as a stage of a branch none") {
@@ -93,19 +96,18 @@ TEST_CASE("NormActConv reads and adds to channel slices") {
 
 TEST_CASE("NormActConv refuses what does not fit") {
   Cpu device;
-  auto layer = norm_act_conv<float>(device, 5, 4);
+  AnyLayer<float> layer = norm_act_conv<float>(device, 5, 4);
   auto wide = normal<float>(device, {2, 3, 5, 6}), pixel = normal<float>(device, {1, 1, 1, 5});
   auto x = normal<float>(device, {2, 3, 5, 5}), dy = normal<float>(device, {2, 3, 5, 4});
   CHECK_THROWS_WITH(layer.forward(wide, training),
-                    "NormActConv::forward: x is 2x3x5x6 but has to have 5 channels");
+                    "NormActConv: x is 2x3x5x6 but must have 5 channels");
   CHECK_THROWS_WITH(layer.forward(pixel, training),
-                    "NormActConv::forward: a training batch of one pixel (1x1x1x5) has no "
+                    "NormActConv: a training batch of one pixel (1x1x1x5) has no "
                     "variance; use a larger batch");
-  CHECK_THROWS_WITH(layer.backward(x, dy), containing("NormActConv::backward: no forward pass"));
+  CHECK_THROWS_WITH(layer.backward(x, dy), containing("no forward pass has stored an input"));
   layer.forward(x, training);
   auto other = normal<float>(device, {2, 3, 5, 5});
-  CHECK_THROWS_WITH(layer.backward(x, other),
-                    "NormActConv::backward: y is 2x3x5x4 but dy is 2x3x5x5");
+  CHECK_THROWS_WITH(layer.backward(x, other), "backward: y is 2x3x5x4 but dy is 2x3x5x5");
   layer.forward(other, inference);
   CHECK_THROWS_AS(layer.backward(other, dy), StateError);
 }

@@ -2,6 +2,7 @@
 
 #include "retrace/layer/conv2d.hpp"
 #include "retrace/layer/linear.hpp"
+#include "retrace/layer/parameter_list.hpp"
 #include "support/catch.hpp"
 #include "support/operations.hpp"
 #include "support/tensors.hpp"
@@ -31,10 +32,12 @@ TEST_CASE("on_complete is called once a backward pass, when the gradient is ther
   };
   layer.bias().on_complete = [&](Parameter<double, Cpu>&) { ++bias_calls; };
   auto x = normal<double>(device, {4, 1, 1, 2});
-  layer.forward(x, training);
+  Tensor<double, Cpu> y(device, layer.output_shape(x.shape()));
+  layer.apply(y.view(), std::as_const(x).view(), training, Store::set);
   CHECK(weight_calls == 0);
-  auto dy = normal<double>(device, x.shape());
-  layer.backward(x, dy);
+  const auto dy = normal<double>(device, y.shape());
+  auto dx = clone(x);
+  layer.gradient(std::as_const(x).view(), dy.view(), dx.view(), Store::set);
   CHECK(weight_calls == 1);
   CHECK(bias_calls == 1);
 }

@@ -29,10 +29,10 @@ TEST_CASE("Relu keeps its input, even where it need not be restored") {
 
 TEST_CASE("Relu refuses a backward pass that does not fit") {
   Cpu device;
-  Relu<float, Cpu> layer;
+  AnyLayer<float> layer = Relu<float, Cpu>();
   auto x = normal<float>(device, {2, 8, 8, 16}), dy = normal<float>(device, {2, 8, 8, 16});
   const std::string missing =
-      "Relu::backward: no forward pass has kept an input; run forward with `training` first";
+      "no forward pass has stored an input; run forward with `training` first";
   CHECK_THROWS_WITH(layer.backward(x, dy), missing);
   CHECK_THROWS_AS(layer.backward(x, dy), StateError);
   layer.forward(x, training);
@@ -40,7 +40,7 @@ TEST_CASE("Relu refuses a backward pass that does not fit") {
   CHECK_THROWS_WITH(layer.backward(x, dy), missing);
   layer.forward(x, training);
   auto other = normal<float>(device, {2, 8, 8, 8});
-  CHECK_THROWS_WITH(layer.backward(x, other), "Relu::backward: x is 2x8x8x16 but dy is 2x8x8x8");
+  CHECK_THROWS_WITH(layer.backward(x, other), "backward: y is 2x8x8x16 but dy is 2x8x8x8");
   layer.backward(x, dy);
   CHECK_THROWS_WITH(layer.backward(x, dy), missing);
 }

@@ -12,15 +12,15 @@ using namespace retrace::test;
 
 namespace {
 
-using ConvBranch = StackBranch<Conv2d<float, Cpu>>;
+using Conv = Conv2d<float, Cpu>;
 template <class E>
-using Rounded = RoundedBranch<ConvBranch, E, Cpu>;
+using Rounded = RoundedBranch<Conv, E, Cpu>;
 
 constexpr Shape half{3, 5, 4, 6};
 
-ConvBranch conv_branch(Cpu& device) {
+Conv convolution(Cpu& device) {
   Random random(1);
-  return ConvBranch(Conv2d<float, Cpu>(device, 6, 6, random));
+  return {device, 6, 6, random};
 }
 
 SharedStreamFormat format_of(int bits) {
@@ -42,27 +42,27 @@ Tensor<E, Cpu> fixed(Cpu& device, Shape shape, int bits, unsigned seed = 1) {
 TEMPLATE_TEST_CASE("a rounded branch adds round(H(x)) to the integer", "", std::int16_t,
                    std::int32_t) {
   Cpu device(2);
-  ConvBranch plain = conv_branch(device);
-  Rounded<TestType> branch(conv_branch(device), format_of(9));
+  Conv plain = convolution(device);
+  Rounded<TestType> branch(convolution(device), format_of(9));
   const auto source = fixed<TestType>(device, half, 9, 2);
   auto target = fixed<TestType>(device, half, 9);
   Tensor<float, Cpu> x(device, half), value(device, half);
   widen(x.view(), source.view(), 0x1p-9);
-  plain.add_to(value.view(), x.view(), inference, Store::set);
+  plain.apply(value.view(), x.view(), inference, Store::set);
   Values expected = values(target);
   const Values h = values(value), before = expected;
   for (std::size_t i = 0; i < h.size(); ++i) expected[i] += std::nearbyint(512 * h[i]);
 
-  branch.add_to(target.view(), source.view(), inference, Store::add);
+  branch.apply(target.view(), source.view(), inference, Store::add);
   CHECK(values(target) == expected);
-  branch.add_to(target.view(), source.view(), inference, Store::subtract);
+  branch.apply(target.view(), source.view(), inference, Store::subtract);
   CHECK(values(target) == before);
 }
 
 TEST_CASE("a rounded branch passes gradients straight through the rounding") {
   Cpu device(2);
-  ConvBranch plain = conv_branch(device);
-  Rounded<std::int16_t> branch(conv_branch(device), format_of(9));
+  Conv plain = convolution(device);
+  Rounded<std::int16_t> branch(convolution(device), format_of(9));
   const auto source = fixed<std::int16_t>(device, half, 9, 2);
   auto target = fixed<std::int16_t>(device, half, 9);
   Tensor<float, Cpu> x(device, half), value(device, half);
@@ -70,13 +70,12 @@ TEST_CASE("a rounded branch passes gradients straight through the rounding") {
   const auto dtarget = normal<float>(device, half, 3);
   auto dsource = normal<float>(device, half, 4), expected = clone(dsource);
 
-  plain.add_to(value.view(), x.view(), training, Store::set);
-  plain.differentiate(x.view(), dtarget.view(), expected.view());
-  branch.add_to(target.view(), source.view(), training, Store::subtract);
-  branch.differentiate(source.view(), dtarget.view(), dsource.view());
+  plain.apply(value.view(), x.view(), training, Store::set);
+  plain.gradient(std::as_const(x).view(), dtarget.view(), expected.view(), Store::add);
+  branch.apply(target.view(), source.view(), training, Store::subtract);
+  branch.gradient(source.view(), dtarget.view(), dsource.view(), Store::add);
   CHECK(memory_of(dsource) == memory_of(expected));
-  CHECK(memory_of(branch.branch().stage(0).weight().gradient) ==
-        memory_of(plain.stage(0).weight().gradient));
+  CHECK(memory_of(branch.branch().weight().gradient) == memory_of(plain.weight().gradient));
 }
 
 TEST_CASE("an image's bits do not depend on the images beside it, nor on the threads") {
@@ -85,59 +84,58 @@ TEST_CASE("an image's bits do not depend on the images beside it, nor on the thr
   const Shape images{5, 12, 10, channels};
   const auto branch_on = [&](Cpu& device) {
     Random random(1);
-    return Rounded<std::int16_t>(ConvBranch(Conv2d<float, Cpu>(device, channels, channels, random)),
-                                 format_of(9));
+    return Rounded<std::int16_t>(Conv(device, channels, channels, random), format_of(9));
   };
   Rounded<std::int16_t> branch = branch_on(one), other = branch_on(two);
   const auto source = fixed<std::int16_t>(one, images, 9, 2),
              same = fixed<std::int16_t>(two, images, 9, 2);
   auto whole = fixed<std::int16_t>(one, images, 9), parts = fixed<std::int16_t>(two, images, 9);
-  branch.add_to(whole.view(), source.view(), inference, Store::add);
+  branch.apply(whole.view(), source.view(), inference, Store::add);
   for (Index i = 0; i < images.n; ++i)
-    other.add_to(parts.view().images(i, 1), same.view().images(i, 1), inference, Store::add);
+    other.apply(parts.view().images(i, 1), same.view().images(i, 1), inference, Store::add);
   CHECK(memory_of(parts) == memory_of(whole));
 }
 
 TEST_CASE("a sum that leaves the range is refused by name, counted, or lowers the fraction bits") {
   Cpu device;
   const SharedStreamFormat format = format_of(13);  // up to 4
-  Rounded<std::int16_t> branch(conv_branch(device), format);
+  Rounded<std::int16_t> branch(convolution(device), format);
   const auto source = fixed<std::int16_t>(device, half, 13, 2);
   auto target = fixed<std::int16_t>(device, half, 13);
   const Memory before = memory_of(target);
   const MemoryMeter::Place place(device.memory(), "block7");
-  CHECK_THROWS_AS(branch.add_to(target.view(), source.view(), inference, Store::add),
+  CHECK_THROWS_AS(branch.apply(target.view(), source.view(), inference, Store::add),
                   StreamOverflow);
   CHECK(format->overflows > 0);
   target = fixed<std::int16_t>(device, half, 13);
-  CHECK_THROWS_WITH(branch.add_to(target.view(), source.view(), inference, Store::add),
+  CHECK_THROWS_WITH(branch.apply(target.view(), source.view(), inference, Store::add),
                     containing("block7: ") && containing("13 fraction bits: take fewer"));
 
   format->on_overflow = OnOverflow::count;
   format->overflows = 0;
   target = fixed<std::int16_t>(device, half, 13);
-  branch.add_to(target.view(), source.view(), inference, Store::add);
+  branch.apply(target.view(), source.view(), inference, Store::add);
   CHECK(format->overflows > 0);
   const Index counted = format->overflows;
-  branch.add_to(target.view(), source.view(), inference, Store::subtract);
+  branch.apply(target.view(), source.view(), inference, Store::subtract);
   CHECK(format->overflows == counted);
   CHECK(memory_of(target) == before);
 
   format->on_overflow = OnOverflow::lower;
-  CHECK_THROWS_WITH(branch.add_to(target.view(), source.view(), inference, Store::add),
+  CHECK_THROWS_WITH(branch.apply(target.view(), source.view(), inference, Store::add),
                     containing("it has one less from now on"));
   CHECK(format->fraction_bits == 12);
 }
 
 TEST_CASE("a branch whose value is no number is refused by name") {
   Cpu device;
-  ConvBranch inner = conv_branch(device);
-  inner.stage(0).weight().value.data()[5] = std::numeric_limits<float>::quiet_NaN();
+  Conv inner = convolution(device);
+  inner.weight().value.data()[5] = std::numeric_limits<float>::quiet_NaN();
   Rounded<std::int16_t> branch(std::move(inner), format_of(9));
   const auto source = fixed<std::int16_t>(device, half, 9, 2);
   auto target = fixed<std::int16_t>(device, half, 9);
   const MemoryMeter::Place place(device.memory(), "block7");
-  CHECK_THROWS_WITH(branch.add_to(target.view(), source.view(), inference, Store::add),
+  CHECK_THROWS_WITH(branch.apply(target.view(), source.view(), inference, Store::add),
                     containing("block7: ") && containing("NaN or infinite"));
 }
 
@@ -149,9 +147,9 @@ TEST_CASE("couplings of rounded branches come back exactly, those in bfloat16 do
     const auto format = format_of(9);
     for (int i = 0; i < blocks; ++i)
       chain
-          .add("add", AdditiveCoupling<Rounded<E>>({conv_branch(device), format},
-                                                   {conv_branch(device), format}))
-          .add("swap", SwapCoupling<Rounded<E>>({conv_branch(device), format}));
+          .add("add", AdditiveCoupling<Rounded<E>>({convolution(device), format},
+                                                   {convolution(device), format}))
+          .add("swap", SwapCoupling<Rounded<E>>({convolution(device), format}));
     const auto image = normal<float>(device, shape);
     Tensor<E, Cpu> q(device, shape);
     store_rounded(q.view(), image.view(), format->step(), Store::set);

@@ -7,7 +7,7 @@
 #include "retrace/layer/conv2d.hpp"
 #include "retrace/layer/max_pooling.hpp"
 #include "retrace/layer/norm_act_conv.hpp"
-#include "retrace/layer/stack_branch.hpp"
+#include "support/branches.hpp"
 #include "support/catch.hpp"
 
 using namespace retrace;
@@ -20,8 +20,12 @@ constexpr Shape shape{3, 5, 4, 6};
 Tensor<double, Cpu> input(Cpu& device) { return spread<double>(device, shape); }
 
 template <class T>
-void multiply(Tensor<T, Cpu>& x, double factor) {
+void multiply(View<T, Cpu> x, double factor) {
   for (Index i = 0; i < x.shape().size(); ++i) x.data()[i] *= static_cast<T>(factor);
+}
+template <class T>
+void multiply(Tensor<T, Cpu>& x, double factor) {
+  multiply(x.view(), factor);
 }
 
 /// A convolution whose gradients are multiplied by what should be 1.
@@ -31,16 +35,20 @@ struct ScaledConv {
   Conv2d<double, Cpu> conv;
   double dx_factor = 1, dw_factor = 1;
 
-  void forward(State& x, Run run) { conv.forward(x, run); }
-  void backward(State& y, Gradient& dy) {
-    conv.backward(y, dy);
-    multiply(dy, dx_factor);
+  Shape output_shape(Shape x) const { return conv.output_shape(x); }
+  void apply(View<double, Cpu> y, View<const double, Cpu> x, Run run, Store how) {
+    conv.apply(y, x, run, how);
+  }
+  void gradient(View<const double, Cpu> x, View<const double, Cpu> dy, View<double, Cpu> dx,
+                Store) {
+    conv.gradient(x, dy, dx, Store::set);
+    multiply(dx, dx_factor);
     multiply(conv.weight().gradient, dw_factor);
   }
-  void collect(const std::string& prefix, ParameterList<double, Cpu>& list) {
-    conv.collect(prefix, list);
+  template <class V>
+  void inside(V visit) {
+    visit("", conv);
   }
-  void abandon() { conv.abandon(); }
 };
 
 ScaledConv scaled_conv(Cpu& device, double dx_factor, double dw_factor) {
@@ -55,6 +63,7 @@ struct PlainNorm {
   bool complete;
   std::optional<State> z, inverse_deviation, x0;
 
+  Shape output_shape(Shape x) const { return x; }
   void forward(State& x, Run run) {
     const Index channels = x.shape().c;
     x0 = clone(x);
@@ -66,7 +75,7 @@ struct PlainNorm {
       x.data()[i] = (x.data()[i] - mean.data()[i % channels]) * variance.data()[i % channels];
     z = clone(x);
     inverse_deviation = std::move(variance);
-    if (!run.keep) abandon();
+    if (!run.keep) on_abandon();
   }
   void backward(State& y, Gradient& dy) {
     const Index channels = y.shape().c;
@@ -83,9 +92,11 @@ struct PlainNorm {
                      (dy.data()[i] - g[c] - (complete ? z->data()[i] * gz[c] : 0));
     }
     y = std::move(*x0);
-    abandon();
+    on_abandon();
   }
-  void abandon() {
+  template <class V>
+  void inside(V) {}
+  void on_abandon() {
     z.reset();
     inverse_deviation.reset();
     x0.reset();
@@ -96,35 +107,36 @@ struct PlainNorm {
 struct Coupling {
   using State = Tensor<double, Cpu>;
   using Gradient = State;
-  using H = StackBranch<NormActConv<double, Cpu>>;
+  using H = NormActConv<double, Cpu>;
   H f, g;
   Run again = replay(training);
   Store how = Store::subtract;
 
+  Shape output_shape(Shape x) const { return x; }
   void forward(State& x, Run run) {
     auto [x1, x2] = halves(x.view());
-    f.add_to(x1, x2, preview(run), Store::add);
-    g.add_to(x2, x1, preview(run), Store::add);
+    f.apply(x1, x2, preview(run), Store::add);
+    g.apply(x2, x1, preview(run), Store::add);
   }
   void backward(State& y, Gradient& dy) {
     auto [y1, y2] = halves(y.view());
     auto [dy1, dy2] = halves(dy.view());
-    g.add_to(y2, y1, again, how);
-    g.differentiate(y1, dy2, dy1);
-    f.add_to(y1, y2, again, how);
-    f.differentiate(y2, dy1, dy2);
+    g.apply(y2, y1, again, how);
+    g.gradient(y1, dy2, dy1, Store::add);
+    f.apply(y1, y2, again, how);
+    f.gradient(y2, dy1, dy2, Store::add);
   }
-  void collect(const std::string& prefix, ParameterList<double, Cpu>& list) {
-    f.collect(joined(prefix, "f"), list);
-    g.collect(joined(prefix, "g"), list);
+  template <class V>
+  void inside(V visit) {
+    visit("f", f);
+    visit("g", g);
   }
 };
 
 Coupling coupling(Cpu& device, Run again, Store how) {
-  using Stage = NormActConv<double, Cpu>;
   Random random(1);
-  Stage a(device, 3, 3, random), b(device, 3, 3, random);
-  return {Coupling::H(std::move(a)), Coupling::H(std::move(b)), again, how};
+  Coupling::H f(device, 3, 3, random);
+  return {std::move(f), Coupling::H(device, 3, 3, random), again, how};
 }
 
 /// Max pooling that, if asked to, sends gradients to the mirrored pixel of a window.
@@ -135,6 +147,9 @@ struct Pooling {
   std::optional<Tensor<std::uint8_t, Cpu>> largest;
   std::optional<State> x0;
 
+  Shape output_shape(Shape x) const { return {x.n, x.h / 2, x.w / 2, x.c}; }
+  template <class V>
+  void inside(V) {}
   void forward(State& x, Run) {
     State y(x.device(), {x.shape().n, x.shape().h / 2, x.shape().w / 2, x.shape().c});
     largest.emplace(x.device(), y.shape());
@@ -162,6 +177,9 @@ struct Scale {
   using Gradient = State;
   double s = 0.75, epsilon = 0;
 
+  Shape output_shape(Shape x) const { return x; }
+  template <class V>
+  void inside(V) {}
   void forward(State& x, Run) { multiply(x, s); }
   void inverse(State& y, Run) { multiply(y, 1 / (s + epsilon)); }
   void backward(State& y, Gradient& dy) {
@@ -203,10 +221,49 @@ struct Careless {
     double& gradient = shift->gradient.data()[0];
     gradient = bug == overwrites ? sum : gradient + sum;
   }
-  void collect(const std::string& prefix, ParameterList<double, Cpu>& list) {
-    list.add(joined(prefix, "shift"), *shift);
-    list.add(joined(prefix, "average"), *average);
+  Shape output_shape(Shape x) const { return x; }
+  template <class V>
+  void inside(V visit) {
+    visit("shift", *shift);
+    visit("average", *average);
   }
+};
+
+/// y = x², whose backward gives the last input back, or the first one.
+struct Queue {
+  using State = Tensor<double, Cpu>;
+  using Gradient = State;
+  std::vector<State> inputs{};
+  bool first;
+
+  Shape output_shape(Shape x) const { return x; }
+  void forward(State& x, Run run) {
+    if (run.keep) inputs.push_back(clone(x));
+    for (Index i = 0; i < x.shape().size(); ++i) x.data()[i] *= x.data()[i];
+  }
+  void backward(State& y, Gradient& dy) {
+    y = std::move(first ? inputs.front() : inputs.back());
+    inputs.clear();
+    for (Index i = 0; i < y.shape().size(); ++i) dy.data()[i] *= 2 * y.data()[i];
+  }
+  void on_abandon() { inputs.clear(); }
+  template <class V>
+  void inside(V) {}
+};
+
+/// y = 2·x by plain loops.
+struct Loop {
+  using State = Tensor<double, Cpu>;
+  using Gradient = State;
+  Shape output_shape(Shape x) const { return x; }
+  void apply(View<double, Cpu> y, View<const double, Cpu> x, Run, Store) {
+    for (Index i = 0; i < x.shape().size(); ++i) y.data()[i] = 2 * x.data()[i];
+  }
+  void gradient(View<const double, Cpu>, View<const double, Cpu> dy, View<double, Cpu> dx, Store) {
+    for (Index i = 0; i < dy.shape().size(); ++i) dx.data()[i] = 2 * dy.data()[i];
+  }
+  template <class V>
+  void inside(V) {}
 };
 
 }  // namespace
@@ -317,8 +374,9 @@ TEST_CASE("gradients that are overwritten, not added, are refused") {
 
 TEST_CASE("a gradient that is never complete, or complete too often, is refused") {
   struct Eager : ScaledConv {
-    void backward(State& y, Gradient& dy) {
-      ScaledConv::backward(y, dy);
+    void gradient(View<const double, Cpu> x, View<const double, Cpu> dy, View<double, Cpu> dx,
+                  Store how) {
+      ScaledConv::gradient(x, dy, dx, how);
       if (conv.weight().on_complete) conv.weight().on_complete(conv.weight());
     }
   };
@@ -377,4 +435,158 @@ TEST_CASE("a step across a kink is avoided, and a function of kinks alone refuse
   AnyLayer<double> rough = Rough{};
   CHECK_THAT(check_gradients(rough, input(device)).text(), containing("every step meets a kink"));
   CHECK_THAT(check_taylor(rough, input(device)).text(), containing("every step meets a kink"));
+}
+
+TEST_CASE("a layer that adds to gradients that are not wanted is refused") {
+  struct Eager : Careless {  // looks at `adds` alone
+    using Careless::Careless;
+    void backward(State&, Gradient& dy) {
+      if (shift->adds == Adds::none) return;
+      shift->accumulator().data()[0] += dy.data()[0];
+      if (shift->on_complete) shift->on_complete(*shift);
+    }
+  };
+  Cpu device;
+  AnyLayer<double> good = scaled_conv(device, 1, 1), bad = Careless(device, Careless::none),
+                   eager = Eager(device, Careless::none);
+  CHECK(check_frozen(good, input(device)) == "");
+  CHECK(check_frozen(bad, input(device)) ==
+        "the gradient of shift is added to if none is wanted\n");
+  CHECK(check_frozen(eager, input(device)) ==
+        "shift is frozen but gets a gradient\nshift is frozen but said to be complete\n");
+}
+
+TEST_CASE("averages that move although they are held are refused") {
+  struct Restless : Careless, BatchStatistics {
+    using Careless::Careless;
+    bool is_held = false;
+    void gather() override {}
+    void settle() override {}
+    void release() noexcept override {}
+    void fold() override {}
+    void hold(bool to) override { is_held = to; }
+    bool held() const override { return is_held; }
+  };
+  Cpu device;
+  Random random(1);
+  AnyLayer<double> good = NormActConv<double, Cpu>(device, 6, 5, random),
+                   bad = Restless(device, Careless::none);
+  CHECK(check_held_averages(good, input(device)) == "");
+  CHECK_THAT(check_held_averages(bad, input(device)).text(),
+             containing("training moves held averages"));
+}
+
+TEST_CASE("a layer that gives back the input of the first of two passes is refused") {
+  Cpu device;
+  AnyLayer<double> good = Queue{.first = false}, bad = Queue{.first = true};
+  CHECK(check_two_passes(good, input(device)) == "");
+  CHECK(check_two_passes(bad, input(device)) ==
+        "a forward pass without a backward changes the next pass\n");
+}
+
+TEST_CASE("a gradient that forward adds to before its backward is refused is noticed") {
+  struct Hasty : Careless {
+    using Careless::Careless;
+    void forward(State& x, Run run) {
+      shift->gradient.data()[0] += 1;
+      Careless::forward(x, run);
+    }
+  };
+  Cpu device;
+  AnyLayer<double> good = Careless(device, Careless::none), bad = Hasty(device, Careless::none);
+  CHECK(check_two_passes(good, input(device)) == "");
+  CHECK_THAT(check_two_passes(bad, input(device)).text(),
+             containing("after another batch, a refused backward adds") &&
+                 containing("after an inference, a refused backward adds"));
+}
+
+TEST_CASE("a running average that takes a NaN in is refused") {
+  struct Trusting : Careless {
+    using Careless::Careless;
+    void forward(State& x, Run run) {
+      if (run.update_running) average->data()[0] += 0.1 * (x.data()[0] - average->data()[0]);
+      for (Index i = 0; i < x.shape().size(); ++i) x.data()[i] += shift->value.data()[0];
+    }
+  };
+  Cpu device;
+  Random random(1);
+  AnyLayer<double> good = NormActConv<double, Cpu>(device, 6, 5, random),
+                   bad = Trusting(device, Careless::none);
+  CHECK(check_bad_batch(good, input(device)) == "");
+  CHECK(check_bad_batch(bad, input(device)) ==
+        "a batch with nan makes average nan\na batch with inf makes average inf\n");
+}
+
+TEST_CASE("a bad batch that changes the next pass is refused") {
+  struct Remembers : Scale<double> {
+    bool seen = false;
+    void forward(State& x, Run run) {
+      Scale<double>::forward(x, run);
+      if (seen) multiply(x, 2);
+      seen = seen || std::isnan(x.data()[0]);
+    }
+  };
+  Cpu device;
+  AnyLayer<double> bad = Remembers{};
+  CHECK_THAT(check_bad_batch(bad, input(device)).text(),
+             containing("a batch with nan changes the next pass"));
+}
+
+TEST_CASE("a plain loop over elements that a dry device does not have is refused") {
+  Cpu device;
+  AnyLayer<double> good = scaled_conv(device, 1, 1), loop = Loop{},
+                   careless = Careless(device, Careless::none);
+  randomise(careless);
+  const std::size_t before = device.memory().live().total();
+  CHECK_THAT(check_rehearsal(loop, input(device)).text(), containing("a rehearsal computes"));
+  CHECK_THAT(check_rehearsal(careless, input(device)).text(),
+             containing("a rehearsal computes") &&
+                 containing("a rehearsal adds to the gradient of shift"));
+  CHECK(device.memory().live().total() == before);
+}
+
+TEST_CASE("memory that a rehearsal does not predict, and a shape that is not said, are refused") {
+  struct Hoards : Scale<double> {
+    void forward(State& x, Run) {
+      const Shape s = x.shape();
+      if (!x.device().dry()) State more(x.device(), {2 * s.n, s.h, s.w, s.c});
+    }
+    void backward(State&, Gradient&) {}
+  };
+  struct Misleads : Hoards {
+    void forward(State&, Run) {}
+    Shape output_shape(Shape x) const { return {x.n, x.h, x.w, x.c + 1}; }
+  };
+  Cpu device;
+  AnyLayer<double> hoards = Hoards{}, misleads = Misleads{};
+  CHECK(check_rehearsal(hoards, input(device)) ==
+        "a rehearsal predicts 5760 bytes, but a pass takes 8640\n");
+  CHECK_THAT(check_rehearsal(misleads, input(device)).text(),
+             containing("forward gives a 3x5x4x6, output_shape says 3x5x4x7"));
+}
+
+TEST_CASE("modes that differ are refused") {
+  struct Choosy : Scale<double> {
+    Mode mode = Mode::reversible;
+    std::optional<State> input{};
+    void on_mode(Mode to) { mode = to; }
+    bool reads_output() const { return true; }  // in mode stored too: it stores nothing there
+    void forward(State& x, Run run) {
+      if (mode == Mode::streamed && run.keep) input.emplace(clone(x, Use::stash));
+      Scale<double>::forward(x, run);
+      if (mode == Mode::inverted) multiply(x, 2);
+    }
+    void backward(State& y, Gradient& dy) {
+      Scale<double>::backward(y, dy);
+      input.reset();
+    }
+    void on_abandon() { input.reset(); }
+  };
+  Cpu device;
+  AnyLayer<double> good = scaled_conv(device, 1, 1), bad = Choosy{{0.7}};
+  CHECK(check_modes(good, input(device)) == "");
+  CHECK_THAT(check_modes(bad, input(device)).text(),
+             containing("mode stored does not restore the input's bits") &&
+                 containing("in mode inverted: y differs by 1") &&
+                 containing("in mode streamed the layer holds 2880 bytes, but 0 in mode stored"));
 }

@@ -37,7 +37,7 @@ TEST_CASE("architectures give ten logits an image, of any extents their poolings
     auto odd = images(device, {2, 7, 8, 3}), grey = images(device, {2, 8, 8, 1});
     CHECK_THROWS_WITH(net.forward(odd, training), containing("2x7x8x8 cannot be halved"));
     CHECK_THROWS_WITH(net.forward(grey, training),
-                      "Conv2d::forward: x is 2x8x8x1 but has to have 3 channels");
+                      "stem: Conv2d: x is 2x8x8x1 but must have 3 channels");
     CHECK(step(net, device, {0, 8, 8, 3}).loss.mean() == 0);
   }
 }
@@ -138,7 +138,7 @@ TEST_CASE("options that make no network are refused") {
   options.channels = {8, 16};
   CHECK_THROWS_WITH(make(Architecture::irevnet, options),
                     "an invertible pooling keeps the number of channels or multiplies it by 4, "
-                    "but level 1 has 8 and level 2 16");
+                    "but level1 has 8 and level2 16");
   options = small_options(Architecture::layerwise);
   options.channels = {7, 28, 28};
   CHECK_THROWS_AS(make(Architecture::layerwise, options), ShapeError);

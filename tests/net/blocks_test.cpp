@@ -13,33 +13,32 @@ namespace {
 
 template <class T>
 Blocks<T, Cpu> blocks(Cpu& device) {
-  return {device, NetOptions{.slope = 0.5}};
+  return Blocks<T, Cpu>(device, {.slope = 0.5});
 }
 
 /// A coupling whose branches are couplings on halves of the half, `depth` times over, down to
 /// single invertible convolutions.
 template <class T>
 Chain<T, Cpu> nested(Blocks<T, Cpu>& make, Index channels, int depth) {
-  using Branch = ChainBranch<T, Cpu>;
   Chain<T, Cpu> chain;
   if (depth == 0) {
     chain.add("conv", make.invertible_conv(channels)).add("norm", make.invertible_norm(channels));
   } else {
-    Branch f(nested<T>(make, channels / 2, depth - 1));
-    Branch g(nested<T>(make, channels / 2, depth - 1));
-    chain.add("coupling", AdditiveCoupling<Branch>(std::move(f), std::move(g)));
+    Branch<T, Cpu> f(nested<T>(make, channels / 2, depth - 1));
+    Branch<T, Cpu> g(nested<T>(make, channels / 2, depth - 1));
+    chain.add("coupling", AdditiveCoupling(std::move(f), std::move(g)));
   }
   return chain;
 }
 
 /// Linear, leaky ReLU, Linear on half the channels.
 template <class T>
-ChainBranch<T, Cpu> perceptron(Blocks<T, Cpu>& make, Index channels) {
+Branch<T, Cpu> perceptron(Blocks<T, Cpu>& make, Index channels) {
   Chain<T, Cpu> chain;
   chain.add("linear0", make.linear(channels, 2 * channels))
       .add("act", LeakyRelu<T, Cpu>(0.5))
       .add("linear1", make.linear(2 * channels, channels));
-  return ChainBranch<T, Cpu>(std::move(chain));
+  return Branch<T, Cpu>(std::move(chain));
 }
 
 }  // namespace
@@ -68,7 +67,7 @@ TEST_CASE("a perceptron on vectors is reversible") {
   const auto make = []<class T>(Cpu& device) -> AnyLayer<T> {
     auto b = blocks<T>(device);
     auto f = perceptron<T>(b, 5);
-    return AdditiveCoupling<ChainBranch<T, Cpu>>(std::move(f), perceptron<T>(b, 5));
+    return AdditiveCoupling(std::move(f), perceptron<T>(b, 5));
   };
   CHECK(check_layer(make, {{7, 1, 1, 10}, {1, 1, 1, 10}}, {64, 64, 4096}) == "");
 }

@@ -98,7 +98,7 @@ TEST_CASE("inverse walks back through invertible layers and names the first that
   net.forward(x, training);
   CHECK_THROWS_AS(net.inverse(x, training), StateError);
   net.forward(x, training);
-  CHECK_THROWS_WITH(net.inverse(x, training), "Chain::inverse: layer 'relu' has no inverse");
+  CHECK_THROWS_WITH(net.inverse(x, training), "relu: Chain::inverse: the layer has no inverse");
   x = clone(before);
   net.forward(x, training, 0, 6);
   net.inverse(x, training, 0, 6);  // the layers below it have one
@@ -245,7 +245,7 @@ TEST_CASE("backward without a forward that keeps is refused, by name, and leaves
     const Bytes before = device.memory().live();
     {
       auto x = normal<double>(device, shape), dy = normal<double>(device, {2, 3, 5, 2});
-      CHECK_THROWS_WITH(net.backward(x, dy), containing("Conv2d::backward: no forward pass"));
+      CHECK_THROWS_WITH(net.backward(x, dy), containing("Chain::backward: no pass is open"));
       net.forward(x, training);
       x = normal<double>(device, shape);
       net.forward(x, inference);

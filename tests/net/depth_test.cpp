@@ -15,13 +15,14 @@ constexpr Index channels = 16;
 /// What one training pass of a chain of blocks holds at its peak beside what was held before.
 Bytes peak_of_pass(Index blocks, bool inverted, Mode mode, Index batch) {
   Cpu device(2);
-  Blocks<float, Cpu> make(device, NetOptions{.slope = 0.5});
+  Blocks<float, Cpu> make(device, {.slope = 0.5});
   Chain<float, Cpu> net;
   for (Index i = 0; i < blocks; ++i) {
+    const std::string name = "block" + std::to_string(i);
     if (inverted)
-      net.add("block", make.inverted_coupling(channels));
+      net.add(name, make.inverted_coupling(channels));
     else
-      net.add("block", make.coupling(channels));
+      net.add(name, make.coupling(channels));
   }
   net.set_mode(mode);
   auto x = normal<float>(device, {batch, 8, 8, channels});
@@ -40,9 +41,9 @@ Bytes peak_of_pass(Index blocks, bool inverted, Mode mode, Index batch) {
 std::size_t bytes_of_block(Use use) {
   const auto live = [&](Index blocks) {
     Cpu device;
-    Blocks<float, Cpu> make(device, NetOptions{});
+    Blocks<float, Cpu> make(device, {});
     Chain<float, Cpu> net;
-    for (Index i = 0; i < blocks; ++i) net.add("block", make.coupling(channels));
+    for (Index i = 0; i < blocks; ++i) net.add("block" + std::to_string(i), make.coupling(channels));
     return device.memory().live()[use];
   };
   CHECK(live(8) == 8 * live(1));

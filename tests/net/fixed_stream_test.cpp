@@ -21,7 +21,7 @@ struct PassMemory {
 template <class E>
 PassMemory pass(Cpu& device, SmallStream<E>& stream, unsigned seed) {
   ParameterList<float, Cpu> parameters;
-  stream.collect("", parameters);
+  inside::collect(stream, "", parameters);
   parameters.zero_gradients();
   const auto image = normal<float>(device, batch, seed);
   Tensor<E, Cpu> q(device, batch);
@@ -36,7 +36,7 @@ PassMemory pass(Cpu& device, SmallStream<E>& stream, unsigned seed) {
 
 template <class E>
 SmallStream<E> with_mode(SmallStream<E> stream, Mode mode) {
-  stream.set_mode(mode);
+  inside::set_mode(stream, mode);
   return stream;
 }
 
@@ -66,8 +66,8 @@ TEMPLATE_TEST_CASE("a thousand steps train the same network to the last bit", ""
   auto reversible = small_stream<TestType>(device, 2, options),
        stored = with_mode(small_stream<TestType>(device, 2, options), Mode::stored);
   ParameterList<float, Cpu> a, b;
-  reversible.collect("", a);
-  stored.collect("", b);
+  inside::collect(reversible, "", a);
+  inside::collect(stored, "", b);
   const auto train = [](ParameterList<float, Cpu>& list) {
     for (auto& named : list.parameters)
       for (Index i = 0; i < named.parameter->value.shape().size(); ++i)
@@ -88,7 +88,7 @@ TEST_CASE("a stream as a layer gives what its chain gives, and x comes back roun
   auto stream = small_stream<std::int16_t>(device, 2, bits(8));
   const auto image = normal<float>(device, batch);
   for (Mode mode : {Mode::reversible, Mode::stored}) {
-    stream.set_mode(mode);
+    inside::set_mode(stream, mode);
     auto x = clone(image);
     const Bytes before = device.memory().live();
     stream.forward(x, training);
@@ -120,7 +120,7 @@ TEST_CASE("a stream holds its state in the bytes of its elements") {
     const std::size_t before = device.memory().live()[Use::stash];
     stream.forward(x, training);
     const std::size_t bytes = device.memory().live()[Use::stash] - before;
-    stream.abandon();
+    inside::abandon(stream);
     CHECK(device.memory().live()[Use::stash] == before);
     return bytes;
   };
@@ -141,7 +141,7 @@ TEST_CASE("fraction bits are chosen from the first batch, with head-room") {
     auto x = normal<float>(device, batch);
     each.forward(x, training);
     each.chain().observe({});
-    each.abandon();
+    inside::abandon(each);
   };
   const auto first = normal<float>(device, batch);
   {
@@ -201,11 +201,11 @@ TEST_CASE("a stream refuses what is no number, what does not fit and what makes 
   CHECK_THROWS_WITH(stream.forward(x, training), containing("NaN or infinite"));
   x = normal<float>(device, batch);
   x.data()[3] = 40000;
-  stream.abandon();
+  inside::abandon(stream);
   CHECK(device.memory().live() == before);
   auto fresh = small_stream<std::int16_t>(device, 1);
   CHECK_THROWS_AS(fresh.forward(x, training), std::exception);
   x = normal<float>(device, batch);
   auto dy = normal<float>(device, {4, 2, 2, 16});
-  CHECK_THROWS_WITH(stream.backward(x, dy), containing("FixedStream::backward: no forward pass"));
+  CHECK_THROWS_WITH(stream.backward(x, dy), containing("FixedStream: no forward pass"));
 }

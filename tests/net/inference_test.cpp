@@ -82,7 +82,7 @@ TEST_CASE("what has been folded neither trains nor restores") {
     CHECK_THROWS_WITH(net.forward(x, training), containing("folded for inference"));
     const auto list = net.parameters();
     CHECK(list.buffers.empty());
-    CHECK(list.normalisations.empty());
+    CHECK(list.statistics.empty());
     for (const auto& named : list.parameters) CHECK(named.parameter->value.shape().size() > 0);
   }
 }

@@ -66,7 +66,7 @@ TEST_CASE("a residual block refuses what does not fit") {
   Cpu device;
   auto block = residual<double>(device, 4, 7, Inside::pre_activation);
   auto x = normal<double>(device, {3, 5, 4, 4}), dy = normal<double>(device, {3, 5, 4, 7});
-  CHECK_THROWS_WITH(block.backward(x, dy), containing("Residual::backward: no forward pass"));
+  CHECK_THROWS_WITH(block.backward(x, dy), containing("Residual: no forward pass"));
   auto narrow = normal<double>(device, {3, 5, 4, 3});
   CHECK_THROWS_WITH(block.forward(narrow, training), containing("3x5x4x3"));
   block.forward(x, training);

@@ -1,12 +1,11 @@
 // Streamed branches: the gradients of stored ones, by way of chunks.
-#include "retrace/layer/streaming.hpp"
-
 #include "retrace/cpu/affine.hpp"
 #include "retrace/layer/batch_norm.hpp"
 #include "retrace/layer/dropout.hpp"
 #include "retrace/layer/relu.hpp"
 #include "retrace/layer/swap_coupling.hpp"
 #include "retrace/net/architectures.hpp"
+#include "retrace/net/branch.hpp"
 #include "support/catch.hpp"
 #include "support/contract.hpp"
 
@@ -18,39 +17,37 @@ namespace {
 constexpr Index half = 6;
 constexpr Shape source_shape{5, 4, 6, half};
 
-using ConvStack = StackBranch<NormActConv<double, Cpu>>;
-using ChainOf = ChainBranch<double, Cpu>;
+using TestBranch = Branch<double, Cpu>;
 
-ConvStack stack(Cpu& device, int depth) {
+TestBranch stack(Cpu& device, int depth) {
   Random random(1);
-  std::vector<NormActConv<double, Cpu>> stages;
+  TestBranch branch;
   for (int i = 0; i < depth; ++i) {
     const Index in = i == 0 ? half : 4 + i, out = i + 1 == depth ? half : 5 + i;
-    stages.emplace_back(device, in, out, random);
+    branch.add("conv" + std::to_string(i), NormActConv<double, Cpu>(device, in, out, random));
   }
-  return ConvStack(std::move(stages));
+  return branch;
 }
 
 /// Normalisations in chain and coupling alike, invertible and not, and masks that differ from image
 /// to image.
-ChainOf chain(Cpu& device) {
-  Blocks<double, Cpu> make(device, NetOptions{.slope = 0.3, .seed = 2});
+TestBranch chain(Cpu& device) {
+  Blocks<double, Cpu> make(device, {.slope = 0.3, .seed = 2});
   Chain<double, Cpu> layers;
   layers.add("conv", make.conv(half, 8)).add("norm", make.norm(8));
   layers.add("drop", Dropout<double, Cpu>(0.2, 7)).add("relu", Relu<double, Cpu>());
   layers.add("block", make.coupling(8)).add("inverted", make.invertible_norm(8));
   layers.add("partition", make.invertible_conv(8)).add("last", make.norm_act_conv(8, half));
-  return ChainOf(std::move(layers));
+  return TestBranch(std::move(layers));
 }
 
 /// The block of the hybrid network.
-ChainOf hybrid(Cpu& device) {
-  Blocks<double, Cpu> make(device, NetOptions{.slope = 0.3, .seed = 2});
-  return ChainOf(make.invertible_chain(half));
+TestBranch hybrid(Cpu& device) {
+  Blocks<double, Cpu> make(device, {.slope = 0.3, .seed = 2});
+  return TestBranch(make.invertible_chain(half));
 }
 
-template <class B>
-ParameterList<double, Cpu> parameters(B& branch) {
+ParameterList<double, Cpu> parameters(TestBranch& branch) {
   ParameterList<double, Cpu> list;
   branch.collect("", list);
   return list;
@@ -62,18 +59,17 @@ struct Undone {
 };
 
 /// target += H(source), then back.
-template <class B>
-Undone there_and_back(B& branch, Cpu& device, Mode mode, Index chunk) {
+Undone there_and_back(TestBranch& branch, Cpu& device, Mode mode, Index chunk) {
   branch.set_mode(mode);
-  if constexpr (requires { branch.set_chunk(chunk); }) branch.set_chunk(chunk);
+  branch.set_chunk(chunk);
   auto list = parameters(branch);
   list.zero_gradients();
   const auto source = normal<double>(device, source_shape, 1);
   auto target = normal<double>(device, source_shape, 2);
   const auto dtarget = normal<double>(device, source_shape, 3, Use::gradient);
   auto dsource = normal<double>(device, source_shape, 4, Use::gradient);
-  branch.add_to(target.view(), source.view(), preview(training), Store::add);
-  undo(branch, target.view(), source.view(), dtarget.view(), dsource.view(), training);
+  branch.apply(target.view(), source.view(), preview(training), Store::add);
+  branch.undo(target.view(), source.view(), dtarget.view(), dsource.view(), training);
   Undone result{values(target), values(dsource), {}};
   for (auto& named : list.parameters) result.gradients.push_back(values(named.parameter->gradient));
   return result;
@@ -100,14 +96,13 @@ void check_streaming(Make make) {
 }
 
 /// Multiply-adds of an evaluation, and of undoing it.
-template <class B>
-std::pair<double, double> multiply_adds(B& branch, Cpu& device) {
+std::pair<double, double> multiply_adds(TestBranch& branch, Cpu& device) {
   Cpu::Rehearsal rehearsal(device);
   Tensor<double, Cpu> source(device, source_shape), target(device, source_shape),
       dsource(device, source_shape);
-  branch.add_to(target.view(), source.view(), preview(training), Store::add);
+  branch.apply(target.view(), source.view(), preview(training), Store::add);
   const double forward = device.work().multiply_adds;
-  undo(branch, target.view(), source.view(), target.view(), dsource.view(), training);
+  branch.undo(target.view(), source.view(), target.view(), dsource.view(), training);
   return {forward, device.work().multiply_adds - forward};
 }
 
@@ -124,8 +119,9 @@ TEST_CASE("a streamed stack of convolutions alone gives the gradients of a rever
   using Conv = Conv2d<double, Cpu>;
   check_streaming([](Cpu& device) {
     Random random(1);
-    Conv first(device, half, 7, random);
-    return StackBranch<Conv>(std::move(first), Conv(device, 7, half, random));
+    TestBranch branch;
+    branch.add("conv0", Conv(device, half, 7, random)).add("conv1", Conv(device, 7, half, random));
+    return branch;
   });
 }
 
@@ -138,9 +134,9 @@ TEST_CASE("a swap coupling passes its mode on") {
   Cpu device(2);
   const auto x = normal<double>(device, {5, 4, 6, 2 * half});
   const auto run = [&](Mode mode) {
-    SwapCoupling<ConvStack> layer(stack(device, 2));
-    layer.set_mode(mode);
-    layer.set_chunk(2);
+    SwapCoupling layer(stack(device, 2));
+    inside::set_mode(layer, mode);
+    inside::set_chunk(layer, 2);
     AnyLayer<double> any = std::move(layer);
     return pass(any, x);
   };
@@ -149,7 +145,7 @@ TEST_CASE("a swap coupling passes its mode on") {
 
 TEST_CASE("undoing a streamed stack of two takes eight convolutions") {
   Cpu device(1);
-  ConvStack branch = stack(device, 2);
+  TestBranch branch = stack(device, 2);
   branch.set_mode(Mode::reversible);
   const auto [forward, reversible] = multiply_adds(branch, device);
   CHECK(reversible == 3 * forward);
@@ -160,7 +156,7 @@ TEST_CASE("undoing a streamed stack of two takes eight convolutions") {
 
 TEST_CASE("a hybrid branch streams in eleven halves of its convolutions") {
   Cpu device(1);
-  ChainOf branch = hybrid(device);
+  TestBranch branch = hybrid(device);
   branch.set_mode(Mode::streamed);
   branch.set_chunk(2);
   const auto [forward, streamed] = multiply_adds(branch, device);
@@ -169,7 +165,7 @@ TEST_CASE("a hybrid branch streams in eleven halves of its convolutions") {
 
 TEST_CASE("a chunk that is the whole batch is not streamed") {
   Cpu device(1);
-  ConvStack branch = stack(device, 2);
+  TestBranch branch = stack(device, 2);
   branch.set_mode(Mode::streamed);
   branch.set_chunk(5);
   CHECK(multiply_adds(branch, device).second == 3 * multiply_adds(branch, device).first);
@@ -186,10 +182,10 @@ TEST_CASE("the scratch of a streamed branch does not grow with the batch") {
     const Shape shape{batch, 4, 6, half};
     const auto source = normal<double>(device, shape);
     auto target = clone(source), dsource = clone(source);
-    branch.add_to(target.view(), source.view(), preview(training), Store::add);
+    branch.apply(target.view(), source.view(), preview(training), Store::add);
     const std::size_t before = device.memory().live().total();
     device.memory().restart_peak();
-    undo(branch, target.view(), source.view(), source.view(), dsource.view(), training);
+    branch.undo(target.view(), source.view(), source.view(), dsource.view(), training);
     CHECK(device.memory().live().total() == before);
     return device.memory().peak().total() - before;
   };
@@ -203,13 +199,13 @@ TEST_CASE("the chunks of large images take the bytes they may") {
   // What a chunk takes beyond what one image more or less makes of it.
   const auto scratch = [](auto make, Shape shape) {
     Cpu device = Cpu::dry_device(1);
-    auto branch = make(static_cast<Cpu&>(device));
+    auto branch = make(device);
     branch.set_mode(Mode::streamed);
     Tensor<double, Cpu> source(device, shape), target(device, shape), dsource(device, shape);
-    branch.add_to(target.view(), source.view(), preview(training), Store::add);
+    branch.apply(target.view(), source.view(), preview(training), Store::add);
     const std::size_t before = device.memory().live().total();
     device.memory().restart_peak();
-    undo(branch, target.view(), source.view(), source.view(), dsource.view(), training);
+    branch.undo(target.view(), source.view(), source.view(), dsource.view(), training);
     Bytes peak = device.memory().peak();
     return static_cast<double>(peak.total() - before);
   };
@@ -222,7 +218,7 @@ TEST_CASE("the chunks of large images take the bytes they may") {
 
 TEST_CASE("a streamed gradient is complete once, when nothing needs its parameter any more") {
   Cpu device;
-  ConvStack branch = stack(device, 2);
+  TestBranch branch = stack(device, 2);
   std::vector<std::string> completed;
   auto list = parameters(branch);
   const Undone expected = there_and_back(branch, device, Mode::streamed, 2);
@@ -241,14 +237,14 @@ TEST_CASE("a streamed gradient is complete once, when nothing needs its paramete
 
 TEST_CASE("a streamed pass that fails leaves the branch as it was") {
   Cpu device;
-  ConvStack branch = stack(device, 2);
+  TestBranch branch = stack(device, 2);
   const Undone expected = there_and_back(branch, device, Mode::streamed, 2);
   const auto source = normal<double>(device, source_shape);
   auto target = clone(source), dsource = clone(source);
-  branch.add_to(target.view(), source.view(), preview(training), Store::add);
+  branch.apply(target.view(), source.view(), preview(training), Store::add);
   device.memory().set_limit(device.memory().live().total() + 2000);
   CHECK_THROWS_AS(
-      undo(branch, target.view(), source.view(), source.view(), dsource.view(), training),
+      branch.undo(target.view(), source.view(), source.view(), dsource.view(), training),
       OutOfMemory);
   device.memory().set_limit(MemoryMeter::unlimited);
   branch.abandon();

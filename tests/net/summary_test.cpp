@@ -30,7 +30,7 @@ TEST_CASE("a summary says what forward keeps, to the byte, and leaves nothing be
 
 TEST_CASE("a summary is a table with a total, and says which layers are recomputed") {
   Cpu device;
-  Blocks<double, Cpu> make(device, NetOptions{});
+  Blocks<double, Cpu> make(device, {});
   Net net;
   net.add("stem", make.conv(3, 4)).add("block", make.coupling(4));
   net.add("second", make.coupling(4)).add("average", GlobalAverage<double, Cpu>());

@@ -7,8 +7,8 @@
 
 #include "retrace/layer/channel_pooling.hpp"
 #include "retrace/layer/norm_act_conv.hpp"
-#include "retrace/layer/stack_branch.hpp"
 #include "retrace/net/fixed_stream.hpp"
+#include "support/branches.hpp"
 #include "support/operations.hpp"
 #include "support/tensors.hpp"
 
@@ -20,11 +20,10 @@ template <class E>
 using SmallStream = FixedStream<E, float, Cpu>;
 
 /// Couplings whose branches are single normalised convolutions of half the channels.
-inline AdditiveCoupling<StackBranch<NormActConv<float, Cpu>>> small_coupling(Cpu& device,
-                                                                             Index half,
-                                                                             Random& random) {
-  StackBranch f(NormActConv<float, Cpu>(device, half, half, random));
-  return {std::move(f), StackBranch(NormActConv<float, Cpu>(device, half, half, random))};
+inline AdditiveCoupling<Branch<float, Cpu>> small_coupling(Cpu& device, Index half,
+                                                           Random& random) {
+  Branch<float, Cpu> f = branch_of(NormActConv<float, Cpu>(device, half, half, random));
+  return {std::move(f), branch_of(NormActConv<float, Cpu>(device, half, half, random))};
 }
 
 /// Blocks on `channels`, a channel pooling, and the same number of blocks behind it.
@@ -34,10 +33,12 @@ SmallStream<E> small_stream(Cpu& device, int blocks, FixedStreamOptions options 
   Random random(1);
   SmallStream<E> stream(options);
   for (int i = 0; i < blocks; ++i)
-    stream.chain().add("block", stream.rounded(small_coupling(device, channels / 2, random)));
+    stream.chain().add("block" + std::to_string(i),
+                       stream.rounded(small_coupling(device, channels / 2, random)));
   stream.chain().add("pool", ChannelPooling<E, Cpu, float>());
   for (int i = 0; i < blocks; ++i)
-    stream.chain().add("block", stream.rounded(small_coupling(device, 2 * channels, random)));
+    stream.chain().add("block" + std::to_string(blocks + i),
+                       stream.rounded(small_coupling(device, 2 * channels, random)));
   return stream;
 }
 
@@ -54,7 +55,7 @@ template <class Net>
 std::vector<Memory> gradient_memory(Net& net) {
   std::vector<Memory> list;
   ParameterList<float, Cpu> parameters;
-  net.collect("", parameters);
+  inside::collect(net, "", parameters);
   for (auto& named : parameters.parameters) list.push_back(memory_of(named.parameter->gradient));
   return list;
 }

@@ -200,8 +200,8 @@ TEST_CASE("the first gradient on the way back that is no number is named") {
   Random random(1);
   Conv2d<float, Cpu> first(device, 2, 2, random), second(device, 2, 2, random);
   ParameterList<float, Cpu> list;
-  first.collect("first", list);
-  second.collect("second", list);
+  inside::collect(first, "first", list);
+  inside::collect(second, "second", list);
   CHECK(first_nonfinite_gradient(list) == "");
   first.weight().gradient.data()[3] = std::numeric_limits<float>::infinity();
   CHECK(first_nonfinite_gradient(list) == "first.weight");

@@ -26,6 +26,9 @@ struct Drifting {
     for (Index i = 0; i < y.shape().size(); ++i) y.data()[i] *= 1 + share;
   }
   void backward(State& y, Gradient&) { inverse(y, training); }
+  Shape output_shape(Shape x) const { return x; }
+  template <class V>
+  void inside(V) {}
 };
 
 Net drifting_net(Cpu& device, double share) {

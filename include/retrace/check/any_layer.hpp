@@ -1,4 +1,4 @@
-// A layer of any type under test, and what one pass through it gives.
+// A layer or stage of any type under test, and the results of one pass through it.
 #pragma once
 
 #include <algorithm>
@@ -12,36 +12,39 @@
 #include "retrace/check/values.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/parameter.hpp"
-#include "retrace/net/link.hpp"
+#include "retrace/net/layer_link.hpp"
 
 namespace retrace::inline RETRACE_ISA::check {
 
-/// A layer of any type, so that the checks are compiled once for each element type.
+/// A layer or stage of any type, so that the checks are compiled once for each element type.
 template <class T>
 class AnyLayer {
  public:
   using State = Tensor<T, Cpu>;
   using Parameters = ParameterList<T, Cpu>;
 
-  template <Layer L>
-  requires(!std::same_as<L, AnyLayer>) AnyLayer(L layer)
-      : link_(std::make_unique<LinkTo<L, Parameters>>("layer", std::move(layer))),
-        invertible_(Invertible<L>) {}
+  template <class N>
+  requires(!std::same_as<N, AnyLayer> && (Stage<N> || Layer<N>)) AnyLayer(N node)
+      : link_(make_link<T, Cpu, T>("layer", std::move(node))), invertible_(Invertible<N>) {}
 
-  void forward(State& x, Run run) { link_->forward(x, run); }
+  Shape output_shape(Shape x) const { return link_->output_shape(x); }
+  void forward(State& x, Run run) { link_->forward(x, run, nullptr, nullptr); }
   void inverse(State& y, Run run) { link_->inverse(y, run); }
   void backward(State& y, State& dy) { link_->backward(y, dy); }
   void abandon() { link_->abandon(); }
   void set_mode(Mode mode) { link_->set_mode(mode); }
   bool invertible() const { return invertible_; }
+  /// Null for a layer.
+  StageAccess<T, Cpu, T>* stage() { return link_->stage(); }
+  void collect(const std::string& prefix, Parameters& list) { link_->collect(prefix, list); }
   Parameters parameters() {
     Parameters list;
-    link_->collect("", list);
+    collect("", list);
     return list;
   }
 
  private:
-  std::unique_ptr<Link<State, State, Parameters>> link_;
+  std::unique_ptr<Link<T, Cpu>> link_;
   bool invertible_;
 };
 

@@ -5,7 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "retrace/check/frozen.hpp"
+#include "retrace/check/passes.hpp"
 #include "retrace/check/promises.hpp"
+#include "retrace/check/rehearsal.hpp"
 #include "retrace/check/slopes.hpp"
 #include "retrace/layer/additive_coupling.hpp"
 
@@ -52,7 +55,44 @@ Findings check_promises(AnyLayer<T>& single, AnyLayer<double>& exact, Cpu& one, 
     found.add(check_buffers_move_once(exact, x));
     found.add(check_nothing_is_left(single, single_x));
   }
+  found.add("double", check_frozen(exact, x, run));
+  found.add("float", check_frozen(single, single_x, run));
+  found.add(check_held_averages(exact, x, run));
+  found.add("double", check_two_passes(exact, x, run));
+  found.add("float", check_two_passes(single, single_x, run));
+  found.add("double", check_bad_batch(exact, x, run));
+  found.add("float", check_bad_batch(single, single_x, run));
+  found.add("double", check_rehearsal(exact, x, run));
+  found.add("float", check_rehearsal(single, single_x, run));
   return found;
+}
+
+/// The modes agree, and in each of them frozen parameters are left alone.
+inline Findings check_all_modes(AnyLayer<double>& layer, const Tensor<double, Cpu>& x, Run run) {
+  Findings found = check_modes(layer, x, run);
+  for (Mode mode : all_modes) {
+    layer.set_mode(mode);
+    found.add("in mode " + std::string(name(mode)), check_frozen(layer, x, run));
+    found.add("in mode " + std::string(name(mode)), check_rehearsal(layer, x, run));
+  }
+  return found;
+}
+
+/// inside() visits all that the layer has memory of parameters for.
+template <class T>
+Findings check_parts(AnyLayer<T>& layer, std::size_t held) {
+  std::size_t named = 0;
+  const auto list = layer.parameters();
+  const auto count = [&](const Tensor<T, Cpu>& tensor) {
+    named += static_cast<std::size_t>(tensor.shape().size()) * sizeof(T);
+  };
+  for (const auto& parameter : list.parameters) count(parameter.parameter->value);
+  for (const auto& buffer : list.buffers) count(*buffer.tensor);
+  Findings wrong;
+  if (named != held)
+    wrong.add("inside() visits " + std::to_string(named) + " of the " + std::to_string(held) +
+              " bytes of parameters and buffers: it must visit every part");
+  return wrong;
 }
 
 /// `exact` computes on one thread, the other two on two.
@@ -82,6 +122,7 @@ Findings check_layer(AnyLayer<T> single, AnyLayer<double> exact, AnyLayer<double
     found.add(to_string(shape), check_promises(single, exact, one, two, shape, contract, run));
   found.add("empty double", check_empty_batch(exact, one, shapes.front(), run));
   found.add("empty float", check_empty_batch(single, two, shapes.front(), run));
+  found.add(check_all_modes(threaded, spread<double>(two, shapes.front()), run));
   return found;
 }
 
@@ -91,17 +132,20 @@ Findings check_layer(AnyLayer<T> single, AnyLayer<double> exact, AnyLayer<double
 /// one: the inverse, if there is one; the input and the gradients that backward gives, these beside
 /// differences in double; float beside double; one thread beside two; gradients that are added
 /// and complete, running averages that move once, nothing that is left behind, the same bits every
-/// time.
+/// time; frozen parameters and held averages that are left alone, passes that follow one another, a
+/// batch with a NaN, a dry device, the modes; and that inside() visits every parameter.
 ///
 /// `make.operator()<T>(device)` makes the layer for T float and double, the same one each time:
 /// `[]<class T>(Cpu& device) { return Scale<T>(device, 6); }`.
 template <class Make>
 Findings check_layer(Make make, const std::vector<Shape>& shapes, const Contract& contract) {
   Cpu one(1), two(2);
-  return detail::check_layer(AnyLayer<float>(make.template operator()<float>(two)),
-                             AnyLayer<double>(make.template operator()<double>(one)),
-                             AnyLayer<double>(make.template operator()<double>(two)), one, two,
-                             shapes, contract);
+  AnyLayer<double> exact(make.template operator()<double>(one));
+  Findings found = detail::check_parts(exact, one.memory().live()[Use::parameter]);
+  if (!found.empty()) return found;
+  return detail::check_layer(
+      AnyLayer<float>(make.template operator()<float>(two)), std::move(exact),
+      AnyLayer<double>(make.template operator()<double>(two)), one, two, shapes, contract);
 }
 
 /// The same of a branch, where it works: a coupling has one as F and another as G. The shapes are

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <string>
 #include <vector>
@@ -133,7 +134,7 @@ template <class T>
 Findings check_buffers_move_once(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   Findings wrong;
   const auto new_layer = buffers(layer);
-  for (Run quiet : {inference, Run{run.statistics, false, false}}) {
+  for (Run quiet : {inference, Run{.statistics = run.statistics}}) {
     Tensor<T, Cpu> state = clone(x);
     layer.forward(state, quiet);
     if (!same_bits(buffers(layer), new_layer)) wrong.add("a run that may not moves a buffer");
@@ -216,6 +217,28 @@ std::size_t kept_bytes(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = tr
       memory.live().total() - before - static_cast<std::size_t>(state.shape().size()) * sizeof(T);
   layer.abandon();
   return kept;
+}
+
+/// Every mode gives the gradients of mode `stored`, which restores x bit for bit; none holds more
+/// between the passes. Leaves the layer in mode `reversible`.
+template <std::same_as<double> T>
+Findings check_modes(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
+  Findings wrong;
+  layer.set_mode(Mode::stored);
+  const PassValues stored = pass(layer, x, run);
+  if (!same_bits(stored.x, values(x))) wrong.add("mode stored does not restore the input's bits");
+  const std::size_t most = kept_bytes(layer, x, run);
+  for (Mode mode : {Mode::inverted, Mode::streamed, Mode::reversible}) {
+    layer.set_mode(mode);
+    const std::string in_mode = "in mode " + std::string(name(mode));
+    PassValues values = pass(layer, x, run);
+    values.buffers = stored.buffers;  // another step has passed
+    wrong.add(in_mode, compare(values, stored, 1e-9));
+    if (const std::size_t kept = kept_bytes(layer, x, run); kept > most)
+      wrong.add(in_mode + " the layer holds " + std::to_string(kept) + " bytes, but " +
+                std::to_string(most) + " in mode stored");
+  }
+  return wrong;
 }
 
 }  // namespace retrace::inline RETRACE_ISA::check

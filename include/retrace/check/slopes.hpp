@@ -28,8 +28,9 @@ class Loss {
     layer_.backward(state, gradient);
     points_.push_back({"dx", x_.view(), values(gradient)});
     for (auto& named : parameters_.parameters)
-      points_.push_back({"the gradient of " + named.name, named.parameter->value.view(),
-                         values(named.parameter->gradient)});
+      if (!named.parameter->frozen())
+        points_.push_back({"the gradient of " + named.name, named.parameter->value.view(),
+                           values(named.parameter->gradient)});
   }
 
   /// A tensor L depends on, and ∂L/∂ of it.

@@ -4,27 +4,71 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 
+#include "retrace/core/memory_meter.hpp"
 #include "retrace/core/shape.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-/// A tensor does not have the shape an operation needs.
-struct ShapeError : std::invalid_argument {
-  using std::invalid_argument::invalid_argument;
+/// An exception that names the layer at work in front of its message:
+/// "level2.block0.f.conv0: Conv2d: x is 2x8x8x15 but must have 16 channels".
+template <class Standard>
+class Located : public Standard {
+ public:
+  explicit Located(std::string message, std::string place = {})
+      : Standard(place.empty() ? message : place + ": " + message),
+        message_(std::move(message)),
+        place_(std::move(place)) {}
+
+  /// The layer at work, "level2.block0.f.conv0"; "" outside any chain.
+  const std::string& place() const { return place_; }
+  /// The message without the layer.
+  const std::string& message() const { return message_; }
+
+ private:
+  std::string message_, place_;
 };
 
-/// A layer cannot do what was asked in the state it is in.
-struct StateError : std::logic_error {
-  using std::logic_error::logic_error;
+/// A tensor does not have the shape that an operation needs.
+struct ShapeError : Located<std::invalid_argument> {
+  using Located::Located;
 };
 
-/// A file or a label does not hold what it should.
+/// A layer cannot do what it is called for in the state it is in.
+struct StateError : Located<std::logic_error> {
+  using Located::Located;
+};
+
+/// A file, a batch or a label does not hold what it should.
 struct DataError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Throws ShapeError "LeakyRelu::backward: y is 2x8x8x16 but dy is 2x8x8x8" unless a == b.
+/// Runs `body`; a ShapeError or StateError that leaves it carries `name`, the part of a network
+/// that it works for.
+template <class Body>
+decltype(auto) named(std::string_view name, Body body) {
+  const auto within = [&](const std::string& inner) {
+    return inner.empty() ? std::string(name) : std::string(name) + '.' + inner;
+  };
+  try {
+    return body();
+  } catch (const ShapeError& error) {
+    throw ShapeError(error.message(), within(error.place()));
+  } catch (const StateError& error) {
+    throw StateError(error.message(), within(error.place()));
+  }
+}
+
+/// The same, and the meter records a peak under that name.
+template <class Body>
+decltype(auto) at_place(MemoryMeter& meter, std::string_view name, Body body) {
+  const MemoryMeter::Place place(meter, name);
+  return named(name, std::move(body));
+}
+
+/// Throws ShapeError "LeakyRelu: y is 2x8x8x16 but dy is 2x8x8x8" unless a == b.
 inline void require_same_shape(std::string_view where, std::string_view a_name, Shape a,
                                std::string_view b_name, Shape b) {
   if (a == b) return;
@@ -32,12 +76,12 @@ inline void require_same_shape(std::string_view where, std::string_view a_name, 
                    " but " + std::string(b_name) + " is " + to_string(b));
 }
 
-/// Throws ShapeError "Conv2d: x is 2x8x8x16 but has to have 8 channels" unless it has.
+/// Throws ShapeError "Conv2d: x is 2x8x8x16 but must have 8 channels" unless it has.
 inline void require_channels(std::string_view where, std::string_view name, Shape shape,
                              Index channels) {
   if (shape.c == channels) return;
   throw ShapeError(std::string(where) + ": " + std::string(name) + " is " + to_string(shape) +
-                   " but has to have " + std::to_string(channels) + " channels");
+                   " but must have " + std::to_string(channels) + " channels");
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -1,5 +1,8 @@
-// What a forward pass is for: which statistics it uses and what it leaves behind.
+// The kind of a forward pass: which statistics it uses and what it stores.
 #pragma once
+
+#include <atomic>
+#include <cstdint>
 
 #include "retrace/core/shape.hpp"
 
@@ -8,8 +11,8 @@ namespace retrace::inline RETRACE_ISA {
 /// Where a normalisation takes its mean and deviation from.
 enum class Statistics {
   running,   ///< the averages over past batches: inference
-  batch,     ///< this batch, and remember them
-  recorded,  ///< what the layer's last `batch` run remembered: the same numbers once more
+  batch,     ///< this batch, whose statistics are recorded
+  recorded,  ///< those that the layer recorded last: the same numbers once more
 };
 
 /// Images [first, first + count) of a batch; a count of 0 means all of it.
@@ -19,21 +22,26 @@ struct Chunk {
   constexpr bool operator==(const Chunk&) const = default;
 };
 
-/// What a forward pass is for: whose statistics it normalises by, and what it leaves behind.
+/// What a forward pass uses and what it leaves behind.
 struct Run {
-  Statistics statistics;
-  bool update_running;  ///< fold this batch into the running averages
-  bool keep;            ///< what backward will need is kept
-  bool restore = true;  ///< backward has to give the input back
-  Chunk chunk = {};     ///< which images of the batch these are
+  Statistics statistics = Statistics::batch;
+  bool update_running = false;  ///< the running averages take this batch in
+  bool keep = false;            ///< backward follows: what it will need is stored
+  bool restore = true;          ///< backward must reconstruct the input
+  Chunk chunk = {};             ///< which images of the batch these are
+  std::uint64_t pass = 0;       ///< number of the pass; the outermost chain gives it
 
   constexpr bool operator==(const Run&) const = default;
 };
 
-inline constexpr Run inference{Statistics::running, false, false};
-inline constexpr Run training{Statistics::batch, true, true};
+inline constexpr Run inference{.statistics = Statistics::running};
+inline constexpr Run training{.update_running = true, .keep = true};
+/// Forward by the running averages with backward to follow: for gradients with respect to an input.
+inline constexpr Run differentiable_inference{.statistics = Statistics::running, .keep = true};
+/// Forward by the batch's statistics that leaves no trace.
+inline constexpr Run measuring_run{};
 
-/// The first evaluation of something that will be evaluated again: keeps nothing.
+/// The first evaluation of a function that will be evaluated again: stores nothing.
 constexpr Run preview(Run run) {
   run.keep = false;
   return run;
@@ -45,6 +53,12 @@ constexpr Run replay(Run run) {
   run.update_running = false;
   run.keep = true;
   return run;
+}
+
+/// A number that no other pass of this process has.
+inline std::uint64_t next_pass() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -89,7 +89,11 @@ class Tensor {
       : device_(std::exchange(other.device_, nullptr)),
         data_(std::exchange(other.data_, nullptr)),
         shape_(other.shape_),
-        use_(other.use_) {}
+        use_(other.use_),
+        pass_(other.pass_) {}
+  /// Copies the elements. Explicit: no function takes a copy by accident.
+  explicit Tensor(const Tensor& other) : Tensor(clone(other, other.use_)) {}
+  Tensor& operator=(const Tensor&) = delete;
   Tensor& operator=(Tensor&& other) noexcept {
     if (this == &other) return *this;
     free();
@@ -97,6 +101,7 @@ class Tensor {
     data_ = std::exchange(other.data_, nullptr);
     shape_ = other.shape_;
     use_ = other.use_;
+    pass_ = other.pass_;
     return *this;
   }
   ~Tensor() { free(); }
@@ -109,6 +114,10 @@ class Tensor {
   View<T, D> view() { return {*device_, data_, shape_, shape_.c}; }
   View<const T, D> view() const { return {*device_, data_, shape_, shape_.c}; }
 
+  /// The number of the pass whose output this is; 0 if it is of none. A chain sets it.
+  std::uint64_t pass() const { return pass_; }
+  void set_pass(std::uint64_t pass) { pass_ = pass; }
+
   /// Hands the tensor to a new purpose; the memory meter follows.
   Tensor&& as(Use use) && {
     if (device_) device_->memory().moved(use_, use, bytes(shape_));
@@ -120,8 +129,8 @@ class Tensor {
   /// @throws ShapeError unless both shapes have the same number of elements.
   void reshape(Shape shape) {
     if (shape.size() != shape_.size())
-      throw ShapeError("Tensor::reshape: " + to_string(shape_) + " has not as many elements as " +
-                       to_string(shape));
+      throw ShapeError("Tensor::reshape: " + to_string(shape_) + " cannot become " +
+                       to_string(shape) + ": the numbers of elements differ");
     shape_ = shape;
   }
 
@@ -159,6 +168,7 @@ class Tensor {
   T* data_;
   Shape shape_;
   Use use_;
+  std::uint64_t pass_ = 0;
 };
 
 /// A packed copy with memory of its own.
@@ -170,16 +180,24 @@ Tensor<std::remove_const_t<T>, D> clone(View<T, D> x, Use use = Use::activation)
 }
 template <class T, Device D>
 Tensor<T, D> clone(const Tensor<T, D>& x, Use use = Use::activation) {
-  return clone(x.view(), use);
+  Tensor<T, D> result = clone(x.view(), use);
+  result.set_pass(x.pass());
+  return result;
+}
+
+/// The shape of each half of a tensor that a coupling splits by its channels.
+/// @throws ShapeError if the channels are odd in number.
+inline Shape half_of(Shape x) {
+  if (x.c % 2 != 0)
+    throw ShapeError("a coupling needs an even number of channels, but x is " + to_string(x));
+  return with_channels(x, x.c / 2);
 }
 
 /// The two channel halves of a view: (x₁, x₂) of a coupling.
 /// @throws ShapeError if the channels are odd in number.
 template <class T, Device D>
 std::pair<View<T, D>, View<T, D>> halves(View<T, D> x) {
-  if (x.shape().c % 2 != 0)
-    throw ShapeError("halves: " + to_string(x.shape()) + " has an odd number of channels");
-  const Index half = x.shape().c / 2;
+  const Index half = half_of(x.shape()).c;
   return {x.channels(0, half), x.channels(half, half)};
 }
 

@@ -17,17 +17,19 @@ void record_statistics(View<T, Cpu> mean, SameView<T, Cpu> inverse_deviation,
                        View<const double, Cpu> batch_mean, View<const double, Cpu> batch_variance,
                        double count, double epsilon, double momentum, bool update) {
   mean.device().parallel(mean.shape().c, {}, [=](Index first, Index last, int) {
-    const auto move = [=](T& running, double measured) {
-      running =
-          static_cast<T>(math::moved_towards(static_cast<double>(running), measured, momentum));
+    const auto moved = [=](T running, double measured) {
+      return static_cast<T>(math::moved_towards(static_cast<double>(running), measured, momentum));
     };
     for (Index c = first; c < last; ++c) {
       const double variance = batch_variance.data()[c];
       mean.data()[c] = static_cast<T>(batch_mean.data()[c]);
       inverse_deviation.data()[c] = static_cast<T>(math::inverse_deviation(variance, epsilon));
       if (!update) continue;
-      move(running_mean.data()[c], batch_mean.data()[c]);
-      move(running_variance.data()[c], variance * count / (count - 1));
+      const T new_mean = moved(running_mean.data()[c], batch_mean.data()[c]);
+      const T new_variance = moved(running_variance.data()[c], variance * count / (count - 1));
+      if (!math::finite(new_mean) || !math::finite(new_variance)) continue;
+      running_mean.data()[c] = new_mean;
+      running_variance.data()[c] = new_variance;
     }
   });
 }

@@ -14,7 +14,7 @@
 #include "retrace/math/crop_flip.hpp"
 
 /// What a program links. Nothing here depends on the instruction set that a program is compiled
-/// for, so one library serves them all; cuda/operations.hpp says what each function does. All of
+/// for, so one library serves them all; core/operations.hpp says what each function does. All of
 /// them run in the order of their calls, on the stream of the context, and are done when a later
 /// one that returns something or reads for the host is.
 ///

@@ -1,11 +1,9 @@
 // Batch normalisation, with the activation that follows it.
 #pragma once
 
-#include <string>
-
 #include "retrace/layer/channel_normalisation.hpp"
-#include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
+#include "retrace/layer/store_by.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -14,46 +12,50 @@ namespace retrace::inline RETRACE_ISA {
 /// Shapes    x, y, dy, dx [N,H,W,C]; γ, β [C]. A training batch needs N·H·W > 1.
 /// Inverse   none: γ may be 0. See InvertibleBatchNorm.
 /// Backward  g = dy·act′;  dβ += Σ g,  dγ += Σ g·z,  dx = γ/σ·(g − mean g − z·mean(g·z)).
-/// Stores    x, until backward; works in place where nothing is kept.
+/// Stores    nothing; the chain stores x.
 template <class T, Device D>
 class BatchNorm {
  public:
   using State = Tensor<T, D>;
   using Gradient = State;
+  static constexpr bool in_place = true;
 
   BatchNorm(D& device, Index channels, const NormOptions& options = {})
       : norm_(device, channels, options, {false, 0}) {}
 
-  void forward(State& x, Run run) {
-    const auto folded = norm_.prepare("BatchNorm::forward", x.view(), run);
-    if (!run.keep) {
-      kept_.abandon();
-      return normalise_activate(x.view(), x.view(), folded.view(), norm_.activation());
-    }
-    State y(x.device(), x.shape());
-    normalise_activate(y.view(), x.view(), folded.view(), norm_.activation());
-    kept_.take_over(std::move(x), run);
-    x = std::move(y);
+  Index input_channels() const { return norm_.channels(); }
+  /// @throws ShapeError unless x has C channels.
+  Shape output_shape(Shape x) const {
+    require_channels("BatchNorm", "x", x, norm_.channels());
+    return x;
   }
 
-  void backward(State& y, Gradient& dy) {
-    constexpr const char* where = "BatchNorm::backward";
-    require_same_shape(where, "x", kept_.peek(where).shape(), "dy", dy.shape());
-    const auto folded = norm_.recorded(where);
-    y = kept_.give_back(where);
+  void apply(View<T, D> y, View<const T, D> x, Run run, Store how) {
+    apply(y, x, run, how, nullptr, nullptr);
+  }
+  void apply(View<T, D> y, View<const T, D> x, Run run, Store how, const Moments<D>* of_x,
+             Moments<D>*) {
+    require_same_shape("BatchNorm", "y", y.shape(), "x", x.shape());
+    const auto affine = norm_.prepare("BatchNorm", x, run, of_x);
+    store_by(how, y, Use::activation, [&](View<T, D> value) {
+      normalise_activate(value, x, affine.view(), norm_.activation());
+    });
+  }
+
+  void gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) {
+    const auto affine = norm_.recorded("BatchNorm");
     auto sums = norm_.sums();
     if (norm_.needs_sums())
-      normalise_activate_sums(sums.view(), y.view(), dy.view(), folded.view(), norm_.activation());
-    normalise_activate_backward(dy.view(), y.view(), dy.view(),
-                                norm_.reduce(sums, y.shape().pixels()), folded.view(),
-                                norm_.activation(), Store::set);
+      normalise_activate_sums(sums.view(), x, dy, affine.view(), norm_.activation());
+    normalise_activate_backward(dx, x, dy, norm_.reduce(sums, x.shape().pixels()), affine.view(),
+                                norm_.activation(), how);
   }
+  void take_off_means(View<T, D> dx, View<const T, D> x) { norm_.take_off_means(dx, x); }
 
-  void abandon() { kept_.abandon(); }
-  void collect(const std::string& prefix, ParameterList<T, D>& list) {
-    norm_.collect(prefix, list);
+  template <class V>
+  void inside(V visit) {
+    visit("", norm_);
   }
-  static constexpr bool reads_output() { return false; }
 
   Parameter<T, D>& gamma() { return norm_.gamma(); }
   Parameter<T, D>& beta() { return norm_.beta(); }
@@ -61,7 +63,6 @@ class BatchNorm {
 
  private:
   ChannelNormalisation<T, D> norm_;
-  Kept<State> kept_;
 };
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -20,25 +20,33 @@ class BatchPooling {
   using Gradient = Tensor<G, D>;
 
   /// @throws ShapeError if H or W is odd.
+  Shape output_shape(Shape x) const {
+    const Shape pooled = halved("BatchPooling", x);
+    return {4 * pooled.n, pooled.h, pooled.w, pooled.c};
+  }
+
   void forward(State& x, Run) {
-    const Shape pooled = halved("BatchPooling::forward", x.shape());
+    const Shape pooled = output_shape(x.shape());
     batch_pool(x.view());
-    x.reshape({4 * pooled.n, pooled.h, pooled.w, pooled.c});
+    x.reshape(pooled);
   }
-  void inverse(State& y, Run) { undo("BatchPooling::inverse", y); }
+  void inverse(State& y, Run) { unpool(y); }
   void backward(State& y, Gradient& dy) {
-    require_same_shape("BatchPooling::backward", "y", y.shape(), "dy", dy.shape());
-    undo("BatchPooling::backward", y);
-    undo("BatchPooling::backward", dy);
+    require_same_shape("BatchPooling", "y", y.shape(), "dy", dy.shape());
+    unpool(y);
+    unpool(dy);
   }
+
+  template <class V>
+  void inside(V) {}
 
  private:
   template <class E>
-  static void undo(const char* where, Tensor<E, D>& y) {
+  static void unpool(Tensor<E, D>& y) {
     const Shape s = y.shape();
     if (s.n % 4 != 0)
-      throw ShapeError(std::string(where) + ": " + to_string(s) +
-                       " has images that are no multiple of 4");
+      throw ShapeError("BatchPooling: y is " + to_string(s) +
+                       " but its number of images must be a multiple of 4");
     y.reshape({s.n / 4, 2 * s.h, 2 * s.w, s.c});
     batch_unpool(y.view());
   }

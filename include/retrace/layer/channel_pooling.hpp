@@ -19,25 +19,33 @@ class ChannelPooling {
   using Gradient = Tensor<G, D>;
 
   /// @throws ShapeError if H or W is odd.
+  Shape output_shape(Shape x) const {
+    const Shape pooled = halved("ChannelPooling", x);
+    return with_channels(pooled, 4 * pooled.c);
+  }
+
   void forward(State& x, Run) {
-    const Shape pooled = halved("ChannelPooling::forward", x.shape());
+    const Shape pooled = output_shape(x.shape());
     channel_pool(x.view());
-    x.reshape(with_channels(pooled, 4 * pooled.c));
+    x.reshape(pooled);
   }
-  void inverse(State& y, Run) { undo("ChannelPooling::inverse", y); }
+  void inverse(State& y, Run) { unpool(y); }
   void backward(State& y, Gradient& dy) {
-    require_same_shape("ChannelPooling::backward", "y", y.shape(), "dy", dy.shape());
-    undo("ChannelPooling::backward", y);
-    undo("ChannelPooling::backward", dy);
+    require_same_shape("ChannelPooling", "y", y.shape(), "dy", dy.shape());
+    unpool(y);
+    unpool(dy);
   }
+
+  template <class V>
+  void inside(V) {}
 
  private:
   template <class E>
-  static void undo(const char* where, Tensor<E, D>& y) {
+  static void unpool(Tensor<E, D>& y) {
     const Shape s = y.shape();
     if (s.c % 4 != 0)
-      throw ShapeError(std::string(where) + ": " + to_string(s) +
-                       " has channels that are no multiple of 4");
+      throw ShapeError("ChannelPooling: y is " + to_string(s) +
+                       " but its number of channels must be a multiple of 4");
     y.reshape({s.n, 2 * s.h, 2 * s.w, s.c / 4});
     channel_unpool(y.view());
   }

@@ -1,11 +1,9 @@
 // Convolution.
 #pragma once
 
-#include <string>
 #include <utility>
 
 #include "retrace/layer/conv_weight.hpp"
-#include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/norm_act_conv.hpp"
 
@@ -16,62 +14,47 @@ namespace retrace::inline RETRACE_ISA {
 /// Shapes    x [N,H,W,C], w [k,k,C,K], y [N,⌈H/s⌉,⌈W/s⌉,K] for a stride of s.
 /// Inverse   none.
 /// Backward  dw += xᵀ ∗ dy,  dx = dy ∗ w turned by 180° with channels exchanged.
-/// Stores    x, until backward.
+/// Stores    nothing; the chain stores x.
 template <class T, Device D>
 class Conv2d {
  public:
   using State = Tensor<T, D>;
   using Gradient = State;
 
+  /// @throws std::invalid_argument for an even kernel, a stride other than 1 or 2, or no channels.
   Conv2d(D& device, Index in, Index out, Random& random, ConvOptions options = {})
       : weight_(device, in, out, random, options) {}
 
-  void forward(State& x, Run run) {
-    require_channels("Conv2d::forward", "x", x.shape(), weight_.in());
-    State y(x.device(), weight_.output_shape(x.shape()));
-    weight_.apply(y.view(), x.view(), Store::set);
-    kept_.take_over(std::move(x), run);
-    x = std::move(y);
+  Index input_channels() const { return weight_.in(); }
+  /// @throws ShapeError unless x has C channels.
+  Shape output_shape(Shape x) const { return weight_.output_shape("Conv2d", x); }
+
+  void apply(View<T, D> y, View<const T, D> x, Run run, Store how) const {
+    apply(y, x, run, how, nullptr, nullptr);
   }
-
-  void backward(State& y, Gradient& dy) {
-    constexpr const char* where = "Conv2d::backward";
-    const Shape x_shape = kept_.peek(where).shape();
-    require_same_shape(where, "y", weight_.output_shape(x_shape), "dy", dy.shape());
-    y = kept_.give_back(where);
-    Gradient dx(dy.device(), x_shape, Use::gradient);
-    weight_.input_gradient(dx.view(), dy.view(), Store::set);
-    weight_.add_weight_gradient(y.view(), dy.view());
-    dy = std::move(dx);
-  }
-
-  // As a stage of a branch, out of place:
-
-  Shape output_shape(Shape x) const { return weight_.output_shape(x); }
-  void apply(View<T, D> y, View<const T, D> x, Run, Store how) const {
-    require_channels("Conv2d::apply", "x", x.shape(), weight_.in());
-    weight_.apply(y, x, how);
+  void apply(View<T, D> y, View<const T, D> x, Run, Store how, const Moments<D>*,
+             Moments<D>* of_y) const {
+    require_same_shape("Conv2d", "y", y.shape(), "the convolution of x", output_shape(x.shape()));
+    weight_.apply(y, x, how, nullptr, of_y);
   }
   void gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) {
     weight_.input_gradient(dx, dy, how);
     weight_.add_weight_gradient(x, dy);
   }
 
-  void abandon() { kept_.abandon(); }
-  void collect(const std::string& prefix, ParameterList<T, D>& list) {
-    list.add(joined(prefix, "weight"), weight_.parameter());
+  template <class V>
+  void inside(V visit) {
+    visit("weight", weight_.parameter());
   }
-  static constexpr bool reads_output() { return false; }
 
   Parameter<T, D>& weight() { return weight_.parameter(); }
-  /// The two as one layer.
+  /// The normalisation and the convolution as one stage.
   NormActConv<T, D> behind(ChannelNormalisation<T, D> norm) && {
     return {std::move(norm), std::move(weight_)};
   }
 
  private:
   ConvWeight<T, D> weight_;
-  Kept<State> kept_;
 };
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "retrace/core/channel_norm.hpp"
+#include "retrace/core/moments.hpp"
 #include "retrace/core/store.hpp"
 #include "retrace/layer/parameter.hpp"
 
@@ -29,7 +30,9 @@ class ConvWeight {
 
   Index in() const { return weight_.value.shape().w; }
   Index out() const { return weight_.value.shape().c; }
-  Shape output_shape(Shape x) const {
+  /// @throws ShapeError unless x has in() channels.
+  Shape output_shape(const char* where, Shape x) const {
+    require_channels(where, "x", x, in());
     const auto extent = [&](Index size) { return (size + options_.stride - 1) / options_.stride; };
     return {x.n, extent(x.h), extent(x.w), out()};
   }
@@ -38,17 +41,18 @@ class ConvWeight {
              const NormActivation<T, D>* prologue = nullptr) const {
     conv2d(y, x, weight_.value.view(), options_.stride, prologue, how);
   }
-  /// The same, and the moments of y.
+  /// The same; `of_y` takes the moments of y, measured while it is in the cache.
   void apply(View<T, D> y, View<const T, D> x, Store how, const NormActivation<T, D>* prologue,
-             View<double, D> mean, View<double, D> variance) const {
-    conv2d_moments(y, x, weight_.value.view(), options_.stride, prologue, how, mean, variance);
+             Moments<D>* of_y) const {
+    if (!of_y) return apply(y, x, how, prologue);
+    conv2d_moments(y, x, weight_.value.view(), options_.stride, prologue, how, of_y->mean.view(),
+                   of_y->variance.view());
   }
   /// After input_gradient(): a complete gradient may be followed at once by an update of w.
   void add_weight_gradient(View<const T, D> x, View<const T, D> dy,
                            const NormActivation<T, D>* prologue = nullptr) {
-    if (weight_.adds == Adds::none) return;
-    conv2d_weight_gradient(weight_.accumulator(), x, dy, options_.stride, prologue);
-    weight_.complete();
+    weight_.accumulate(
+        [&](View<T, D> dw) { conv2d_weight_gradient(dw, x, dy, options_.stride, prologue); });
   }
   void input_gradient(View<T, D> dx, View<const T, D> dy, Store how) const {
     conv2d_input_gradient(dx, dy, weight_.value.view(), options_.stride, how);

@@ -5,9 +5,8 @@
 #include <stdexcept>
 #include <string>
 
-#include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
-#include "retrace/layer/parameter.hpp"
+#include "retrace/layer/store_by.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -17,13 +16,13 @@ namespace retrace::inline RETRACE_ISA {
 /// Shapes    any [N,H,W,C].
 /// Inverse   none.
 /// Backward  dx = dy·m/(1 − rate).
-/// Stores    the seed and the number of the step, 16 bytes, from which m is drawn by Philox; and
-///           x, where it has to be restored.
+/// Stores    the seed and the number of the step, 16 bytes, from which m is drawn by Philox.
 template <class T, Device D>
 class Dropout {
  public:
   using State = Tensor<T, D>;
   using Gradient = State;
+  static constexpr bool in_place = true, reads_input = false;
 
   /// @param seed  another one for each layer.
   /// @throws std::invalid_argument unless 0 <= rate < 1.
@@ -32,42 +31,48 @@ class Dropout {
       throw std::invalid_argument("Dropout: rate must be in [0, 1), got " + std::to_string(rate));
   }
 
-  void forward(State& x, Run run) {
-    // A rehearsal draws nothing, so it must not use a step up.
-    if (run.statistics == Statistics::batch && !x.device().dry()) ++step_;
-    trains_ = run.statistics != Statistics::running;
-    if (!trains_) return;
-    if (run.keep && run.restore) kept_.take_over(clone(x), run);
+  Shape output_shape(Shape x) const { return x; }
+
+  /// @throws StateError for a second batch in one pass, whose replay would draw the first one's
+  ///         mask.
+  void apply(View<T, D> y, View<const T, D> x, Run run, Store how) {
+    require_same_shape("Dropout", "y", y.shape(), "x", x.shape());
+    if (run.statistics == Statistics::batch) begin_step(x.device(), run.pass);
+    drops_ = run.statistics != Statistics::running;
     // An image of a chunk has the mask that it has in its batch.
     const Chunk chunk = run.chunk;
     first_ = chunk.count > 0 ? chunk.first * (x.shape().size() / chunk.count) : 0;
-    drop_elements(x.view(), rate_, seed_, step_, first_);
+    drop(y, x, how, Use::activation);
+  }
+  void gradient(View<const T, D>, View<const T, D> dy, View<T, D> dx, Store how) const {
+    drop(dx, dy, how, Use::gradient);
   }
 
-  void backward(State& y, Gradient& dy) {
-    constexpr const char* where = "Dropout::backward";
-    require_same_shape(where, "y", y.shape(), "dy", dy.shape());
-    if (!trains_)
-      throw StateError(std::string(where) +
-                       ": the last forward pass dropped nothing; run forward "
-                       "with `training` first");
-    drop_elements(dy.view(), rate_, seed_, step_, first_);
-    if (kept_.holds()) y = kept_.give_back(where);
-  }
-
-  void abandon() { kept_.abandon(); }
-  void collect(const std::string& prefix, ParameterList<T, D>& list) {
-    list.add(
-        joined(prefix, "step"), [this] { return static_cast<std::int64_t>(step_); },
-        [this](std::int64_t step) { step_ = static_cast<std::uint64_t>(step); });
+  template <class V>
+  void inside(V visit) {
+    visit("step", step_);
   }
 
  private:
+  /// A rehearsal draws nothing, so it uses no step up.
+  void begin_step(const D& device, std::uint64_t pass) {
+    if (pass != 0 && pass == pass_)
+      throw StateError("Dropout: it is used twice in one pass, but draws one mask a pass");
+    pass_ = pass;
+    if (!device.dry()) ++step_;
+  }
+
+  void drop(View<T, D> y, View<const T, D> x, Store how, Use use) const {
+    store_by(how, y, use, [&](View<T, D> value) {
+      copy_unless_same(value, x);
+      if (drops_) drop_elements(value, rate_, seed_, step_, first_);
+    });
+  }
+
   double rate_;
-  std::uint64_t seed_, step_ = 0;
+  std::uint64_t seed_, step_ = 0, pass_ = 0;
   Index first_ = 0;  ///< element of the batch
-  bool trains_ = false;
-  Kept<State> kept_;
+  bool drops_ = false;
 };
 
 }  // namespace retrace::inline RETRACE_ISA

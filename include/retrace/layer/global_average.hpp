@@ -1,12 +1,11 @@
 // The mean over the pixels of an image.
 #pragma once
 
-#include <optional>
 #include <stdexcept>
 #include <string>
 
-#include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
+#include "retrace/layer/store_by.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -16,12 +15,13 @@ namespace retrace::inline RETRACE_ISA {
 /// Shapes    x [N·sub_images,H,W,C], y [N,1,1,C].
 /// Inverse   none.
 /// Backward  dx = dy/(sub_images·H·W), the same for all pixels of an image.
-/// Stores    the shape of x; and x, where it has to be restored.
+/// Stores    nothing; the chain stores the shape of x.
 template <class T, Device D>
 class GlobalAverage {
  public:
   using State = Tensor<T, D>;
   using Gradient = State;
+  static constexpr bool reads_input = false;
 
   /// @throws std::invalid_argument unless sub_images is positive.
   explicit GlobalAverage(Index sub_images = 1) : sub_images_(sub_images) {
@@ -30,42 +30,28 @@ class GlobalAverage {
                                   std::to_string(sub_images));
   }
 
-  /// @throws ShapeError unless the images are a multiple of sub_images.
-  void forward(State& x, Run run) {
-    if (x.shape().n % sub_images_ != 0)
-      throw ShapeError("GlobalAverage::forward: x is " + to_string(x.shape()) +
-                       " but its images have to be a multiple of " + std::to_string(sub_images_));
-    State y(x.device(), averaged(x.shape()));
-    global_average(y.view(), x.view());
-    shape_ = run.keep ? std::optional(x.shape()) : std::nullopt;
-    run.keep = run.keep && run.restore;
-    kept_.take_over(std::move(x), run);
-    x = std::move(y);
+  /// @throws ShapeError unless the number of images is a multiple of sub_images.
+  Shape output_shape(Shape x) const {
+    if (x.n % sub_images_ != 0)
+      throw ShapeError("GlobalAverage: x is " + to_string(x) +
+                       " but its number of images must be a multiple of " +
+                       std::to_string(sub_images_));
+    return {x.n / sub_images_, 1, 1, x.c};
   }
 
-  void backward(State& y, Gradient& dy) {
-    constexpr const char* where = "GlobalAverage::backward";
-    if (!shape_) kept_.peek(where);  // says so
-    require_same_shape(where, "y", averaged(*shape_), "dy", dy.shape());
-    y = kept_.holds() ? kept_.give_back(where) : State::none(dy.device());
-    Gradient dx(dy.device(), *shape_, Use::gradient);
-    global_average_backward(dx.view(), dy.view());
-    shape_.reset();
-    dy = std::move(dx);
+  void apply(View<T, D> y, View<const T, D> x, Run, Store how) const {
+    require_same_shape("GlobalAverage", "y", y.shape(), "the means of x", output_shape(x.shape()));
+    store_by(how, y, Use::activation, [&](View<T, D> value) { global_average(value, x); });
+  }
+  void gradient(View<const T, D>, View<const T, D> dy, View<T, D> dx, Store how) const {
+    store_by(how, dx, Use::gradient, [&](View<T, D> value) { global_average_backward(value, dy); });
   }
 
-  void abandon() {
-    shape_.reset();
-    kept_.abandon();
-  }
-  static constexpr bool reads_output() { return false; }
+  template <class V>
+  void inside(V) {}
 
  private:
-  Shape averaged(Shape x) const { return {x.n / sub_images_, 1, 1, x.c}; }
-
   Index sub_images_;
-  std::optional<Shape> shape_;
-  Kept<State> kept_;
 };
 
 }  // namespace retrace::inline RETRACE_ISA

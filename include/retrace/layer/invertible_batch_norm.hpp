@@ -15,7 +15,7 @@ namespace retrace::inline RETRACE_ISA {
 /// write |γ + ε_i|, which can vanish; |γ| + ε_i is that of Rota Bulò et al. 2018 and cannot.
 ///
 /// Shapes    x, y, dy, dx [N,H,W,C]; γ, β [C]. A training batch needs N·H·W > 1.
-/// Inverse   z = (act⁻¹(y) − β)/s, x = σ·z + μ. An error in y comes back σ/s times as large.
+/// Inverse   z = (act⁻¹(y) − β)/s, x = σ·z + μ. An error in y is multiplied by σ/s.
 /// Backward  g = dy·act′;  dβ += Σ g,  dγ += sign(γ)·Σ g·z,  dx = s/σ·(g − mean g − z·mean(g·z)),
 ///           all from y: x is recovered in the pass that sums (Rota Bulò et al. 2018, §3).
 /// Stores    nothing but μ and 1/σ; in mode `stored` x, from which backward is that of BatchNorm.
@@ -29,43 +29,51 @@ class InvertibleBatchNorm {
   InvertibleBatchNorm(D& device, Index channels, const NormOptions& options = {})
       : norm_(device, channels, checked(options), {true, options.scale_floor}) {}
 
+  Index input_channels() const { return norm_.channels(); }
+  /// @throws ShapeError unless x has C channels.
+  Shape output_shape(Shape x) const {
+    require_channels("InvertibleBatchNorm", "x", x, norm_.channels());
+    return x;
+  }
+
   void forward(State& x, Run run) {
-    const auto folded = norm_.prepare("InvertibleBatchNorm::forward", x.view(), run);
+    const auto affine = norm_.prepare("InvertibleBatchNorm", x.view(), run);
     kept_.abandon();
     if (!stores_ || !run.keep)
-      return normalise_activate(x.view(), x.view(), folded.view(), norm_.activation());
+      return normalise_activate(x.view(), x.view(), affine.view(), norm_.activation());
     State y(x.device(), x.shape());
-    normalise_activate(y.view(), x.view(), folded.view(), norm_.activation());
+    normalise_activate(y.view(), x.view(), affine.view(), norm_.activation());
     kept_.take_over(std::exchange(x, std::move(y)), run);
   }
 
   void inverse(State& y, Run run) {
-    const auto folded = norm_.prepare("InvertibleBatchNorm::inverse", y.view(), replay(run));
-    invert_normalise_activate(y.view(), folded.view(), norm_.activation());
+    const auto affine = norm_.prepare("InvertibleBatchNorm", y.view(), replay(run));
+    invert_normalise_activate(y.view(), affine.view(), norm_.activation());
   }
 
   void backward(State& y, Gradient& dy) {
-    constexpr const char* where = "InvertibleBatchNorm::backward";
+    constexpr const char* where = "InvertibleBatchNorm";
     const bool stored = kept_.holds();
     if (stored) y = kept_.give_back(where);
     require_same_shape(where, "y", y.shape(), "dy", dy.shape());
-    const auto folded = norm_.recorded(where);
+    const auto affine = norm_.recorded(where);
     auto sums = norm_.sums();
     if (!stored)
-      invert_normalise_activate_sums(sums.view(), y.view(), dy.view(), folded.view(),
+      invert_normalise_activate_sums(sums.view(), y.view(), dy.view(), affine.view(),
                                      norm_.activation());
     else if (norm_.needs_sums())
-      normalise_activate_sums(sums.view(), y.view(), dy.view(), folded.view(), norm_.activation());
+      normalise_activate_sums(sums.view(), y.view(), dy.view(), affine.view(), norm_.activation());
     normalise_activate_backward(dy.view(), y.view(), dy.view(),
-                                norm_.reduce(sums, y.shape().pixels()), folded.view(),
+                                norm_.reduce(sums, y.shape().pixels()), affine.view(),
                                 stored ? norm_.activation() : identity, Store::set);
   }
 
-  void set_mode(Mode mode) { stores_ = mode == Mode::stored; }
   bool reads_output() const { return !stores_; }
-  void abandon() { kept_.abandon(); }
-  void collect(const std::string& prefix, ParameterList<T, D>& list) {
-    norm_.collect(prefix, list);
+  void on_mode(Mode mode) { stores_ = mode == Mode::stored; }
+  void on_abandon() { kept_.abandon(); }
+  template <class V>
+  void inside(V visit) {
+    visit("", norm_);
   }
 
   Parameter<T, D>& gamma() { return norm_.gamma(); }

@@ -1,4 +1,4 @@
-// The input a layer took over in forward and gives back in backward.
+// The input that forward stores and backward gives back.
 #pragma once
 
 #include <optional>
@@ -11,25 +11,22 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// The input of a layer that gives it back in backward, if a run has it kept.
+/// The input of a layer, if a run has stored it.
 template <class State>
 class Kept {
  public:
-  /// x is over: it is kept if the run keeps, freed otherwise, as is what an earlier run kept.
+  /// Stores x if the run keeps, frees it otherwise; frees what an earlier run stored.
   void take_over(State&& x, Run run) {
-    state_.reset();
-    if (run.keep)
-      state_.emplace(std::move(std::move(x).as(Use::stash)));
-    else
-      State gone(std::move(x));
+    state_.emplace(std::move(x).as(run.chunk.count > 0 ? Use::workspace : Use::stash));
+    if (!run.keep) state_.reset();
   }
 
-  /// What was taken over.
-  /// @throws StateError "Conv2d::backward: no forward pass has kept an input" if nothing was.
+  /// The stored input.
+  /// @throws StateError "Conv2d: no forward pass has stored an input" if there is none.
   const State& peek(const char* where) const {
     if (!state_)
       throw StateError(std::string(where) +
-                       ": no forward pass has kept an input; run forward "
+                       ": no forward pass has stored an input; run forward "
                        "with `training` first");
     return *state_;
   }
@@ -40,6 +37,10 @@ class Kept {
     return state;
   }
 
+  /// Frees the elements of what is stored, which still holds.
+  void shrink() {
+    if (state_) *state_ = State::none(state_->device());
+  }
   bool holds() const { return state_.has_value(); }
   void abandon() { state_.reset(); }
 

@@ -1,9 +1,10 @@
-// What a layer promises.
+// The two kinds of function that networks are built of: layers and stages.
 #pragma once
 
 #include <array>
 #include <concepts>
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 #include "retrace/core/run.hpp"
@@ -12,35 +13,66 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// A layer transforms a tensor in place and undoes it in place.
+/// What layers and stages have in common.
+///
+///   output_shape(x)   returns the shape of the output for an input of that shape, and throws
+///                     ShapeError for one that it cannot take
+///   inside(visit)     calls visit(name, part) for every parameter, buffer, counter, stage and
+///   layer
+///                     that it consists of. Collecting parameters, setting modes, dropping what a
+///                     pass has stored and all else that concerns the parts recurses through it
+///                     (layer/inside.hpp)
+template <class N>
+concept Node = requires(N node, Shape shape) {
+  { node.output_shape(shape) } -> std::same_as<Shape>;
+}
+&&(
+    requires(N node) { node.inside([](const std::string&, auto&) {}); } ||
+    requires(N node) { node.abandon(); });  // a chain, which does not know its parts' types
+
+/// y = f(x), out of place.
+///
+///   apply(y, x, run, how)      y =, += or −= f(x)
+///   gradient(x, dy, dx, how)   dx =, += or −= (∂f/∂x)ᵀ dy, and adds ∂L/∂θ to every parameter θ by
+///                              accumulate(); it follows an apply to the same x
+///
+/// A stage stores no activations: whoever calls it stores x or reconstructs it. Its inputs and
+/// outputs do not overlap unless it says so:
+///
+///   static constexpr bool in_place = true       y may be x and dx may be dy, with Store::set
+///   static constexpr bool reads_input = false   gradient reads the shape of x alone
+///   input_channels()                            the channels that every x must have
+///   apply(y, x, run, how, of_x, of_y)           takes the Moments of x and gives those of y, each
+///                                               unless it is null
+///   take_off_means(dx, x)                       after gradient() while a normalisation at its very
+///                                               beginning gathers sums: makes dx right
+template <class M>
+concept Stage = Node<M> &&
+    requires(M stage, typename M::State& x, typename M::State& y, typename M::Gradient& dx,
+             typename M::Gradient& dy, Run run, Store how) {
+  stage.apply(y.view(), std::as_const(x).view(), run, how);
+  stage.gradient(std::as_const(x).view(), std::as_const(dy).view(), dx.view(), how);
+};
+
+/// A transformation of a tensor in place.
 ///
 ///   forward(x, run)   x becomes y = f(x)
-///   backward(y, dy)   y becomes x again, dy = ∂L/∂y becomes dx = ∂L/∂x, and ∂L/∂θ is added
-///                     to the accumulator() of every parameter θ, but one that `adds` none,
-///                     and complete() said of it
+///   backward(y, dy)   y becomes x again, dy = ∂L/∂y becomes dx = ∂L/∂x, and ∂L/∂θ is added to
+///   every
+///                     parameter θ by accumulate()
 ///
-/// An Invertible layer gets x back by arithmetic, whatever ran in between. Any other layer
-/// takes x over in forward(x, training), owns it until backward gives it back, and lets it
-/// go when `run.keep` is false. The caller need not know which it has.
+/// An Invertible layer reconstructs x, whatever ran in between. Any other layer takes x over in
+/// forward(x, training), owns it until backward gives it back, and frees it if `run.keep` is false.
+/// If `run.restore` is false, backward may leave y without elements.
 ///
-/// With `run.restore` off the caller does not need x back: what becomes of y is then up to the
-/// layer, which may leave it without elements.
-///
-/// A layer may also have any of these:
-///
-///   abandon()              drops what a pass has kept
-///   collect(prefix, list)  names its parameters and buffers
-///   set_mode(mode)         what to keep and what to recompute
-///   set_chunk(images)      the images of a chunk in mode `streamed`; 0 leaves that to the layer
-///   fuse()                 makes one layer of a normalisation and the convolution behind it
-///   normalisation()        what the layer does and nothing else, which behind(normalisation) of
-///                          another takes over
-///   watch(name, watch)     lets the layers inside it be watched, input_watch.hpp
-///   reads_output()         whether backward reads y; taken as true if absent. Where it says no,
-///                          y may be empty, of any shape
+///   reads_output()    whether backward reads y; true if absent. If false, y may have no elements
+///   on_mode(mode)     is called when a memory mode is set
+///   on_abandon()      drops what a pass has stored
+///   normalisation()   the ChannelNormalisation that is all it consists of, which
+///                     behind(normalisation) of another stage takes over
 template <class L>
-concept Layer = requires(L layer, typename L::State& x, typename L::State& y,
-                         typename L::Gradient& dy, Run run) {
+concept Layer = Node<L> && requires(L layer, typename L::State& x, typename L::State& y,
+                                    typename L::Gradient& dy, Run run) {
   layer.forward(x, run);
   layer.backward(y, dy);
 };
@@ -51,53 +83,16 @@ concept Invertible = Layer<L> && requires(L layer, typename L::State& y, Run run
   layer.inverse(y, run);
 };
 
-/// A function of one tensor that writes into another, of which branches are stacked.
-///
-///   apply(y, x, run, how)       y =, += or −= f(x); keeps nothing
-///   gradient(x, dy, dx, how)    dx =, += or −= (∂f/∂x)ᵀ dy, parameter gradients are added to
-///   output_shape(x)             the shape of y
-///
-/// A stage that begins with a normalisation, and has no other, may be streamed if it also has
-///
-///   take_off_means(dx, x)       what gradient() has left in dx while sums were gathered
-template <class M>
-concept Stage = requires(M stage, typename M::State& x, typename M::State& y, Run run, Store how) {
-  stage.apply(y.view(), x.view(), run, how);
-  stage.gradient(x.view(), y.view(), x.view(), how);
-  { stage.output_shape(x.shape()) } -> std::same_as<Shape>;
-};
-
-/// A function H of one half of the state that is added to the other half. It needs no inverse.
-///
-///   add_to(target, source, run, how)           target =, += or −= H(source); with run.keep,
-///                                              keeps what differentiate needs but the source
-///   differentiate(source, dtarget, dsource)    dsource += (∂H/∂source)ᵀ dtarget, parameter
-///                                              gradients are added to, what was kept is dropped;
-///                                              dsource must not overlap dtarget
-///
-/// A branch may also have any of these:
-///
-///   abandon(), collect(prefix, list), set_mode(mode)   as a layer
-///   set_chunk(images)                          the images of a chunk that it streams
-///   fuse()                                     as a layer
-///   streams(source)                            whether it streams such a source, by
-///   undo(target, source, dtarget, dsource, run)  which is target −= H(source) and differentiate in
-///                                              one; run is that of forward
-///   evaluate(x, run)                           H(x) of a tensor that is let go, keeping nothing
-template <class H>
-concept Branch = requires(H branch, typename H::State& a, typename H::Gradient& da, Run run,
-                          Store how) {
-  branch.add_to(a.view(), a.view(), run, how);
-  branch.differentiate(a.view(), da.view(), da.view());
-};
-
-/// What a block keeps for backward and what it computes again.
+/// How a network spends memory.
 enum class Mode {
-  stored,      ///< everything backward needs is kept in forward
-  reversible,  ///< nothing is kept; inputs are reconstructed, branches evaluated once more
-  inverted,    ///< as reversible, and the insides of a branch are inverted instead of kept
+  stored,      ///< all that backward needs is stored in forward
+  reversible,  ///< nothing is stored; inputs are reconstructed, branches evaluated once more
+  inverted,    ///< as reversible, and the insides of a branch are reconstructed instead of stored
   streamed,  ///< as reversible, and the insides of a branch exist for one chunk of images at a time
 };
+
+inline constexpr std::array<Mode, 4> all_modes{Mode::stored, Mode::reversible, Mode::inverted,
+                                               Mode::streamed};
 
 /// "streamed", as on a command line.
 constexpr std::string_view name(Mode mode) {

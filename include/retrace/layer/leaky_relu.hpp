@@ -10,13 +10,13 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// y = x where x > 0, y = a·x elsewhere, with slope a > 0 (Maas et al. 2013, §2).
+/// y = x if x > 0, y = a·x otherwise, with slope a > 0 (Maas et al. 2013, §2).
 ///
 /// Shapes    any [N,H,W,C].
-/// Inverse   x = y where y > 0, x = y/a elsewhere. Bit-exact when a is a power of two, one
-///           rounding otherwise. An error in y comes back up to 1/a times as large, so a deep
-///           stack wants a near 1.
-/// Backward  dx = dy where y > 0, dx = a·dy elsewhere.
+/// Inverse   x = y if y > 0, x = y/a otherwise. Bit-exact when a is a power of two, one
+///           rounding otherwise. An error in y is multiplied by up to 1/a, so choose a near 1 in
+///           a deep stack.
+/// Backward  dx = dy if y > 0, dx = a·dy otherwise.
 /// Stores    nothing.
 template <class T, Device D>
 class LeakyRelu {
@@ -31,13 +31,18 @@ class LeakyRelu {
                                   std::to_string(slope));
   }
 
+  Shape output_shape(Shape x) const { return x; }
+
   void forward(State& x, Run) { activate(x.view(), activation_); }
   void inverse(State& y, Run) { deactivate(y.view(), activation_); }
   void backward(State& y, Gradient& dy) {
-    require_same_shape("LeakyRelu::backward", "y", y.shape(), "dy", dy.shape());
+    require_same_shape("LeakyRelu", "y", y.shape(), "dy", dy.shape());
     activate_backward(dy.view(), y.view(), activation_);
     deactivate(y.view(), activation_);
   }
+
+  template <class V>
+  void inside(V) {}
 
  private:
   Activation activation_;

@@ -1,11 +1,9 @@
 // The fully connected layer.
 #pragma once
 
-#include <string>
-
-#include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/parameter.hpp"
+#include "retrace/layer/store_by.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -14,7 +12,7 @@ namespace retrace::inline RETRACE_ISA {
 /// Shapes    x [N,H,W,C], w [C,K], b [K], y [N,H,W,K].
 /// Inverse   none.
 /// Backward  dw += xᵀ·dy,  db += Σ dy,  dx = dy·wᵀ.
-/// Stores    x, until backward.
+/// Stores    nothing; the chain stores x.
 template <class T, Device D>
 class Linear {
  public:
@@ -26,50 +24,38 @@ class Linear {
     he_normal(weight_.value, in, random);
   }
 
-  void forward(State& x, Run run) {
-    require_channels("Linear::forward", "x", x.shape(), weight_.value.shape().w);
-    State y(x.device(), with_channels(x.shape(), bias_.value.shape().c));
-    conv2d(rows(y.view()), rows(x.view()), weight_.value.view(), 1);
-    add_to_pixels(y.view(), bias_.value.view());
-    kept_.take_over(std::move(x), run);
-    x = std::move(y);
+  Index input_channels() const { return weight_.value.shape().w; }
+  /// @throws ShapeError unless x has C channels.
+  Shape output_shape(Shape x) const {
+    require_channels("Linear", "x", x, input_channels());
+    return with_channels(x, bias_.value.shape().c);
   }
 
-  void backward(State& y, Gradient& dy) {
-    constexpr const char* where = "Linear::backward";
-    const Shape shape = kept_.peek(where).shape();
-    require_same_shape(where, "y", with_channels(shape, bias_.value.shape().c), "dy", dy.shape());
-    y = kept_.give_back(where);
-    Gradient dx(dy.device(), shape, Use::gradient);
-    conv2d_input_gradient(rows(dx.view()), rows(dy.view()), weight_.value.view(), 1);
-    add_gradients(y.view(), dy.view());
-    dy = std::move(dx);
+  void apply(View<T, D> y, View<const T, D> x, Run, Store how) const {
+    require_same_shape("Linear", "y", y.shape(), "the product of x", output_shape(x.shape()));
+    store_by(how, y, Use::activation, [&](View<T, D> value) {
+      conv2d(rows(value), rows(x), weight_.value.view(), 1);
+      add_to_pixels(value, bias_.value.view());
+    });
+  }
+  void gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) {
+    conv2d_input_gradient(rows(dx), rows(dy), weight_.value.view(), 1, how);
+    weight_.accumulate([&](View<T, D> dw) { conv2d_weight_gradient(dw, rows(x), rows(dy), 1); });
+    bias_.accumulate([&](View<T, D> db) { add_pixel_sums(db, dy); });
   }
 
-  void abandon() { kept_.abandon(); }
-  void collect(const std::string& prefix, ParameterList<T, D>& list) {
-    list.add(joined(prefix, "weight"), weight_);
-    list.add(joined(prefix, "bias"), bias_);
+  template <class V>
+  void inside(V visit) {
+    visit("weight", weight_);
+    visit("bias", bias_);
   }
-  static constexpr bool reads_output() { return false; }
 
   Parameter<T, D>& weight() { return weight_; }
   Parameter<T, D>& bias() { return bias_; }
 
  private:
-  void add_gradients(View<const T, D> x, View<const T, D> dy) {
-    if (weight_.adds != Adds::none) {
-      conv2d_weight_gradient(weight_.accumulator(), rows(x), rows(dy), 1);
-      weight_.complete();
-    }
-    if (bias_.adds != Adds::none) {
-      add_pixel_sums(bias_.accumulator(), dy);
-      bias_.complete();
-    }
-  }
-
-  /// All pixels as one image, in rows that are wide where they can be: a 1 x 1 convolution does
-  /// not mind, and its kernels like eight pixels in a row.
+  /// All pixels as one image, eight in a row if their number allows it, as the kernels of 1 x 1
+  /// convolutions like it.
   template <class U>
   static View<U, D> rows(View<U, D> x) {
     const Index pixels = x.shape().pixels(), wide = pixels % 8 == 0 ? 8 : 1;
@@ -77,7 +63,6 @@ class Linear {
   }
 
   Parameter<T, D> weight_, bias_;
-  Kept<State> kept_;
 };
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -15,7 +15,7 @@ namespace retrace::inline RETRACE_ISA {
 /// Shapes    x [N,H,W,C] with H and W even, y [N,H/2,W/2,C].
 /// Inverse   none.
 /// Backward  dy goes to the first largest element of its window, 0 to the others.
-/// Stores    which element that is, one byte an element of y; and x, where it has to be restored.
+/// Stores    which element that is, one byte an element of y; and x if it must be restored.
 template <class T, Device D>
 class MaxPooling {
  public:
@@ -23,8 +23,10 @@ class MaxPooling {
   using Gradient = State;
 
   /// @throws ShapeError if H or W is odd.
+  Shape output_shape(Shape x) const { return halved("MaxPooling", x); }
+
   void forward(State& x, Run run) {
-    const Shape pooled = halved("MaxPooling::forward", x.shape());
+    const Shape pooled = output_shape(x.shape());
     State y(x.device(), pooled);
     Indices largest(x.device(), pooled, Use::stash);
     max_pool(y.view(), largest.view(), x.view());
@@ -36,10 +38,10 @@ class MaxPooling {
   }
 
   void backward(State& y, Gradient& dy) {
-    constexpr const char* where = "MaxPooling::backward";
+    constexpr const char* where = "MaxPooling";
     if (!largest_)
       throw StateError(std::string(where) +
-                       ": no forward pass has kept its choices; run forward "
+                       ": no forward pass has stored its choices; run forward "
                        "with `training` first");
     const Shape pooled = largest_->shape(), shape{pooled.n, 2 * pooled.h, 2 * pooled.w, pooled.c};
     require_same_shape(where, "y", pooled, "dy", dy.shape());
@@ -50,11 +52,13 @@ class MaxPooling {
     dy = std::move(dx);
   }
 
-  void abandon() {
+  static constexpr bool reads_output() { return false; }
+  void on_abandon() {
     largest_.reset();
     kept_.abandon();
   }
-  static constexpr bool reads_output() { return false; }
+  template <class V>
+  void inside(V) {}
 
  private:
   using Indices = Tensor<std::uint8_t, D>;

@@ -1,13 +1,11 @@
-// Batch normalisation, activation and convolution as one layer that keeps one tensor.
+// Batch normalisation, activation and convolution as one stage.
 #pragma once
 
 #include <optional>
-#include <string>
 #include <utility>
 
 #include "retrace/layer/channel_normalisation.hpp"
 #include "retrace/layer/conv_weight.hpp"
-#include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
 
 namespace retrace::inline RETRACE_ISA {
@@ -18,7 +16,7 @@ namespace retrace::inline RETRACE_ISA {
 /// Inverse   none.
 /// Backward  with a = act(γ·z + β), recomputed as it is read:  dw += aᵀ ∗ dy,
 ///           da = dy ∗ wᵀ,  then as BatchNorm with dy = da.
-/// Stores    x, until backward. As a stage of a branch nothing: its caller has x.
+/// Stores    nothing; the chain stores x.
 template <class T, Device D>
 class NormActConv {
  public:
@@ -32,40 +30,25 @@ class NormActConv {
   NormActConv(ChannelNormalisation<T, D> norm, ConvWeight<T, D> weight)
       : norm_(std::move(norm)), weight_(std::move(weight)) {}
 
-  void forward(State& x, Run run) {
-    State y(x.device(), weight_.output_shape(x.shape()));
-    apply(y.view(), x.view(), run, Store::set);
-    kept_.take_over(std::move(x), run);
-    x = std::move(y);
+  Index input_channels() const { return weight_.in(); }
+  /// @throws ShapeError unless x has C channels.
+  Shape output_shape(Shape x) const { return weight_.output_shape("NormActConv", x); }
+
+  void apply(View<T, D> y, View<const T, D> x, Run run, Store how) {
+    apply(y, x, run, how, nullptr, nullptr);
   }
-
-  void backward(State& y, Gradient& dy) {
-    constexpr const char* where = "NormActConv::backward";
-    const Shape x_shape = kept_.peek(where).shape();
-    require_same_shape(where, "y", weight_.output_shape(x_shape), "dy", dy.shape());
-    y = kept_.give_back(where);
-    Gradient dx(dy.device(), x_shape, Use::gradient);
-    gradient(y.view(), dy.view(), dx.view(), Store::set);
-    dy = std::move(dx);
-  }
-
-  // As a stage of a branch, out of place:
-
-  Shape output_shape(Shape x) const { return weight_.output_shape(x); }
-
-  /// If y, once stored, is the input of `reader`, it is measured for that while it is in the cache.
-  void apply(View<T, D> y, View<const T, D> x, Run run, Store how, NormActConv* reader = nullptr) {
-    const auto folded = norm_.prepare("NormActConv::forward", x, run);
-    const auto prologue = folded.with_activation();
-    if (auto* moments = reader ? reader->norm_.expect(y.shape(), run) : nullptr)
-      weight_.apply(y, x, how, &prologue, moments->mean.view(), moments->variance.view());
-    else
-      weight_.apply(y, x, how, &prologue);
+  void apply(View<T, D> y, View<const T, D> x, Run run, Store how, const Moments<D>* of_x,
+             Moments<D>* of_y) {
+    require_same_shape("NormActConv", "y", y.shape(), "the convolution of x",
+                       output_shape(x.shape()));
+    const auto affine = norm_.prepare("NormActConv", x, run, of_x);
+    const auto prologue = affine.with_activation();
+    weight_.apply(y, x, how, &prologue, of_y);
   }
 
   void gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) {
-    const auto folded = norm_.recorded("NormActConv::backward");
-    const auto prologue = folded.with_activation();
+    const auto affine = norm_.recorded("NormActConv");
+    const auto prologue = affine.with_activation();
     std::optional<Gradient> apart;  // what dx is added to must not be overwritten
     if (how != Store::set) apart.emplace(dx.device(), x.shape(), Use::gradient);
     const View<T, D> da = apart ? apart->view() : dx;
@@ -75,22 +58,16 @@ class NormActConv {
     else
       weight_.input_gradient(da, dy, Store::set);
     weight_.add_weight_gradient(x, dy, &prologue);
-    normalise_activate_backward(dx, x, da, norm_.reduce(sums, x.shape().pixels()), folded.view(),
+    normalise_activate_backward(dx, x, da, norm_.reduce(sums, x.shape().pixels()), affine.view(),
                                 norm_.activation(), how);
   }
-
-  /// dx −= what gradient() has left in it while the normalisation gathered its sums.
   void take_off_means(View<T, D> dx, View<const T, D> x) { norm_.take_off_means(dx, x); }
 
-  void abandon() {
-    kept_.abandon();
-    norm_.abandon();
+  template <class V>
+  void inside(V visit) {
+    visit("norm", norm_);
+    visit("weight", weight_.parameter());
   }
-  void collect(const std::string& prefix, ParameterList<T, D>& list) {
-    norm_.collect(joined(prefix, "norm"), list);
-    list.add(joined(prefix, "weight"), weight_.parameter());
-  }
-  static constexpr bool reads_output() { return false; }
 
   Parameter<T, D>& weight() { return weight_.parameter(); }
   Parameter<T, D>& gamma() { return norm_.gamma(); }
@@ -99,7 +76,6 @@ class NormActConv {
  private:
   ChannelNormalisation<T, D> norm_;
   ConvWeight<T, D> weight_;
-  Kept<State> kept_;
 };
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "retrace/core/activation.hpp"
-#include "retrace/layer/kept.hpp"
 #include "retrace/layer/layer.hpp"
+#include "retrace/layer/store_by.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -11,33 +11,33 @@ namespace retrace::inline RETRACE_ISA {
 ///
 /// Shapes    any [N,H,W,C].
 /// Inverse   none.
-/// Backward  dx = dy where x > 0, 0 elsewhere.
-/// Stores    x, until backward.
+/// Backward  dx = dy if x > 0, 0 otherwise.
+/// Stores    nothing; the chain stores x.
 template <class T, Device D>
 class Relu {
  public:
   using State = Tensor<T, D>;
   using Gradient = State;
+  static constexpr bool in_place = true;
 
-  void forward(State& x, Run run) {
-    State y = clone(x);
-    activate(y.view(), relu);
-    kept_.take_over(std::move(x), run);
-    x = std::move(y);
+  Shape output_shape(Shape x) const { return x; }
+
+  void apply(View<T, D> y, View<const T, D> x, Run, Store how) const {
+    require_same_shape("Relu", "y", y.shape(), "x", x.shape());
+    store_by(how, y, Use::activation, [&](View<T, D> value) {
+      copy_unless_same(value, x);
+      activate(value, relu);
+    });
+  }
+  void gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) const {
+    store_by(how, dx, Use::gradient, [&](View<T, D> value) {
+      copy_unless_same(value, dy);
+      activate_backward(value, x, relu);
+    });
   }
 
-  void backward(State& y, Gradient& dy) {
-    constexpr const char* where = "Relu::backward";
-    require_same_shape(where, "x", kept_.peek(where).shape(), "dy", dy.shape());
-    y = kept_.give_back(where);
-    activate_backward(dy.view(), y.view(), relu);
-  }
-
-  void abandon() { kept_.abandon(); }
-  static constexpr bool reads_output() { return false; }
-
- private:
-  Kept<State> kept_;
+  template <class V>
+  void inside(V) {}
 };
 
 }  // namespace retrace::inline RETRACE_ISA

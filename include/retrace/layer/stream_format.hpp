@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -27,11 +28,31 @@ enum class OnOverflow {
 
 /// The scale of a state q = round(x·2^b), which all layers of an exact stream share.
 struct StreamFormat {
-  int fraction_bits = 0;  ///< b; unused by floating-point elements
+  explicit StreamFormat(int most_bits = 0) : most_fraction_bits(most_bits) {}
+
+  int most_fraction_bits;  ///< that the element has room for
+  int fraction_bits = 0;   ///< b; unused by floating-point elements
+  bool chosen = false;     ///< whether b is that of the next pass; otherwise its batch chooses one
   OnOverflow on_overflow = OnOverflow::refuse;
   Index overflows = 0;  ///< counted so far
 
   double step() const { return std::ldexp(1.0, -fraction_bits); }
+
+  /// @throws std::invalid_argument unless 0 <= bits <= most_fraction_bits.
+  void choose(int bits) {
+    if (bits < 0 || bits > most_fraction_bits)
+      throw std::invalid_argument("fixed point of " + std::to_string(most_fraction_bits + 2) +
+                                  " bits has 0 to " + std::to_string(most_fraction_bits) +
+                                  " fraction bits, not " + std::to_string(bits));
+    fraction_bits = bits;
+    chosen = true;
+  }
+  /// As a number of the network: b, or −1 if it is not chosen.
+  std::int64_t get() const { return chosen ? fraction_bits : -1; }
+  void set(std::int64_t bits) {
+    chosen = bits != -1;
+    if (chosen) choose(static_cast<int>(bits));
+  }
 
   /// Counts what did not fit, of a pass that adds.
   /// @throws StreamOverflow naming the layer at work, if overflows are refused.

@@ -6,22 +6,21 @@
 #include <utility>
 
 #include "retrace/core/run.hpp"
-#include "retrace/layer/channel_normalisation.hpp"
-#include "retrace/layer/parameter.hpp"
+#include "retrace/layer/parameter_list.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-/// The scratch of a chunk: small enough for a share of the last-level cache, large enough for the
+/// The workspace of a chunk: small enough for a share of the last-level cache, large enough for the
 /// packing of a layer's weights, which every chunk repeats, not to count.
 inline constexpr Index chunk_scratch_bytes = 5 << 20;
 
-/// Images in a chunk whose scratch takes that many bytes an image: all where it takes none.
+/// Images in a chunk whose workspace takes that many bytes per image: all if it takes none.
 constexpr Index chunk_images(Index bytes_per_image, Index batch) {
   if (bytes_per_image <= 0) return batch;
   return std::clamp<Index>(chunk_scratch_bytes / bytes_per_image, 1, std::max<Index>(batch, 1));
 }
 
-/// The recorded statistics once more, on images [first, first + count).
+/// The recorded statistics once more, on the images of a chunk.
 constexpr Run replay(Run run, Chunk chunk) {
   run = replay(run);
   run.chunk = chunk;
@@ -48,27 +47,30 @@ template <class T, Device D>
 class GradientPasses {
  public:
   explicit GradientPasses(ParameterList<T, D> list) : list_(std::move(list)), adds_(list_) {
-    for (const auto& named : list_.normalisations) named.normalisation->gather();
+    for (const auto& named : list_.statistics) named.statistics->gather();
   }
   ~GradientPasses() {
-    for (const auto& named : list_.normalisations) named.normalisation->release();
+    for (const auto& named : list_.statistics) named.statistics->release();
   }
   GradientPasses(const GradientPasses&) = delete;
   GradientPasses& operator=(const GradientPasses&) = delete;
 
   /// k: of the first pass.
-  std::size_t first() const { return list_.normalisations.size(); }
+  std::size_t first() const { return list_.statistics.size(); }
 
   void begin(std::size_t pass) {
-    const auto& norms = list_.normalisations;
-    const std::size_t begin = pass == 0 ? 0 : norms[pass - 1].before + 2;  // its own are γ and β
-    const std::size_t end = pass == first() ? list_.parameters.size() : norms[pass].before;
+    const auto& norms = list_.statistics;
+    const std::size_t begin = pass == 0 ? 0 : norms[pass - 1].end;
+    const std::size_t end = pass == first() ? list_.parameters.size() : norms[pass].first;
     adds_.set_all(Adds::none);
     for (std::size_t i = begin; i < end; ++i) adds_.set(i, Adds::part);
-    if (pass > 0) norms[pass - 1].normalisation->gather();
+    if (pass == 0) return;
+    // settle() adds the gradients of the normalisation's own parameters.
+    for (std::size_t i = norms[pass - 1].first; i < begin; ++i) adds_.set(i, Adds::part);
+    norms[pass - 1].statistics->gather();
   }
   void end(std::size_t pass) {
-    if (pass > 0) list_.normalisations[pass - 1].normalisation->settle();
+    if (pass > 0) list_.statistics[pass - 1].statistics->settle();
   }
 
   /// After the last pass.

@@ -33,4 +33,10 @@ constexpr double moved_towards(double running, double measured, double momentum)
   return running + momentum * (measured - running);
 }
 
+/// Whether a value is neither infinite nor NaN.
+template <class T>
+constexpr bool finite(T value) {
+  return value - value == T(0);
+}
+
 }  // namespace retrace::inline RETRACE_ISA::math

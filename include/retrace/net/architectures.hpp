@@ -2,182 +2,32 @@
 // training", Table 1.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
-#include <string_view>
-#include <vector>
+#include <utility>
 
-#include "retrace/net/blocks.hpp"
-#include "retrace/net/fixed_stream.hpp"
+#include "retrace/net/net_options.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-enum class Architecture { resnet, revnet, irevnet, layerwise, hybrid, resnet_inplace_abn };
-
-inline constexpr std::array<Architecture, 6> all_architectures{
-    Architecture::resnet,    Architecture::revnet, Architecture::irevnet,
-    Architecture::layerwise, Architecture::hybrid, Architecture::resnet_inplace_abn};
-
-/// "revnet", as on a command line.
-constexpr std::string_view name(Architecture architecture) {
-  constexpr std::array<std::string_view, 6> names{"resnet",    "revnet", "irevnet",
-                                                  "layerwise", "hybrid", "resnet-inplace-abn"};
-  return names[static_cast<std::size_t>(architecture)];
-}
-
-/// What a network is to be like: its size, its activations, the format of its state.
-struct NetOptions {
-  std::vector<Index> channels;  ///< of the state, level by level
-  std::vector<Index> blocks;    ///< of each level
-  Index image_channels = 3, classes = 10;
-  double slope = 0;          ///< of the rectifiers: ReLU, or leaky where they are inverted
-  double scale_floor = 0.1;  ///< ε_i of invertible normalisations
-  std::uint64_t seed = 0;    ///< of the first weights
-
-  Stream stream = Stream::floating;     ///< what reversible blocks hold their state in
-  FixedStreamOptions fixed = {};        ///< of a fixed-point stream
-  std::vector<int> fraction_bits = {};  ///< of it, level by level, in place of fixed.fraction_bits
-
-  bool trains = true;  ///< if not, the parameters hold no memory for gradients
-};
-
-/// The options that give the parameter counts of the paper's Table 1: 3.14, 3.06, 42.8, 7.40 and
-/// 3.71 million, and 3.14 for the ResNet with in-place activated normalisation.
-inline NetOptions paper_options(Architecture architecture) {
-  switch (architecture) {
-    case Architecture::resnet:
-      return {{32, 64, 128, 256}, {2, 2, 2, 2}};
-    case Architecture::revnet:
-      return {{40, 80, 160, 320}, {2, 2, 2, 2}};
-    case Architecture::irevnet:
-      return {{32, 128, 512, 2048}, {2, 2, 2, 1}};
-    case Architecture::layerwise:
-      return {.channels = {32, 128, 512, 512},
-              .blocks = {4, 4, 4, 2},
-              .slope = 0.5,
-              .scale_floor = 0.3};
-    case Architecture::hybrid:
-      return {.channels = {32, 128, 512, 512}, .blocks = {2, 2, 2, 1}, .slope = 0.1};
-    case Architecture::resnet_inplace_abn:
-      return {.channels = {32, 64, 128, 256}, .blocks = {2, 2, 2, 2}, .slope = 0.01};
-  }
-  throw std::invalid_argument("paper_options: unknown architecture");
-}
-
 namespace detail {
 
-/// What every network here has in common: a stem, levels of blocks with a door between them,
-/// a head.
-template <class T, Device D>
-class NetBuilder {
- public:
-  NetBuilder(D& device, const NetOptions& options) : blocks_(device, options), options_(options) {
-    if (options.channels.empty() || options.channels.size() != options.blocks.size())
-      throw std::invalid_argument("a network needs as many channel counts as block counts, got " +
-                                  std::to_string(options.channels.size()) + " and " +
-                                  std::to_string(options.blocks.size()));
-    net_.add("stem", blocks_.conv(options.image_channels, options.channels[0]));
-  }
+inline std::string level_name(std::size_t level) { return "level" + std::to_string(level + 1); }
 
-  Index levels() const { return static_cast<Index>(options_.channels.size()); }
-  Index channels(Index level) const { return options_.channels[static_cast<std::size_t>(level)]; }
-
-  /// block(level, index) for every block, door(level) before the first of every further level.
-  template <class Door, class MakeBlock>
-  NetBuilder& add_levels(Door door, MakeBlock block) {
-    for (Index level = 0; level < levels(); ++level) {
-      if (level > 0) door(level);
-      for (Index i = 0; i < options_.blocks[static_cast<std::size_t>(level)]; ++i)
-        block(level, i, label(level) + ".block" + std::to_string(i));
-    }
-    return *this;
-  }
-
-  /// Levels [first, end) as one part whose state is in fixed point; `make` is a member of Blocks
-  /// that makes a coupling of so many channels.
-  template <class MakeBlock>
-  void add_fixed_levels(Index first, Index end, MakeBlock make) {
-    if (options_.stream == Stream::fixed16)
-      add_stream<std::int16_t>(first, end, make);
-    else
-      add_stream<std::int32_t>(first, end, make);
-  }
-
-  void add_invertible_pooling(Index level) { add_invertible_pooling<T>(net_, level); }
-  /// Channels are multiplied by 4 where the next level has as many more, and the batch is
-  /// where it has the same.
-  template <class E, class AnyChain>
-  void add_invertible_pooling(AnyChain& chain, Index level) {
-    const Index from = channels(level - 1), to = channels(level);
-    if (to == 4 * from) {
-      chain.add(label(level) + ".pool", ChannelPooling<E, D, T>());
-    } else if (to == from) {
-      chain.add(label(level) + ".pool", BatchPooling<E, D, T>());
-      sub_images_ *= 4;
-    } else {
-      throw std::invalid_argument(
-          "an invertible pooling keeps the number of channels or multiplies it by 4, but level " +
-          std::to_string(level) + " has " + std::to_string(from) + " and level " +
-          std::to_string(level + 1) + " " + std::to_string(to));
-    }
-  }
-  void add_max_pooling(Index level) { net_.add(label(level) + ".pool", MaxPooling<T, D>()); }
-
-  /// @param normalised  the last layer was a normalisation
-  Chain<T, D> finish(bool normalised) {
-    if (floating()) add_head(net_, normalised);
-    net_.add("head.linear", blocks_.linear(channels(levels() - 1), options_.classes));
-    return std::move(net_);
-  }
-
-  static std::string label(Index level) { return "level" + std::to_string(level + 1); }
-
-  Blocks<T, D>& blocks() { return blocks_; }
-  Chain<T, D>& net() { return net_; }
-  bool floating() const { return options_.stream == Stream::floating; }
-
- private:
-  template <class E, class MakeBlock>
-  void add_stream(Index first, Index end, MakeBlock make) {
-    const bool whole = end - first == levels();
-    FixedStream<E, T, D> stream(stream_options(whole ? 1 : levels(), first));
-    for (Index level = first; level < end; ++level) {
-      if (level > first) add_invertible_pooling<E>(stream.chain(), level);
-      for (Index i = 0; i < options_.blocks[static_cast<std::size_t>(level)]; ++i)
-        stream.chain().add((whole ? label(level) + '.' : "") + "block" + std::to_string(i),
-                           stream.rounded((blocks_.*make)(channels(level))));
-    }
-    if (end == levels()) add_head(stream.tail());
-    net_.add(whole ? "levels" : label(first), std::move(stream));
-  }
-
-  /// All of it but the linear layer.
-  template <class AnyChain>
-  void add_head(AnyChain& chain, bool normalised = false) {
-    if (!normalised) chain.add("head.norm", blocks_.norm(channels(levels() - 1)));
-    chain.add("head.average", GlobalAverage<T, D>(sub_images_));
-  }
-
-  /// Of one of `parts` streams.
-  FixedStreamOptions stream_options(Index parts, Index part) const {
-    const std::vector<int>& bits = options_.fraction_bits;
-    FixedStreamOptions options = options_.fixed;
-    if (bits.empty()) return options;
-    if (bits.size() != 1 && static_cast<Index>(bits.size()) != parts)
-      throw std::invalid_argument("there are " + std::to_string(bits.size()) +
-                                  " numbers of fraction bits for a network with " +
-                                  std::to_string(parts) + " streams in fixed point");
-    options.fraction_bits = bits.size() == 1 ? bits[0] : bits[static_cast<std::size_t>(part)];
-    return options;
-  }
-
-  Blocks<T, D> blocks_;
-  const NetOptions& options_;
-  Chain<T, D> net_;
-  Index sub_images_ = 1;
-};
+/// Throws std::invalid_argument unless there are as many channel counts as block counts, all
+/// positive, with at least one level.
+inline void require_levels(const NetOptions& options) {
+  if (options.channels.empty() || options.channels.size() != options.blocks.size())
+    throw std::invalid_argument("a network needs as many channel counts as block counts, got " +
+                                std::to_string(options.channels.size()) + " and " +
+                                std::to_string(options.blocks.size()));
+  for (std::size_t level = 0; level < options.channels.size(); ++level)
+    if (options.channels[level] < 1 || options.blocks[level] < 0)
+      throw std::invalid_argument(level_name(level) + " has " +
+                                  std::to_string(options.channels[level]) + " channels and " +
+                                  std::to_string(options.blocks[level]) + " blocks");
+}
 
 inline void require_floating(const NetOptions& options, Architecture architecture) {
   if (options.stream != Stream::floating)
@@ -187,31 +37,132 @@ inline void require_floating(const NetOptions& options, Architecture architectur
                                 std::string(name(architecture)) + " is not");
 }
 
-/// Max pooling, then one block that changes the channels: a door that cannot be inverted.
+/// The pooling between level − 1 and `level`: into the channels if there are 4 times as many, into
+/// the batch if there are as many; sub_images is multiplied then.
+template <class E, class T, Device D, class S>
+void add_invertible_pooling(Chain<T, D, S>& chain, const NetOptions& options, std::size_t level,
+                            Index& sub_images) {
+  const Index from = options.channels[level - 1], to = options.channels[level];
+  if (to == 4 * from) {
+    chain.add(level_name(level) + ".pool", ChannelPooling<E, D, T>());
+  } else if (to == from) {
+    chain.add(level_name(level) + ".pool", BatchPooling<E, D, T>());
+    sub_images *= 4;
+  } else {
+    throw std::invalid_argument(
+        "an invertible pooling keeps the number of channels or multiplies it by 4, but " +
+        level_name(level - 1) + " has " + std::to_string(from) + " and " + level_name(level) + " " +
+        std::to_string(to));
+  }
+}
+
+/// Adds the layers between the last block and the linear layer.
+/// @param normalised  the last layer was a normalisation
+template <class T, Device D>
+void add_pooled_head(Chain<T, D>& chain, Blocks<T, D>& make, const NetOptions& options,
+                     Index sub_images, bool normalised = false) {
+  if (!normalised) chain.add("head.norm", make.norm(options.channels.back()));
+  chain.add("head.average", make.average(sub_images));
+}
+
+/// The options of stream number `part` of `parts`.
+inline FixedStreamOptions fixed_options(const NetOptions& options, std::size_t parts,
+                                        std::size_t part) {
+  const std::vector<int>& bits = options.fraction_bits;
+  FixedStreamOptions fixed = options.fixed;
+  if (bits.empty()) return fixed;
+  if (bits.size() != 1 && bits.size() != parts)
+    throw std::invalid_argument("there are " + std::to_string(bits.size()) +
+                                " numbers of fraction bits for a network with " +
+                                std::to_string(parts) + " streams in fixed point");
+  fixed.fraction_bits = bits.size() == 1 ? bits[0] : bits[part];
+  return fixed;
+}
+
+/// Levels [first, end) as one layer whose state is in fixed point; block(channels) makes a
+/// coupling.
+template <class E, class T, Device D, class MakeBlock>
+FixedStream<E, T, D> fixed_levels(Blocks<T, D>& make, const NetOptions& options, std::size_t first,
+                                  std::size_t end, Index& sub_images, MakeBlock block) {
+  const std::size_t levels = options.channels.size();
+  const bool whole = end - first == levels;
+  FixedStream<E, T, D> stream(fixed_options(options, whole ? 1 : levels, first));
+  for (std::size_t level = first; level < end; ++level) {
+    if (level > first) add_invertible_pooling<E>(stream.chain(), options, level, sub_images);
+    for (Index i = 0; i < options.blocks[level]; ++i)
+      stream.chain().add((whole ? level_name(level) + '.' : "") + "block" + std::to_string(i),
+                         stream.rounded(block(options.channels[level])));
+  }
+  if (end == levels) add_pooled_head(stream.tail(), make, options, sub_images);
+  return stream;
+}
+
+template <class T, Device D, class MakeBlock>
+void add_fixed_levels(Chain<T, D>& net, Blocks<T, D>& make, const NetOptions& options,
+                      std::size_t first, std::size_t end, Index& sub_images, MakeBlock block) {
+  const std::string name = end - first == options.channels.size() ? "levels" : level_name(first);
+  if (options.stream == Stream::fixed16)
+    net.add(name,
+            fixed_levels<std::int16_t>(make, options, first, end, sub_images, std::move(block)));
+  else
+    net.add(name,
+            fixed_levels<std::int32_t>(make, options, first, end, sub_images, std::move(block)));
+}
+
+/// Residual blocks with max pooling between the levels; branch(in, out) makes the chain of one.
 template <class T, Device D, class MakeBranch>
-Chain<T, D> residual_net(D& device, const NetOptions& options, MakeBranch branch) {
-  NetBuilder<T, D> builder(device, options);
-  builder.add_levels([&](Index level) { builder.add_max_pooling(level); },
-                     [&](Index level, Index i, const std::string& name) {
-                       const Index out = builder.channels(level);
-                       const Index in = i == 0 && level > 0 ? builder.channels(level - 1) : out;
-                       builder.net().add(name, builder.blocks().residual(in, out, branch));
-                     });
-  return builder.finish(false);
+Chain<T, D> residual_net(Blocks<T, D>& make, const NetOptions& options, MakeBranch branch) {
+  require_levels(options);
+  Chain<T, D> net;
+  net.add("stem", make.conv(options.image_channels, options.channels[0]));
+  for (std::size_t level = 0; level < options.channels.size(); ++level) {
+    if (level > 0) net.add(level_name(level) + ".pool", make.max_pooling());
+    for (Index i = 0; i < options.blocks[level]; ++i) {
+      const Index out = options.channels[level];
+      const Index in = i == 0 && level > 0 ? options.channels[level - 1] : out;
+      Chain<T, D> chain = branch(in, out);
+      net.add(level_name(level) + ".block" + std::to_string(i),
+              make.residual(in, out, std::move(chain)));
+    }
+  }
+  add_pooled_head(net, make, options, 1);
+  net.add("head.linear", make.linear(options.channels.back(), options.classes));
+  return net;
+}
+
+/// Invertible layers with invertible poolings between the levels; add_block(net, name, channels)
+/// adds those of a block. block(channels) makes a coupling of a fixed-point stream.
+template <class T, Device D, class AddBlock, class MakeBlock>
+Chain<T, D> invertible_net(Blocks<T, D>& make, const NetOptions& options, bool ends_normalised,
+                           AddBlock add_block, MakeBlock block) {
+  require_levels(options);
+  Chain<T, D> net;
+  const std::size_t levels = options.channels.size();
+  Index sub_images = 1;
+  net.add("stem", make.conv(options.image_channels, options.channels[0]));
+  if (options.stream != Stream::floating) {
+    add_fixed_levels(net, make, options, 0, levels, sub_images, block);
+  } else {
+    for (std::size_t level = 0; level < levels; ++level) {
+      if (level > 0) add_invertible_pooling<T>(net, options, level, sub_images);
+      for (Index i = 0; i < options.blocks[level]; ++i)
+        add_block(net, level_name(level) + ".block" + std::to_string(i), options.channels[level]);
+    }
+    add_pooled_head(net, make, options, sub_images, ends_normalised);
+  }
+  net.add("head.linear", make.linear(options.channels.back(), options.classes));
+  return net;
 }
 
 /// Couplings with invertible poolings between the levels.
 template <class T, Device D, class MakeBlock>
-Chain<T, D> pooled_couplings(D& device, const NetOptions& options, MakeBlock make) {
-  NetBuilder<T, D> builder(device, options);
-  if (builder.floating())
-    builder.add_levels([&](Index level) { builder.add_invertible_pooling(level); },
-                       [&](Index level, Index, const std::string& name) {
-                         builder.net().add(name, (builder.blocks().*make)(builder.channels(level)));
-                       });
-  else
-    builder.add_fixed_levels(0, builder.levels(), make);
-  return builder.finish(false);
+Chain<T, D> coupling_net(Blocks<T, D>& make, const NetOptions& options, MakeBlock block) {
+  return invertible_net(
+      make, options, false,
+      [&](Chain<T, D>& net, const std::string& name, Index channels) {
+        net.add(name, block(channels));
+      },
+      block);
 }
 
 }  // namespace detail
@@ -220,7 +171,9 @@ Chain<T, D> pooled_couplings(D& device, const NetOptions& options, MakeBlock mak
 template <class T, Device D>
 Chain<T, D> resnet(D& device, const NetOptions& options = paper_options(Architecture::resnet)) {
   detail::require_floating(options, Architecture::resnet);
-  return detail::residual_net<T, D>(device, options, &Blocks<T, D>::pre_activation_chain);
+  Blocks<T, D> make(device, options);
+  return detail::residual_net(
+      make, options, [&](Index in, Index out) { return make.pre_activation_chain(in, out); });
 }
 
 /// The ResNet whose normalisations and activations are inverted from their output instead of
@@ -229,37 +182,45 @@ template <class T, Device D>
 Chain<T, D> resnet_inplace_abn(
     D& device, const NetOptions& options = paper_options(Architecture::resnet_inplace_abn)) {
   detail::require_floating(options, Architecture::resnet_inplace_abn);
-  return detail::residual_net<T, D>(device, options, &Blocks<T, D>::inplace_chain);
+  Blocks<T, D> make(device, options);
+  return detail::residual_net(make, options,
+                              [&](Index in, Index out) { return make.inplace_chain(in, out); });
 }
 
 /// Reversible blocks on halves of the channels; a max pooling and a 3x3 convolution between the
 /// levels (Gomez et al. 2017). Each level may be a stream in fixed point.
 template <class T, Device D>
 Chain<T, D> revnet(D& device, const NetOptions& options = paper_options(Architecture::revnet)) {
-  detail::NetBuilder<T, D> builder(device, options);
-  const auto door = [&](Index level) {
-    builder.add_max_pooling(level);
-    builder.net().add(
-        builder.label(level) + ".transition",
-        builder.blocks().norm_act_conv(builder.channels(level - 1), builder.channels(level)));
-  };
-  if (builder.floating())
-    builder.add_levels(door, [&](Index level, Index, const std::string& name) {
-      builder.net().add(name, builder.blocks().coupling(builder.channels(level)));
-    });
-  else
-    for (Index level = 0; level < builder.levels(); ++level) {
-      if (level > 0) door(level);
-      builder.add_fixed_levels(level, level + 1, &Blocks<T, D>::coupling);
-    }
-  return builder.finish(false);
+  detail::require_levels(options);
+  Blocks<T, D> make(device, options);
+  const auto block = [&](Index channels) { return make.coupling(channels); };
+  Chain<T, D> net;
+  Index sub_images = 1;
+  net.add("stem", make.conv(options.image_channels, options.channels[0]));
+  for (std::size_t level = 0; level < options.channels.size(); ++level) {
+    const Index channels = options.channels[level];
+    const std::string name = detail::level_name(level);
+    if (level > 0)
+      net.add(name + ".pool", make.max_pooling())
+          .add(name + ".transition", make.norm_act_conv(options.channels[level - 1], channels));
+    if (options.stream != Stream::floating)
+      detail::add_fixed_levels(net, make, options, level, level + 1, sub_images, block);
+    else
+      for (Index i = 0; i < options.blocks[level]; ++i)
+        net.add(name + ".block" + std::to_string(i), block(channels));
+  }
+  if (options.stream == Stream::floating) detail::add_pooled_head(net, make, options, 1);
+  net.add("head.linear", make.linear(options.channels.back(), options.classes));
+  return net;
 }
 
 /// Reversible blocks with invertible poolings between them, so that nothing between stem and head
 /// is stored (after Jacobsen et al. 2018). All levels may be one stream in fixed point.
 template <class T, Device D>
 Chain<T, D> irevnet(D& device, const NetOptions& options = paper_options(Architecture::irevnet)) {
-  return detail::pooled_couplings<T, D>(device, options, &Blocks<T, D>::coupling);
+  Blocks<T, D> make(device, options);
+  return detail::coupling_net(make, options,
+                              [&](Index channels) { return make.coupling(channels); });
 }
 
 /// Invertible convolutions, normalisations and activations one after another.
@@ -267,23 +228,23 @@ template <class T, Device D>
 Chain<T, D> layerwise(D& device,
                       const NetOptions& options = paper_options(Architecture::layerwise)) {
   detail::require_floating(options, Architecture::layerwise);
-  detail::NetBuilder<T, D> builder(device, options);
-  builder.add_levels([&](Index level) { builder.add_invertible_pooling(level); },
-                     [&](Index level, Index, const std::string& name) {
-                       const Index channels = builder.channels(level);
-                       builder.net()
-                           .add(name + ".conv", builder.blocks().invertible_conv(channels))
-                           .add(name + ".norm", builder.blocks().invertible_norm(channels));
-                     });
-  return builder.finish(true);
+  Blocks<T, D> make(device, options);
+  return detail::invertible_net(
+      make, options, true,
+      [&](Chain<T, D>& net, const std::string& name, Index channels) {
+        net.add(name + ".conv", make.invertible_conv(channels));
+        net.add(name + ".norm", make.invertible_norm(channels));
+      },
+      [&](Index channels) { return make.coupling(channels); });
 }
 
 /// Reversible blocks whose branches are invertible layer by layer (Hascoet et al., §3.4). All
 /// levels may be one stream in fixed point.
 template <class T, Device D>
 Chain<T, D> hybrid(D& device, const NetOptions& options = paper_options(Architecture::hybrid)) {
-  Chain<T, D> net =
-      detail::pooled_couplings<T, D>(device, options, &Blocks<T, D>::inverted_coupling);
+  Blocks<T, D> make(device, options);
+  Chain<T, D> net = detail::coupling_net(
+      make, options, [&](Index channels) { return make.inverted_coupling(channels); });
   net.set_mode(Mode::inverted);
   return net;
 }

@@ -2,141 +2,204 @@
 #pragma once
 
 #include <algorithm>
-#include <cmath>
 #include <concepts>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "retrace/core/error.hpp"
-#include "retrace/layer/layer.hpp"
-#include "retrace/layer/parameter.hpp"
-#include "retrace/net/link.hpp"
+#include "retrace/layer/freeze.hpp"
+#include "retrace/net/layer_link.hpp"
 #include "retrace/net/modes.hpp"
+#include "retrace/net/open_pass.hpp"
+#include "retrace/net/segments.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Layers one after another. One tensor flows forward through all of them; backward walks the
-/// same layers in reverse, and each gives back the input that the one before it needs. A chain
-/// is itself a layer: a network is a chain, and so may be a residual branch.
+/// Layers and stages one after another. One tensor flows forward through all of them; backward
+/// walks them in reverse, and each gives back the input that the one before it needs. A chain is
+/// itself a layer: a network is a chain, and so may be what a layer consists of.
 ///
 /// The state has elements S, parameters and gradients T: a fixed-point state has floating-point
 /// gradients.
 ///
-/// If a pass throws, everything that passes have kept is dropped, and the next one starts clean.
+/// A forward pass with `run.keep` opens a pass and backward closes it. Any other pass in between
+/// closes it too, and its backward is then refused before anything is added. If a pass throws,
+/// everything that passes have stored is dropped, and the next one starts clean.
 template <class T, Device D, class S = T>
 class Chain {
  public:
   using State = Tensor<S, D>;
   using Gradient = Tensor<T, D>;
   using Parameters = ParameterList<T, D>;
-  using Target = View<S, D>;
-  using Source = View<const S, D>;
 
   enum class Pass { forward, inverse, backward };
-  /// What an observer sees after each layer: in backward, x is that layer's restored input.
+  /// What an observer gets after each layer: in backward, x is that layer's restored input.
   struct Visit {
     const std::string& layer;
     Pass pass;
     const State& x;
     const Gradient* dx;              ///< in backward only
     MemoryMeter& memory;             ///< whose peak, restarted at every visit, is that of one layer
-    std::optional<double> decibels;  ///< in backward, of x beside the truth, if a watch measures it
+    std::optional<double> decibels;  ///< in backward, of x compared with the truth, if measured
   };
   using Observer = std::function<void(const Visit&)>;
 
-  template <Layer L>
-  requires std::same_as<typename L::State, State> && std::same_as<typename L::Gradient, Gradient>
-      Chain& add(std::string name, L layer) {
-    links_.push_back(std::make_unique<LinkTo<L, Parameters>>(std::move(name), std::move(layer)));
+  Chain() = default;
+  /// Watches and observers move along.
+  Chain(Chain&& other) noexcept { take(other); }
+  Chain& operator=(Chain&& other) noexcept {
+    if (this != &other) take(other);
+    return *this;
+  }
+  Chain(const Chain&) = delete;
+  Chain& operator=(const Chain&) = delete;
+  ~Chain() {
+    if (self_) *self_ = nullptr;
+  }
+
+  /// Returns a network of the same layers and values, with gradients of its own, that nothing
+  /// watches or observes.
+  /// @throws StateError naming a layer that cannot be copied.
+  Chain clone() const {
+    Chain copy;
+    for (const auto& link : links_)
+      copy.links_.push_back(named(link->name, [&] { return link->clone(); }));
+    copy.segments_ = segments_;
+    copy.output_ = output_;
+    return copy;
+  }
+
+  /// @throws ShapeError naming the layer if it cannot take what the layer before it makes, as far
+  ///         as channels tell.
+  /// @throws std::invalid_argument if there is a layer of that name, or the name is empty.
+  /// @throws StateError while an optimizer or another list holds the parameters: it would never
+  ///         learn of the new ones.
+  template <class N>
+  requires((Stage<N> || Layer<N>)&&std::same_as<typename N::State, State>&&
+               std::same_as<typename N::Gradient, Gradient>) Chain& add(std::string name, N node) {
+    require_addable(name);
+    auto link = make_link<T, D, S>(std::move(name), std::move(node));
+    named(link->name, [&] { output_ = output_of(*link); });
+    links_.push_back(std::move(link));
     return *this;
   }
 
+  /// The shape of the output for an input of that shape.
+  /// @throws ShapeError naming the first layer that cannot take what it is given.
+  Shape output_shape(Shape x) const {
+    for (const auto& link : links_) x = named(link->name, [&] { return link->output_shape(x); });
+    return x;
+  }
+  /// The least power of two that height and width must be multiples of; 0 if the chain takes no
+  /// input with x's images and channels.
+  Index extent_multiple(Shape x) const {
+    for (Index multiple = 1; multiple <= 1024; multiple *= 2) try {
+        const auto extent = [=](Index size) { return (size + multiple - 1) / multiple * multiple; };
+        output_shape({x.n, extent(x.h), extent(x.w), x.c});
+        return multiple;
+      } catch (const ShapeError&) {
+      }
+    return 0;
+  }
+
   /// x becomes the output of the last layer.
+  /// @throws ShapeError before any layer has run, if one of them cannot take what it would be
+  ///         given: the message says which height and width would do.
   void forward(State& x, Run run) {
     guarded([&] {
+      const bool outermost = run.pass == 0;
+      if (outermost) {
+        if (open_.is_open()) abandon();
+        run.pass = open_.begin(run, x, checked_output_shape(x.shape()));
+      } else {
+        open_.nest();
+      }
       run_ = run;
       checkpoints_.clear();
-      for (const Part& part : parts()) {
-        if (part.recomputed && run.keep) checkpoints_.push_back(clone(x, Use::stash));
+      for (const Segments::Part& part : segments_.parts(links_.size())) {
+        if (part.recomputed && run.keep) checkpoints_.push_back(retrace::clone(x, Use::stash));
         forward(x, part.recomputed ? preview(run) : restoring(run, part), part.first, part.end);
       }
+      if (outermost) x.set_pass(run.pass);
     });
   }
 
   /// y becomes the input of the first layer.
   /// @throws StateError naming the first layer met that has no inverse.
   void inverse(State& y, Run run) {
-    guarded([&] { inverse(y, run, 0, links_.size()); });
+    guarded([&] {
+      if (run.pass == 0) open_.close();
+      inverse(y, run, 0, links_.size());
+    });
   }
 
   /// y becomes the input of the first layer again, dy the gradient with respect to it.
+  /// @throws StateError unless y is the output of the last pass of forward, and has had no
+  /// backward.
+  /// @throws ShapeError unless dy has the shape of that output.
   void backward(State& y, Gradient& dy) {
     guarded([&] {
-      const std::vector<Part> all = parts();
+      open_.require(y, dy.shape());
+      const std::vector<Segments::Part> all = segments_.parts(links_.size());
       for (auto part = all.rbegin(); part != all.rend(); ++part) {
         if (part->recomputed) {
           if (checkpoints_.empty())
-            throw StateError(
-                "Chain::backward: no forward pass has kept a checkpoint; run forward "
-                "with `training` first");
+            throw StateError("Chain::backward: no forward pass has stored a checkpoint");
           y = std::move(checkpoints_.back()).as(Use::activation);
           checkpoints_.pop_back();
           forward(y, restoring(replay(run_), *part), part->first, part->end);
         }
         backward(y, dy, part->first, part->end);
       }
+      open_.end(y);
     });
   }
 
-  /// What every layer keeps; ends checkpointing.
+  /// Sets what every layer stores; ends checkpointing.
   void set_mode(Mode mode) {
-    recomputed_.clear();
+    segments_.clear();
     for (auto& link : links_) link->set_mode(mode);
   }
   void set_mode(std::size_t index, Mode mode) { links_.at(index)->set_mode(mode); }
 
-  /// What every layer was told, those inside chains within this one too, and what is recomputed.
+  /// The mode of every layer, those inside chains within this one too, and what is recomputed.
   Modes modes() const {
     Modes modes;
     for (const auto& link : links_) modes.inside.push_back(link->modes());
-    for (const Part& part : recomputed_) modes.recomputed.push_back({part.first, part.end});
+    modes.recomputed = segments_.recomputed();
     return modes;
   }
-  /// Tells every layer again. Like any mode, this ends anchors.
+  /// Sets the mode of every layer. Like any mode, this ends anchors.
   /// @throws std::invalid_argument if they are those of a chain of another length.
   void set_modes(const Modes& modes) {
     if (modes.inside.size() != links_.size())
       throw std::invalid_argument("Chain::set_modes: there are modes of " +
                                   std::to_string(modes.inside.size()) + " layers for " +
                                   std::to_string(links_.size()));
-    recomputed_.clear();
+    segments_.clear();
     for (std::size_t i = 0; i < links_.size(); ++i) links_[i]->set_modes(modes.inside[i]);
     for (const auto& [first, end] : modes.recomputed) recompute(first, end);
   }
-  /// Images in a chunk in mode `streamed`; 0 takes what suits the cache.
+  /// Sets the images in a chunk in mode `streamed`; 0 takes what suits the cache.
   void set_chunk(Index images) {
     for (auto& link : links_) link->set_chunk(images);
   }
 
-  /// Keeps the input of layer `first` alone, and runs layers [first, end) once more in backward, in
-  /// modes of their own. Behind segments that were given before, until a mode is set for all.
+  /// Stores the input of layer `first` alone, and runs layers [first, end) once more in backward,
+  /// in modes of their own. Behind segments that were given before, until a mode is set for all.
   /// @throws std::invalid_argument if there are no such layers, or they overlap such a segment.
-  void recompute(std::size_t first, std::size_t end) {
-    const std::size_t least = recomputed_.empty() ? 0 : recomputed_.back().end;
-    if (first < least || first >= end || end > links_.size())
-      throw std::invalid_argument("Chain::recompute: layers " + std::to_string(first) + " to " +
-                                  std::to_string(end) + " are not a segment behind layer " +
-                                  std::to_string(least) + " of " + std::to_string(links_.size()));
-    recomputed_.push_back({first, end, true});
-  }
-
-  /// Keeps the input of every `interval`-th layer alone, and runs the layers in between once
+  void recompute(std::size_t first, std::size_t end) { segments_.add(first, end, links_.size()); }
+  /// Stores the input of every `interval`-th layer alone, and runs the layers in between once
   /// more, stored, in backward (Chen et al. 2016). The last segment is stored at once.
+  /// @throws std::invalid_argument if the interval is 0.
   void checkpoint_every(std::size_t interval) {
     if (interval == 0) throw std::invalid_argument("Chain::checkpoint_every: interval must be > 0");
     set_mode(Mode::stored);
@@ -144,16 +207,13 @@ class Chain {
       recompute(first, first + interval);
   }
   /// checkpoint_every(√L) for L layers, which makes memory grow with √L.
-  void checkpoint_sqrt() {
-    checkpoint_every(static_cast<std::size_t>(
-        std::lround(std::sqrt(static_cast<double>(std::max<std::size_t>(links_.size(), 1))))));
-  }
+  void checkpoint_sqrt() { checkpoint_every(square_root_interval(links_.size())); }
 
-  /// Makes one layer of every normalisation and the convolution that follows it, here and within
-  /// layers; ends checkpointing. The network computes the same, but keeps other tensors.
+  /// Makes one stage of every normalisation and the convolution that follows it, here and within
+  /// layers; ends checkpointing. The network computes the same, but stores other tensors.
   void fuse() {
     abandon();
-    recomputed_.clear();
+    segments_.clear();
     for (auto& link : links_) link->fuse();
     for (std::size_t i = 1; i < links_.size(); ++i)
       if (auto* norm = links_[i - 1]->normalisation())
@@ -164,15 +224,14 @@ class Chain {
   }
 
   bool reads_output() const { return !links_.empty() && reads_output(links_.size() - 1); }
-  /// Of one layer: whether the next one has to restore its input.
+  /// Whether the layer after layer `index` must restore its input.
   bool reads_output(std::size_t index) const {
-    const bool again = std::any_of(recomputed_.begin(), recomputed_.end(),
-                                   [=](const Part& part) { return part.end == index + 1; });
-    return !again && links_.at(index)->reads_output();
+    return !segments_.recomputed_up_to(index + 1) && links_.at(index)->reads_output();
   }
 
-  /// Drops whatever a pass has kept, after an error or a signal.
+  /// Drops whatever a pass has stored.
   void abandon() {
+    open_.close();
     checkpoints_.clear();
     for (auto& link : links_) link->abandon();
   }
@@ -184,17 +243,32 @@ class Chain {
   void collect(std::size_t index, const std::string& prefix, Parameters& list) {
     links_.at(index)->collect(joined(prefix, links_[index]->name), list);
   }
+  /// As long as the list lives, the chain takes no more layers.
   Parameters parameters() {
     Parameters list;
     collect("", list);
+    list.holds = held_;
     return list;
+  }
+
+  /// Freezes the parameters that a pattern names, such as "stem" or "level1.*": no gradient, no
+  /// memory for one, no update. See matches().
+  /// @throws std::invalid_argument if it names none.
+  void freeze(std::string_view pattern, Averages averages = Averages::held) {
+    auto list = parameters();
+    set_frozen(list, pattern, true, averages);
+  }
+  void unfreeze(std::string_view pattern) {
+    auto list = parameters();
+    set_frozen(list, pattern, false, Averages::moving);
   }
 
   std::size_t size() const { return links_.size(); }
   const std::string& name(std::size_t index) const { return links_.at(index)->name; }
+  Link<T, D, S>& link(std::size_t index) { return *links_.at(index); }
 
-  /// Lets every layer be watched that computes its input again, those within branches too, and the
-  /// watch decide which become anchors, in place of any other watch.
+  /// Lets a watch see the input of every layer that reconstructs its input, those within branches
+  /// too, and decide which become anchors, in place of any other watch.
   void watch(InputWatch<Gradient>* watch) { this->watch("", watch); }
   void end_watch(const InputWatch<Gradient>* watch) {
     if (watch_ == watch) this->watch("", nullptr);
@@ -204,94 +278,141 @@ class Chain {
     for (auto& link : links_) link->watch(prefix, watch);
   }
 
-  /// Whether all layers are stages, and there is one before the last, so that add_to() works.
-  bool staged() const {
-    return links_.size() > 1 && std::all_of(links_.begin(), links_.end(),
-                                            [](const auto& link) { return link->is_stage(); });
-  }
-  /// target += the chain's value, the last layer adding straight into it; keeps nothing. target may
-  /// be source.
-  /// @throws ShapeError unless target has the shape of the value.
-  void add_to(Target target, Source source, Run run) {
-    std::optional<State> inside;
-    for (const auto& link : links_) {
-      MemoryMeter::Place place(target.device().memory(), link->name);
-      const auto x = inside ? std::as_const(*inside).view() : source;
-      const Shape shape = link->output_shape(x.shape());
-      if (link == links_.back()) {
-        require_same_shape("Chain::add_to", "target", target.shape(), "the chain's value", shape);
-        return link->apply(target, x, run, Store::add);
-      }
-      State y(target.device(), shape);
-      link->apply(y.view(), x, run, Store::set);
-      inside = std::move(y);
-    }
-  }
-
   /// Calls the observer after every layer of every pass from now on; an empty one ends that.
   /// @return the one before
   Observer observe(Observer observer) { return std::exchange(observer_, std::move(observer)); }
 
-  /// The same for as long as this lives; then the one before is called again.
+  /// Where the chain is, however often it is moved; null once it is gone.
+  std::shared_ptr<Chain*> self() {
+    if (!self_) self_ = std::make_shared<Chain*>(this);
+    return self_;
+  }
+
+  /// Observes for as long as it lives; then the observer before is called again.
   class Observed {
    public:
     Observed(Chain& chain, Observer observer)
-        : chain_(chain), before_(chain.observe(std::move(observer))) {}
-    ~Observed() { chain_.observe(std::move(before_)); }
+        : chain_(chain.self()), before_(chain.observe(std::move(observer))) {}
+    ~Observed() {
+      if (*chain_) (*chain_)->observe(std::move(before_));
+    }
     Observed(const Observed&) = delete;
     Observed& operator=(const Observed&) = delete;
 
    private:
-    Chain& chain_;
+    std::shared_ptr<Chain*> chain_;
     Observer before_;
   };
 
-  /// Layers [first, end) alone; `run.restore` is for the first of them.
-  void forward(State& x, Run run, std::size_t first, std::size_t end) {
+  /// Lets a watch see the chain for as long as this lives, wherever the chain is moved.
+  class Watched {
+   public:
+    Watched(Chain& chain, InputWatch<Gradient>* watch) : chain_(chain.self()), watch_(watch) {
+      chain.watch(watch);
+    }
+    ~Watched() {
+      if (*chain_) (*chain_)->end_watch(watch_);
+    }
+    Watched(const Watched&) = delete;
+    Watched& operator=(const Watched&) = delete;
+
+   private:
+    std::shared_ptr<Chain*> chain_;
+    const InputWatch<Gradient>* watch_;
+  };
+
+  /// Layers [first, end) alone, without a look at passes; `run.restore` is for the first of them.
+  /// Uses the moments of x and measures those of the output, each unless it is null.
+  void forward(State& x, Run run, std::size_t first, std::size_t end,
+               const Moments<D>* of_x = nullptr, Moments<D>* of_y = nullptr) {
+    std::optional<Moments<D>> of_input;
     for (std::size_t i = first; i < end; ++i) {
-      // A layer's input is the output of the one before it, which may not want it back.
+      // A layer's input is the output of the one before it, which may not need it back.
       if (i > first) run.restore = links_[i - 1]->reads_output();
-      MemoryMeter::Place place(x.device().memory(), links_[i]->name);
-      links_[i]->forward(x, run);
+      std::optional<Moments<D>> of_output;
+      Moments<D>* measured =
+          i + 1 == end ? of_y : moments_after(i, x.device(), x.shape(), run, of_output);
+      at_place(x.device().memory(), links_[i]->name, [&] {
+        links_[i]->forward(x, run, i == first ? of_x : of_input ? &*of_input : nullptr, measured);
+      });
+      of_input = std::move(of_output);
       visit(i, Pass::forward, x);
     }
   }
   void inverse(State& y, Run run, std::size_t first, std::size_t end) {
     for (std::size_t i = end; i-- > first;) {
-      MemoryMeter::Place place(y.device().memory(), links_[i]->name);
-      links_[i]->inverse(y, run);
+      at_place(y.device().memory(), links_[i]->name, [&] { links_[i]->inverse(y, run); });
       visit(i, Pass::inverse, y);
     }
   }
   void backward(State& y, Gradient& dy, std::size_t first, std::size_t end) {
     for (std::size_t i = end; i-- > first;) {
-      MemoryMeter::Place place(dy.device().memory(), links_[i]->name);
-      links_[i]->backward(y, dy);
+      at_place(dy.device().memory(), links_[i]->name, [&] { links_[i]->backward(y, dy); });
       visit(i, Pass::backward, y, &dy);
     }
   }
 
- private:
-  /// Layers [first, end), recomputed in backward or not.
-  struct Part {
-    std::size_t first, end;
-    bool recomputed;
-  };
-
-  /// The recomputed segments and what lies between them.
-  std::vector<Part> parts() const {
-    std::vector<Part> all;
-    std::size_t at = 0;
-    for (const Part& part : recomputed_) {
-      if (at < part.first) all.push_back({at, part.first, false});
-      all.push_back(part);
-      at = part.end;
-    }
-    if (at < links_.size()) all.push_back({at, links_.size(), false});
-    return all;
+  /// Makes moments for layer `index` to measure of its output if the layer behind it uses them;
+  /// returns null otherwise.
+  Moments<D>* moments_after(std::size_t index, D& device, Shape x, Run run,
+                            std::optional<Moments<D>>& moments) const {
+    if (run.statistics != Statistics::batch || index + 1 >= links_.size() ||
+        !links_[index]->measures_moments() || !links_[index + 1]->uses_moments())
+      return nullptr;
+    const Shape y = links_[index]->output_shape(x);
+    return y.pixels() < 2 ? nullptr : &moments.emplace(device, y.c);
   }
-  /// The run of a part whose first layer restores its input where the layer before needs that.
-  Run restoring(Run run, const Part& part) const {
+
+ private:
+  void take(Chain& other) noexcept {
+    if (self_) *self_ = nullptr;
+    links_ = std::move(other.links_);
+    checkpoints_ = std::move(other.checkpoints_);
+    segments_ = std::exchange(other.segments_, {});
+    open_ = std::exchange(other.open_, {});
+    output_ = std::exchange(other.output_, {});
+    held_ = std::exchange(other.held_, nullptr);
+    run_ = other.run_;
+    observer_ = std::exchange(other.observer_, {});
+    watch_ = std::exchange(other.watch_, nullptr);
+    self_ = std::exchange(other.self_, nullptr);
+    if (self_) *self_ = this;
+  }
+
+  void require_addable(const std::string& name) const {
+    if (held_.use_count() > 1)
+      throw StateError(
+          "Chain::add: an optimizer or another list holds the parameters of the chain "
+          "and would not learn of '" +
+          name + "': add all layers before it is made");
+    if (name.empty()) throw std::invalid_argument("Chain::add: a layer must have a name");
+    for (const auto& link : links_)
+      if (link->name == name)
+        throw std::invalid_argument("Chain::add: there is a layer '" + name + "' already");
+  }
+
+  /// The shape that a link makes of the output so far, of unknown extents: large powers of two.
+  std::optional<Shape> output_of(const Link<T, D, S>& link) const {
+    constexpr Index any = 1 << 20;
+    if (output_) return link.output_shape(*output_);
+    if (link.input_channels() == 0) return {};
+    return link.output_shape({any, any, any, link.input_channels()});
+  }
+
+  Shape checked_output_shape(Shape x) const {
+    try {
+      return output_shape(x);
+    } catch (const ShapeError& error) {
+      const Index multiple = extent_multiple(x);
+      if (multiple <= 1) throw;
+      throw ShapeError(error.message() + "; heights and widths that are multiples of " +
+                           std::to_string(multiple) + " fit, but x is " + to_string(x),
+                       error.place());
+    }
+  }
+
+  /// The run of a part whose first layer restores its input if the layer before needs that.
+  Run restoring(Run run, const Segments::Part& part) const {
     if (part.first > 0) run.restore = reads_output(part.first - 1);
     return run;
   }
@@ -312,12 +433,16 @@ class Chain {
     }
   }
 
-  std::vector<std::unique_ptr<Link<State, Gradient, Parameters>>> links_;
+  std::vector<std::unique_ptr<Link<T, D, S>>> links_;
   std::vector<State> checkpoints_;
-  std::vector<Part> recomputed_;
+  Segments segments_;
+  OpenPass open_;
+  std::optional<Shape> output_;  ///< of any input, if its channels are known
+  std::shared_ptr<void> held_ = std::make_shared<char>();
   Run run_ = training;
   Observer observer_;
   InputWatch<Gradient>* watch_ = nullptr;
+  std::shared_ptr<Chain*> self_;
 };
 
 }  // namespace retrace::inline RETRACE_ISA

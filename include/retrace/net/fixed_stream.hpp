@@ -14,8 +14,8 @@
 #include "retrace/layer/additive_coupling.hpp"
 #include "retrace/layer/kept.hpp"
 #include "retrace/layer/rounded_branch.hpp"
+#include "retrace/net/branch.hpp"
 #include "retrace/net/chain.hpp"
-#include "retrace/net/stream_chain.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -62,7 +62,7 @@ class FixedStream {
 
   /// @throws std::invalid_argument if the fraction bits are out of range.
   explicit FixedStream(const FixedStreamOptions& options = {})
-      : format_(std::make_shared<StreamFormat>()),
+      : format_(std::make_shared<StreamFormat>(math::most_fraction_bits<E>)),
         head_room_(options.head_room.value_or(sizeof(E) == 2 ? 2 : 6)) {
     if (head_room_ < 0)
       throw std::invalid_argument("FixedStream: head-room must not be negative, got " +
@@ -84,16 +84,15 @@ class FixedStream {
   Tail& tail() { return tail_; }
   const SharedStreamFormat& format() const { return format_; }
 
-  void set_fraction_bits(int bits) {
-    math::require_fraction_bits<E>(bits);
-    format_->fraction_bits = bits;
-    chosen_ = true;
-  }
+  /// @throws std::invalid_argument if they are out of range.
+  void set_fraction_bits(int bits) { format_->choose(bits); }
+
+  Shape output_shape(Shape x) const { return tail_.output_shape(chain_.output_shape(x)); }
 
   /// @throws std::domain_error if x holds a NaN or an infinity.
   /// @throws StreamOverflow if a value leaves the range and overflows are refused.
   void forward(State& x, Run run) {
-    if (!chosen_ && x.shape().n > 0) choose_fraction_bits(x, run);
+    if (!format_->chosen && x.shape().n > 0) choose_fraction_bits(x, run);
     run_ = run;
     Fixed q = rounded(std::as_const(x).view());
     x = State::none(q.device());
@@ -107,7 +106,7 @@ class FixedStream {
   }
 
   void backward(State& y, Gradient& dy) {
-    Fixed q = output_.give_back("FixedStream::backward");
+    Fixed q = output_.give_back("FixedStream");
     y = State::none(dy.device());
     if (tail_.size() > 0) dy = tail_gradient(std::as_const(q).view(), std::as_const(dy).view());
     if (!chain_.reads_output()) q = Fixed::none(dy.device());
@@ -115,38 +114,18 @@ class FixedStream {
     if (run_.restore) y = widened(q);
   }
 
-  void set_mode(Mode mode) { chain_.set_mode(mode); }
   Modes modes() const { return chain_.modes(); }
   void set_modes(const Modes& modes) { chain_.set_modes(modes); }
-  void set_chunk(Index images) { chain_.set_chunk(images); }
   static constexpr bool reads_output() { return false; }
-  void fuse() {
-    chain_.fuse();
-    tail_.fuse();
-  }
-  void watch(const std::string& prefix, InputWatch<Gradient>* watch) {
-    chain_.watch(prefix, watch);
-  }
-  void abandon() {
-    output_.abandon();
-    chain_.abandon();
-    tail_.abandon();
-  }
-  void collect(const std::string& prefix, typename Inner::Parameters& list) {
-    chain_.collect(prefix, list);
-    list.add(
-        joined(prefix, "fraction_bits"),
-        [this] { return std::int64_t{chosen_ ? format_->fraction_bits : not_chosen}; },
-        [this](std::int64_t bits) {
-          chosen_ = bits != not_chosen;
-          if (chosen_) set_fraction_bits(static_cast<int>(bits));
-        });
-    tail_.collect(prefix, list);
+  void on_abandon() { output_.abandon(); }
+  template <class V>
+  void inside(V visit) {
+    visit("", chain_);
+    visit("fraction_bits", *format_);
+    visit("", tail_);
   }
 
  private:
-  static constexpr int not_chosen = -1;
-
   using Fixed = Tensor<E, D>;
 
   Fixed rounded(View<const T, D> x) {
@@ -166,19 +145,34 @@ class FixedStream {
   Gradient tail_gradient(View<const E, D> q, View<const T, D> dy) {
     Gradient dx(dy.device(), q.shape(), Use::gradient);
     const Index batch = dy.shape().n, parts = batch > 0 ? q.shape().n / batch : 1;
-    Shape image = q.shape();
-    image.n = parts;
-    stream_backward(
-        tail_, batch, chunks_of_passes(tail_, dy.device(), image, batch, 0), run_,
+    const auto bytes = [&](std::size_t lowest, Index images) {
+      return workspace(dy.device(), {images * parts, q.shape().h, q.shape().w, q.shape().c},
+                       lowest);
+    };
+    backward_in_chunks(
+        tail_, batch, chunks_of_passes(tail_, batch, 0, bytes), run_,
         [&](Chunk at) {
           return widened(q.images(at.first * parts, at.count * parts), Use::workspace);
         },
-        [](Chunk, View<const T, D>) {},
         [&](Chunk at) { return clone(dy.images(at.first, at.count), Use::gradient); },
         [&](Chunk at, View<const T, D> some) {
           copy(dx.view().images(at.first * parts, at.count * parts), some);
         });
     return dx;
+  }
+
+  /// Bytes that backward of the tail in one chunk of that shape takes down to layer `lowest`.
+  Index workspace(D& device, Shape shape, std::size_t lowest) {
+    typename D::Rehearsal rehearsal(device);
+    State y(device, shape);
+    Run run = replay(training);
+    run.restore = false;
+    tail_.forward(y, preview(run), 0, lowest);
+    tail_.forward(y, run, lowest, tail_.size());
+    Gradient dy(device, y.shape(), Use::gradient);
+    if (!tail_.reads_output()) y = State::none(device);
+    tail_.backward(y, dy, lowest, tail_.size());
+    return static_cast<Index>(device.memory().peak().total());
   }
 
   /// Runs some images through the chain with ever fewer bits until nothing overflows, and leaves
@@ -196,7 +190,7 @@ class FixedStream {
     }
     // A rehearsal has seen no values; and what fits nowhere is left to the pass that follows.
     if (x.device().dry()) return;
-    chosen_ = true;
+    format_->chosen = true;
     if (format_->overflows == 0)
       format_->fraction_bits = math::fraction_bits_for<E>(largest, head_room_);
   }
@@ -207,7 +201,7 @@ class FixedStream {
     const typename Inner::Observed observed(chain_, [&](const typename Inner::Visit& visit) {
       largest = std::max(largest, largest_magnitude(visit.x.view()));
     });
-    chain_.forward(q, {run.statistics, false, false, false});
+    chain_.forward(q, {.statistics = run.statistics, .restore = false});
     return largest * format_->step();
   }
 
@@ -231,7 +225,6 @@ class FixedStream {
   Tail tail_;
   SharedStreamFormat format_;
   int head_room_;
-  bool chosen_ = false;
   Run run_ = training;
   Kept<Fixed> output_;
 };

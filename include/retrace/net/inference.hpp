@@ -16,7 +16,7 @@ void fold(Chain<T, D>& net) {
   net.fuse();
   auto list = net.parameters();
   list.release_gradients();
-  for (auto& named : list.normalisations) named.normalisation->fold();
+  for (auto& named : list.statistics) named.statistics->fold();
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "retrace/layer/parameter.hpp"
+#include "retrace/layer/parameter_list.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "retrace/layer/parameter.hpp"
+#include "retrace/layer/parameter_list.hpp"
 #include "retrace/train/crc64.hpp"
 #include "retrace/train/durable_file.hpp"
 #include "retrace/train/safetensors.hpp"
@@ -91,8 +91,8 @@ SafetensorsHeader checkpoint_header(const ParameterList<T, D>& list,
   header.metadata.emplace_back(checksum_key, no_checksum);
   header.metadata.insert(header.metadata.end(), metadata.begin(), metadata.end());
   for (const auto& named : list.numbers)
-    header.metadata.emplace_back(std::string(number_prefix) + named.name,
-                                 std::to_string(named.get()));
+    if (const std::int64_t number = named.get(); number != named.absent)
+      header.metadata.emplace_back(std::string(number_prefix) + named.name, std::to_string(number));
   std::uint64_t end = 0;
   for_each_tensor(list, [&](const std::string& name, const Tensor<T, D>& tensor) {
     TensorEntry entry{name, std::string(dtype_of<T>()), file_shape(tensor.shape()), end, end};
@@ -203,8 +203,11 @@ class Checkpoint {
     if (detail::require_tensors(file_, list) != file_.header().tensors.size())
       refuse_strangers(list);
     std::vector<std::int64_t> numbers;
-    for (const auto& named : list.numbers)
-      numbers.push_back(number<std::int64_t>(number_key(named.name)));
+    for (const auto& named : list.numbers) {
+      const std::string key = number_key(named.name);
+      numbers.push_back(named.absent && !file_.header().find(key) ? *named.absent
+                                                                  : number<std::int64_t>(key));
+    }
 
     for (std::size_t i = 0; i < numbers.size(); ++i) list.numbers[i].set(numbers[i]);
     detail::read_tensors(file_, list);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -73,7 +74,7 @@ class DriftGuard final : public InputWatch<typename Chain<T, D>::Gradient> {
   /// @param listener  hears of a layer when it is first below warn_below, and of every anchor.
   /// @throws std::invalid_argument for thresholds or a sample that make no sense.
   explicit DriftGuard(Chain<T, D>& net, const DriftOptions& options = {}, Listener listener = {})
-      : net_(net), options_(options), listener_(std::move(listener)) {
+      : options_(options), listener_(std::move(listener)) {
     if (!(options.discard_below <= options.warn_below))
       throw std::invalid_argument("DriftGuard: a step cannot be discarded below " +
                                   std::to_string(options.discard_below) +
@@ -82,9 +83,8 @@ class DriftGuard final : public InputWatch<typename Chain<T, D>::Gradient> {
     if (options.sample < 1 || options.sample > most)
       throw std::invalid_argument("DriftGuard: the sample must have 1 to " + std::to_string(most) +
                                   " values, got " + std::to_string(options.sample));
-    net_.watch(this);
+    watched_.emplace(net, this);
   }
-  ~DriftGuard() override { net_.end_watch(this); }
   DriftGuard(const DriftGuard&) = delete;
   DriftGuard& operator=(const DriftGuard&) = delete;
 
@@ -150,13 +150,13 @@ class DriftGuard final : public InputWatch<typename Chain<T, D>::Gradient> {
     return bad;
   }
 
-  Chain<T, D>& net_;
   DriftOptions options_;
   Listener listener_;
   std::map<std::string, Tensor<typename State::Element, D>> samples_;
   std::set<std::string> bad_chains_, warned_;
   std::vector<std::string> anchors_;
   DriftVerdict verdict_;
+  std::optional<typename Chain<T, D>::Watched> watched_;  // last: ends before what the watch uses
 };
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -239,7 +239,7 @@ class LayerProbe {
       else
         step[--layer].backward = seconds;
     });
-    net_.forward(x, {Statistics::batch, false, true});
+    net_.forward(x, {.keep = true});
     dy = gradient(x.shape());
     before = std::chrono::steady_clock::now();
     net_.backward(x, dy);

@@ -16,7 +16,7 @@
 
 #include "retrace/core/momentum.hpp"
 #include "retrace/core/sgd_term.hpp"
-#include "retrace/layer/parameter.hpp"
+#include "retrace/layer/parameter_list.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,16 +30,10 @@ class SnrProbe final : public InputWatch<typename Chain<T, D>::Gradient> {
 
   /// Measures the named layers, "level1.block0.f.norm0", or all that compute their input again.
   /// @throws StateError if a named layer does not exist or keeps its input, or if all keep theirs.
-  explicit SnrProbe(Chain<T, D>& net, std::vector<std::string> layers = {}) : net_(net) {
-    net_.watch(this);
-    try {
-      choose(std::move(layers));
-    } catch (...) {
-      net_.end_watch(this);
-      throw;
-    }
+  explicit SnrProbe(Chain<T, D>& net, std::vector<std::string> layers = {}) {
+    watched_.emplace(net, this);
+    choose(std::move(layers));
   }
-  ~SnrProbe() override { net_.end_watch(this); }
   SnrProbe(const SnrProbe&) = delete;
   SnrProbe& operator=(const SnrProbe&) = delete;
 
@@ -87,10 +82,10 @@ class SnrProbe final : public InputWatch<typename Chain<T, D>::Gradient> {
     if (!layers.empty()) chosen_ = std::move(layers);
   }
 
-  Chain<T, D>& net_;
   std::vector<std::string> chosen_, keeping_;
   std::map<std::string, State> truths_;
   std::vector<LayerNoise> results_;
+  std::optional<typename Chain<T, D>::Watched> watched_;  // last: ends before what the watch uses
 };
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -163,7 +163,7 @@ std::string first_nonfinite_layer(Chain<T, D>& net, typename Chain<T, D>::State&
   const typename Net::Observed observed(net, [&](const typename Net::Visit& visit) {
     if (found.empty() && !all_finite(visit.x.view())) found = visit.layer;
   });
-  net.forward(x, {Statistics::batch, false, false});
+  net.forward(x, measuring_run);
   return found;
 }
 

@@ -1,0 +1,237 @@
+// The operations that layers, losses and optimizers call on a device: what a backend consists of.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+
+#include "retrace/core/channel_norm.hpp"
+#include "retrace/core/cross_entropy.hpp"
+#include "retrace/core/loss_sum.hpp"
+#include "retrace/core/metered_device.hpp"
+#include "retrace/core/momentum.hpp"
+#include "retrace/core/pointwise_loss.hpp"
+#include "retrace/core/sgd_term.hpp"
+#include "retrace/core/store.hpp"
+#include "retrace/core/tensor.hpp"
+
+namespace retrace {
+struct CropFlips;
+}
+namespace retrace::inline RETRACE_ISA::math {
+struct ScaleRule;
+struct SignalNoise;
+template <class Count>
+struct RoundingCounts;
+}  // namespace retrace::inline RETRACE_ISA::math
+
+/// An operation is a free function in namespace retrace, overloaded on the device D of its views.
+/// Views have any pitch unless `packed` is said. Results have the same bits every time, whatever
+/// else the machine does. On a dry device an operation adds up its Work and does nothing else, and
+/// one that returns a number returns 0.
+///
+/// Each backend has a header with all its operations, which ends with
+/// static_assert(Operations<D, float>): cpu/operations.hpp, cuda/operations.hpp.
+namespace retrace::inline RETRACE_ISA::operations {
+
+/// Fills a device's memory and rehearses what would fill it: MeteredDevice has all of this but the
+/// name and dry_device().
+template <class D>
+concept Metered = Device<D> && requires(D device, const D& constant) {
+  typename D::Rehearsal;  // makes the device dry for as long as it lives
+  { constant.work() } -> std::convertible_to<Work>;
+  { D::dry_device() } -> std::same_as<D>;  // is dry all its life and needs no hardware
+  { machine_name(constant) } -> std::convertible_to<std::string>;  // measured times belong to it
+};
+
+/// Elements of any type: values, states in few bits, labels, indices.
+template <class D, class E>
+concept Moves = requires(View<E, D> x, View<const E, D> from, std::span<E> out,
+                         std::span<const E> in) {
+  fill(x, E{});
+  copy(x, from);
+  upload(x, in);        // from the host, which packs its pixels
+  download(out, from);  // to the host; waits until all operations before it are done
+};
+
+/// Arithmetic element by element.
+template <class D, class T>
+concept Arithmetic = requires(View<T, D> x, View<const T, D> from, Store how, double factor) {
+  add(x, from, how);  // x += from or x −= from
+  scale(x, factor);   // x *= factor, packed
+  swap_halves(x, x);  // exchanges the elements of two views
+  { all_finite(from) } -> std::same_as<bool>;
+  { sum_of_squares(from) } -> std::same_as<double>;  // packed, in double
+};
+
+/// The permutations of invertible pooling, in place and packed; x has the larger images.
+template <class D, class E>
+concept Permutes = requires(View<E, D> x) {
+  channel_pool(x);    // space to depth
+  channel_unpool(x);  // depth to space
+  batch_pool(x);      // space to batch within each image
+  batch_unpool(x);
+};
+
+/// Pooling that is not inverted.
+template <class D, class T>
+concept Pooling = requires(View<T, D> y, View<const T, D> x, View<std::uint8_t, D> largest,
+                           View<const std::uint8_t, D> chosen) {
+  max_pool(y, largest, x);  // of 2 x 2 windows; `largest` is which of the four pixels it is
+  max_pool_backward(y, x, chosen);
+  global_average(y, x);  // over the pixels of x.n/y.n images
+  global_average_backward(y, x);
+};
+
+/// y =, += or −= x ∗ w with zero "same" padding, for odd kernels [k,k,C,K] and any stride. x is
+/// normalised and activated as it is read unless `prologue` is null. y does not overlap x.
+template <class D, class T>
+concept Convolves = requires(View<T, D> y, View<const T, D> x, View<const T, D> w, Index stride,
+                             const NormActivation<T, D>* prologue, Store how, View<double, D> sums,
+                             const ChannelNorm<T, D>& norm, Activation activation) {
+  conv2d(y, x, w, stride, prologue, how);
+  conv2d_moments(y, x, w, stride, prologue, how, sums, sums);  // and channel_moments(y, …)
+  conv2d_input_gradient(y, x, w, stride, how);                 // y is dx, x is dy
+  // dx, and normalise_activate_sums(sums, x, dx, norm, activation)
+  conv2d_input_gradient_sums(y, x, w, stride, sums, x, norm, activation);
+  conv2d_weight_gradient(y, x, x, stride, prologue);  // dw += of x and dy
+};
+
+/// A bias for every channel, [1,1,1,C].
+template <class D, class T>
+concept Biases = requires(View<T, D> x, View<const T, D> bias) {
+  add_to_pixels(x, bias);   // x[pixel] += bias
+  add_pixel_sums(x, bias);  // sums += Σ over the pixels of x
+};
+
+/// The numbers of a channel in a batch normalisation; those in double are [1,1,1,C], sums [2,C].
+template <class D, class T>
+concept ChannelStatistics = requires(View<T, D> t, View<const T, D> from, View<double, D> sums,
+                                     View<const double, D> given, const math::ScaleRule& rule,
+                                     double number) {
+  fill(sums, 0.0);
+  add(sums, given);
+  scale(sums, number);
+  channel_moments(from, sums, sums);  // the mean and the biased variance
+  // mean and 1/σ of a batch; running averages move if `update` and if they stay finite
+  record_statistics(t, t, t, t, given, given, number, number, number, true);
+  recall_statistics(t, t, from, from, number);             // running averages as mean and 1/σ
+  fold_normalisation(t, t, from, from, from, from, rule);  // scale = s/σ, shift = β − μ·s/σ
+  add_normalisation_gradient(t, t, from, given, rule);     // dγ and dβ from Σ g and Σ g·z
+};
+
+/// Normalisation and activation in one sweep. u = scale·x + shift, z is x standardised and
+/// g = dy·act′(u).
+template <class D, class T>
+concept Normalises = requires(View<T, D> y, View<const T, D> x, View<double, D> sums,
+                              const GradientSums<D>& batch, const ChannelNorm<T, D>& norm,
+                              Activation activation, Store how) {
+  normalise_activate(y, x, norm, activation);             // y = act(u); y may be x
+  invert_normalise_activate(y, norm, activation);         // y becomes x
+  normalise_activate_sums(sums, x, x, norm, activation);  // (Σ g, Σ g·z) of x and dy
+  // dx =, += or −= scale·(g − mean g − z·mean(g·z)); dx may be dy
+  normalise_activate_backward(y, x, x, batch, norm, activation, how);
+  take_off_gradient_means(y, x, batch, norm);  // dx −= scale·(mean g + z·mean(g·z))
+  // y becomes x, dy becomes g, and sums as above
+  invert_normalise_activate_sums(sums, y, y, norm, activation);
+};
+
+/// Activations by themselves, in place.
+template <class D, class T>
+concept Activates = requires(View<T, D> x, View<const T, D> sign, Activation activation) {
+  activate(x, activation);
+  deactivate(x, activation);               // x becomes act⁻¹(x)
+  activate_backward(x, sign, activation);  // dy becomes dy·act′, by the sign of u or y
+};
+
+/// The affine coupling: e(s) = exp(bound·tanh s). `values` holds s, and t behind it in the channels
+/// if it has twice as many as x.
+template <class D, class T>
+concept Affine = requires(View<T, D> x, View<const T, D> values, double bound) {
+  scale_and_shift(x, values, bound);              // x = x·e(s) + t
+  unscale_and_unshift(x, values, bound);          // the inverse
+  scale_and_shift_backward(x, values, x, bound);  // dy becomes dx, values become their gradient
+};
+
+/// Dropout by a counter-based generator (math/philox.hpp).
+template <class D, class T>
+concept Drops = requires(View<T, D> x, double rate, std::uint64_t seed, Index begin) {
+  drop_elements(x, rate, seed, seed, begin);  // packed; x begins with element `begin`
+};
+
+/// How much a reconstruction lost.
+template <class D, class T>
+concept MeasuresNoise = requires(View<T, D> sample, View<const T, D> x) {
+  { signal_noise(x, x) } -> std::same_as<math::SignalNoise>;  // truth and reconstruction
+  take_sample(sample, x);                                     // at scattered places; packed
+  { sample_noise(x, x) } -> std::same_as<math::SignalNoise>;  // a sample, and its tensor later
+  { largest_magnitude(x) } -> std::same_as<double>;
+};
+
+/// A state in elements E of few bits, between layers that compute in T.
+template <class D, class T, class E>
+concept NarrowState = Moves<D, E> && Permutes<D, E> &&
+    requires(View<E, D> q, View<const E, D> stored, View<T, D> x, View<const T, D> from,
+             double step, Store how) {
+  // q =, += or −= round(x/step); counts what did not fit
+  { store_rounded(q, from, step, how) } -> std::same_as<math::RoundingCounts<Index>>;
+  widen(x, stored, step);  // x = q·step
+  swap_halves(q, q);
+};
+
+/// Losses: gradients set, sums returned (core/cross_entropy.hpp, core/pointwise_loss.hpp).
+template <class D, class T>
+concept Losses = requires(View<T, D> dy, View<const T, D> y, std::span<const std::int32_t> labels,
+                          std::span<const double> weights, const CrossEntropyTerms& classes,
+                          const PointwiseTerms& values) {
+  { softmax_cross_entropy(dy, y, labels, weights, classes) } -> std::same_as<LossSum>;
+  { pointwise_loss(dy, y, y, values) } -> std::same_as<double>;
+};
+
+/// Optimizers: the step of core/momentum.hpp. All packed.
+template <class D, class T>
+concept Updates = requires(View<T, D> value, View<const T, D> gradient, double rate,
+                           Momentum momentum, std::span<const SgdTerm<T, D>> terms) {
+  sgd_update(value, gradient, value, rate, momentum, rate);  // of one parameter, with its decay
+  sgd_step(terms, rate, momentum);                           // of many, and empties their gradients
+};
+
+/// Optional: a training step that is recorded once and launched again (train/recorded_step.hpp).
+template <class D, class T>
+concept Records = requires(View<T, D> dy, View<const T, D> y, View<const std::int32_t, D> labels,
+                           View<const double, D> numbers, View<double, D> losses,
+                           View<std::uint8_t, D> hits, const CrossEntropyTerms& terms,
+                           std::span<const SgdTerm<T, D>> updates, Momentum momentum) {
+  typename D::Recording;
+  softmax_cross_entropy(dy, y, labels, numbers, numbers, losses, hits, terms);  // nothing waits
+  { sum_of_losses(numbers, View<const std::uint8_t, D>(hits)) } -> std::same_as<LossSum>;
+  sgd_step(updates, y, momentum);  // at a rate in the device's memory
+};
+
+/// Optional: a data set in the device's memory (train/device_images.hpp).
+template <class D, class T>
+concept Augments = requires(View<T, D> out, View<const std::uint8_t, D> set,
+                            View<const std::int64_t, D> indices, View<const T, D> table,
+                            const CropFlips& crops) {
+  augment_images(out, set, indices, table, crops);
+};
+
+}  // namespace retrace::inline RETRACE_ISA::operations
+
+namespace retrace::inline RETRACE_ISA {
+
+/// All that a backend has to have for networks in elements T, group by group.
+template <class D, class T>
+concept Operations =
+    operations::Metered<D> && operations::Moves<D, T> && operations::Moves<D, std::uint8_t> &&
+    operations::Moves<D, Index> && operations::Arithmetic<D, T> && operations::Permutes<D, T> &&
+    operations::Pooling<D, T> && operations::Convolves<D, T> && operations::Biases<D, T> &&
+    operations::ChannelStatistics<D, T> && operations::Normalises<D, T> &&
+    operations::Activates<D, T> && operations::Affine<D, T> && operations::Drops<D, T> &&
+    operations::MeasuresNoise<D, T> && operations::NarrowState<D, T, std::int16_t> &&
+    operations::NarrowState<D, T, std::int32_t> && operations::Losses<D, T> &&
+    operations::Updates<D, T>;
+
+}  // namespace retrace::inline RETRACE_ISA

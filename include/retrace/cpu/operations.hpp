@@ -1,0 +1,25 @@
+// All operations of the host.
+#pragma once
+
+#include "retrace/core/operations.hpp"
+#include "retrace/cpu/affine.hpp"
+#include "retrace/cpu/channel_sums.hpp"
+#include "retrace/cpu/conv2d.hpp"
+#include "retrace/cpu/dropout.hpp"
+#include "retrace/cpu/elementwise.hpp"
+#include "retrace/cpu/fixed_point.hpp"
+#include "retrace/cpu/linear.hpp"
+#include "retrace/cpu/machine.hpp"
+#include "retrace/cpu/normalise.hpp"
+#include "retrace/cpu/pointwise_loss.hpp"
+#include "retrace/cpu/pool.hpp"
+#include "retrace/cpu/sgd.hpp"
+#include "retrace/cpu/signal_noise.hpp"
+#include "retrace/cpu/softmax.hpp"
+
+namespace retrace::inline RETRACE_ISA {
+
+static_assert(Operations<Cpu, float> && Operations<Cpu, double>);
+static_assert(operations::NarrowState<Cpu, float, math::Bfloat16>);
+
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,24 @@
+// Branches of stages in a row.
+#pragma once
+
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "retrace/cpu/elementwise.hpp"
+#include "retrace/net/branch.hpp"
+
+namespace retrace::test {
+
+/// The stages one after another, called "conv0", "conv1", and so on.
+template <class... Stages>
+auto branch_of(Stages... stages) {
+  using First = std::tuple_element_t<0, std::tuple<Stages...>>;
+  using T = typename First::Gradient::Element;
+  Branch<T, Cpu> branch;
+  int index = 0;
+  (branch.add("conv" + std::to_string(index++), std::move(stages)), ...);
+  return branch;
+}
+
+}  // namespace retrace::test
