@@ -65,7 +65,10 @@ void measure(Shape shape) {
        [&] {
          normalise_activate_backward(z.view(), x.view(), y.view(), batch, norm, leaky, Store::set);
        }},
-      {"sgd_update", 5, [&] { sgd_update(x.view(), y.view(), z.view(), 0, {}, 0); }},
+      {"update_parameters", 5,
+       [&] {
+         update_parameter(UpdateTerm{x.view(), y.view(), z.view(), z.view(), 0.0}, 0, Momentum{});
+       }},
   };
   const double bytes = static_cast<double>(shape.size()) * sizeof(float);
   const double of_copy = passes[0].times * bytes / seconds_of(gpu, passes[0].run);

@@ -56,8 +56,8 @@ MUTANTS = {
           "add_blocks(on, scratch, 1, Body::count")],
         "normalise.cu", "sums have the same bits*"),
     "block of another parameter": (
-        [("sgd.cu", "while (block >= all.end[t]) ++t;", "while (block > all.end[t]) ++t;")],
-        "sgd.cu", "parameters are updated*"),
+        [("update.cu", "while (block >= all.end[t]) ++t;", "while (block > all.end[t]) ++t;")],
+        "update.cu", "parameters are updated*"),
     "workspace not given": (
         [("gemm.cpp", "  check(cublasSetWorkspace(on.blas(), workspace, product_workspace),"
           " \"cublasSetWorkspace\");\n", "  static_cast<void>(workspace);\n")],

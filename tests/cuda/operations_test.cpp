@@ -364,9 +364,26 @@ TEMPLATE_TEST_CASE("a loss and its gradient, an update, dropped elements", "", f
   for (Shape shape : shapes)
     CHECK(distance<T>({shape, shape, shape}, {0, 0}, [=](auto&, auto& x) {
             scale(x[1], 0.5);
-            sgd_update(x[0], x[1], x[2], 0.1, {0.9, shape.c % 2 == 0}, 1e-4);
+            update_parameter(UpdateTerm{x[0], x[1], x[2], x[2], 1e-4}, 0.1,
+                             Momentum{0.9, shape.c % 2 == 0});
             return Values{sum_of_squares(x[0])};
           }) <= 16);
+  for (Shape shape : shapes) {
+    CHECK(distance<T>({shape, shape, shape, shape}, {0, 0}, [=](auto&, auto& x) {
+            fill(x[3], T(0.3));
+            update_parameter(UpdateTerm{x[0], x[1], x[2], x[3], 1e-2}, 0.1,
+                             AdamStep{.correction1 = 0.1, .correction2 = 0.01});
+            update_parameter(UpdateTerm{x[0], x[1], x[2], x[2], 1e-2}, 0.1, LionStep{});
+            return Values{};
+          }) <= 64);
+    CHECK(distance<T>({shape, per_channel(shape.pixels()), per_channel(shape.c)}, {0, 0},
+                      [=](auto&, auto& x) {
+                        fill(x[1], T(0.5));
+                        fill(x[2], T(0.25));
+                        factor_gradient(x[0], x[1], x[2], 0.7, 1e-30);
+                        return Values{};
+                      }) <= 64);
+  }
   for (Index begin : {0, 1, 6})
     CHECK(distance<T>({{2, 3, 3, 5}}, {0, 0}, [=](auto&, auto& x) {
             drop_elements(x[0], 0.3, 7, 3, begin);
@@ -387,15 +404,15 @@ Values updated(D& device, bool together) {
     tensors.push_back(
         moved<T>(device, normal_values(shape.size(), static_cast<unsigned>(i)), shape));
   }
-  std::vector<SgdTerm<T, D>> terms;
+  std::vector<UpdateTerm<T, D>> terms;
   for (std::size_t i = 0; i < tensors.size(); i += 3)
-    terms.push_back(
-        {tensors[i].view(), tensors[i + 1].view(), tensors[i + 2].view(), i % 2 == 0 ? 1e-2 : 0});
+    terms.push_back({tensors[i].view(), tensors[i + 1].view(), tensors[i + 2].view(),
+                     tensors[i + 2].view(), i % 2 == 0 ? 1e-2 : 0});
   if (together)
-    sgd_step(std::span<const SgdTerm<T, D>>(terms), 0.1, momentum);
+    update_parameters(std::span<const UpdateTerm<T, D>>(terms), 0.1, momentum);
   else
-    for (const SgdTerm<T, D>& each : terms) {
-      sgd_update(each.value, each.gradient, each.velocity, 0.1, momentum, each.decay);
+    for (const UpdateTerm<T, D>& each : terms) {
+      update_parameter(each, 0.1, momentum);
       fill(each.gradient, T(0));
     }
   Values all;

@@ -7,8 +7,8 @@
 #include "retrace/cpu/linear.hpp"
 #include "retrace/cpu/normalise.hpp"
 #include "retrace/cpu/pool.hpp"
-#include "retrace/cpu/sgd.hpp"
 #include "retrace/cpu/softmax.hpp"
+#include "retrace/cpu/update.hpp"
 
 // clang-format off
 #define RETRACE_TEST_OPERATIONS(prefix, T)                                                        \

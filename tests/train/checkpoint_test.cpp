@@ -6,7 +6,7 @@
 #include "retrace/net/fixed_stream.hpp"
 #include "retrace/train/checkpoint_folder.hpp"
 #include "retrace/train/drift_guard.hpp"
-#include "retrace/train/sgd.hpp"
+#include "retrace/train/rules/sgd.hpp"
 #include "support/catch.hpp"
 #include "support/file_limit.hpp"
 #include "support/nets.hpp"

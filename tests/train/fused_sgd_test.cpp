@@ -1,6 +1,6 @@
 // Steps inside backward: the same weights, the memory of one gradient, and what cannot be had.
 #include "retrace/train/batch.hpp"
-#include "retrace/train/sgd.hpp"
+#include "retrace/train/rules/sgd.hpp"
 #include "support/catch.hpp"
 #include "support/nets.hpp"
 

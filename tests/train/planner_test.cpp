@@ -6,7 +6,7 @@
 
 #include "retrace/cpu/machine.hpp"
 #include "retrace/math/philox.hpp"
-#include "retrace/train/sgd.hpp"
+#include "retrace/train/rules/sgd.hpp"
 #include "support/catch.hpp"
 #include "support/nets.hpp"
 

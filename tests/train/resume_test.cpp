@@ -1,7 +1,7 @@
 // A training that is broken off anywhere and continued gives the bits of one that was not.
 #include "retrace/train/buffer_snapshot.hpp"
 #include "retrace/train/checkpoint_folder.hpp"
-#include "retrace/train/sgd.hpp"
+#include "retrace/train/rules/sgd.hpp"
 #include "support/catch.hpp"
 #include "support/nets.hpp"
 #include "support/scratch.hpp"

@@ -4,7 +4,7 @@
 #include "retrace/cpu/pointwise_loss.hpp"
 #include "retrace/train/batch.hpp"
 #include "retrace/train/loss/mean_squared_error.hpp"
-#include "retrace/train/sgd.hpp"
+#include "retrace/train/rules/sgd.hpp"
 #include "support/catch.hpp"
 #include "support/nets.hpp"
 

@@ -6,7 +6,7 @@
 #include "retrace/cpu/signal_noise.hpp"
 #include "retrace/layer/dropout.hpp"
 #include "retrace/train/drift_guard.hpp"
-#include "retrace/train/sgd.hpp"
+#include "retrace/train/rules/sgd.hpp"
 #include "support/catch.hpp"
 #include "support/nets.hpp"
 

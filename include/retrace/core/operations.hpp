@@ -11,11 +11,11 @@
 #include "retrace/core/cross_entropy.hpp"
 #include "retrace/core/loss_sum.hpp"
 #include "retrace/core/metered_device.hpp"
-#include "retrace/core/momentum.hpp"
 #include "retrace/core/pointwise_loss.hpp"
-#include "retrace/core/sgd_term.hpp"
 #include "retrace/core/store.hpp"
 #include "retrace/core/tensor.hpp"
+#include "retrace/core/update.hpp"
+#include "retrace/core/update_term.hpp"
 
 namespace retrace {
 struct CropFlips;
@@ -190,12 +190,19 @@ concept Losses = requires(View<T, D> dy, View<const T, D> y, std::span<const std
   { pointwise_loss(dy, y, y, values) } -> std::same_as<double>;
 };
 
-/// Optimizers: the step of core/momentum.hpp. All packed.
+/// Optimizers: the steps of core/update.hpp. All packed.
+template <class D, class T, class Step>
+concept Updates = requires(UpdateTerm<T, D> term, std::span<const UpdateTerm<T, D>> terms,
+                           double rate, Step step) {
+  update_parameter(term, rate, step);    // of one parameter
+  update_parameters(terms, rate, step);  // of many, and empties their gradients
+};
+
+/// Optimizers: what scales gradients, for Adafactor and for clipping.
 template <class D, class T>
-concept Updates = requires(View<T, D> value, View<const T, D> gradient, double rate,
-                           Momentum momentum, std::span<const SgdTerm<T, D>> terms) {
-  sgd_update(value, gradient, value, rate, momentum, rate);  // of one parameter, with its decay
-  sgd_step(terms, rate, momentum);                           // of many, and empties their gradients
+concept ScalesGradients = requires(View<T, D> gradient, double number) {
+  factor_gradient(gradient, gradient, gradient, number, number);
+  scale(gradient, number);
 };
 
 /// Optional: a training step that is recorded once and launched again (train/recorded_step.hpp).
@@ -203,11 +210,11 @@ template <class D, class T>
 concept Records = requires(View<T, D> dy, View<const T, D> y, View<const std::int32_t, D> labels,
                            View<const double, D> numbers, View<double, D> losses,
                            View<std::uint8_t, D> hits, const CrossEntropyTerms& terms,
-                           std::span<const SgdTerm<T, D>> updates, Momentum momentum) {
+                           std::span<const UpdateTerm<T, D>> updates, Momentum momentum) {
   typename D::Recording;
   softmax_cross_entropy(dy, y, labels, numbers, numbers, losses, hits, terms);  // nothing waits
   { sum_of_losses(numbers, View<const std::uint8_t, D>(hits)) } -> std::same_as<LossSum>;
-  sgd_step(updates, y, momentum);  // at a rate in the device's memory
+  update_parameters(updates, y, momentum);  // at a rate in the device's memory
 };
 
 /// Optional: a data set in the device's memory (train/device_images.hpp).
@@ -232,6 +239,7 @@ concept Operations =
     operations::Activates<D, T> && operations::Affine<D, T> && operations::Drops<D, T> &&
     operations::MeasuresNoise<D, T> && operations::NarrowState<D, T, std::int16_t> &&
     operations::NarrowState<D, T, std::int32_t> && operations::Losses<D, T> &&
-    operations::Updates<D, T>;
+    operations::Updates<D, T, Momentum> && operations::Updates<D, T, AdamStep> &&
+    operations::Updates<D, T, LionStep> && operations::ScalesGradients<D, T>;
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -13,9 +13,9 @@
 #include "retrace/cpu/normalise.hpp"
 #include "retrace/cpu/pointwise_loss.hpp"
 #include "retrace/cpu/pool.hpp"
-#include "retrace/cpu/sgd.hpp"
 #include "retrace/cpu/signal_noise.hpp"
 #include "retrace/cpu/softmax.hpp"
+#include "retrace/cpu/update.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 

@@ -8,9 +8,9 @@
 #include <type_traits>
 
 #include "retrace/core/cross_entropy.hpp"
-#include "retrace/core/momentum.hpp"
 #include "retrace/core/pointwise_loss.hpp"
 #include "retrace/core/store.hpp"
+#include "retrace/core/update.hpp"
 #include "retrace/math/crop_flip.hpp"
 
 /// What a program links. Nothing here depends on the instruction set that a program is compiled
@@ -250,19 +250,23 @@ void global_average_backward(Context&, Pixels<T> dx, Pixels<const T> dy);
 
 // ---- Updates -----------------------------------------------------------------------------------
 
-/// A parameter, its gradient and its velocity, of `count` elements each.
+/// A parameter, its gradient and its moments, of `count` elements each.
 template <class T>
-struct SgdTerm {
-  T *value, *gradient, *velocity;
+struct UpdateTerm {
+  T *value, *gradient, *first, *second;
   std::int64_t count;
   T decay;
 };
 
-/// The step of core/momentum.hpp for all of these, and g = 0 if it `empties`; at the rate that is
-/// in the GPU's memory, if `rate_there` is not null.
+/// A step of core/update.hpp for all of these, and g = 0 if it `empties`; at the rate that is in
+/// the GPU's memory, if `rate_there` is not null.
+template <class T, class Step>
+void update_parameters(Context&, std::span<const UpdateTerm<T>>, T rate, const T* rate_there,
+                       const Step&, bool empties);
+/// @param mean  a double of scratch
 template <class T>
-void sgd_update(Context&, std::span<const SgdTerm<T>>, T rate, const T* rate_there, Momentum,
-                bool empties);
+void factor_gradient(Context&, T* gradient, std::int64_t rows, std::int64_t columns, T* row,
+                     T* column, double beta, double epsilon, double* mean);
 
 // ---- Loss and data -----------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@
 
 #include "retrace/core/cross_entropy.hpp"
 #include "retrace/core/loss_sum.hpp"
-#include "retrace/core/momentum.hpp"
 #include "retrace/core/pointwise_loss.hpp"
-#include "retrace/core/sgd_term.hpp"
+#include "retrace/core/update_term.hpp"
 #include "retrace/cuda/elementwise.hpp"
+#include "retrace/math/update.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -102,50 +102,58 @@ double pointwise_loss(View<T, Cuda> dy, ConstView<T, Cuda> y, ConstView<T, Cuda>
   return sum_of_loss(y.shape(), scratch.view());
 }
 
-/// The step of core/momentum.hpp, of one parameter. All packed.
-template <class T>
-void sgd_update(View<T, Cuda> value, ConstView<T, Cuda> gradient, SameView<T, Cuda> velocity,
-                double rate, Momentum momentum, double decay) {
-  value.device().run(pass<T>(value.shape(), 5), [&](kernels::Context& on) {
-    const kernels::SgdTerm<T> term{value.data(), const_cast<T*>(gradient.data()), velocity.data(),
-                                   value.shape().size(), static_cast<T>(decay)};
-    kernels::sgd_update<T>(on, std::span(&term, 1), static_cast<T>(rate), nullptr, momentum, false);
-  });
-}
-
 namespace cuda {
 
 /// @param rate_there  where the rate is, in place of `rate`, if not null
-template <class T>
-void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, double rate, const T* rate_there,
-              Momentum momentum) {
+template <class T, class Step>
+void update(std::span<const UpdateTerm<T, Cuda>> terms, double rate, const T* rate_there,
+            const Step& step, bool empties) {
   if (terms.empty()) return;
   Work work;
-  std::vector<kernels::SgdTerm<T>> list;
-  for (const SgdTerm<T, Cuda>& each : terms) {
-    const Index count = each.value.shape().size();
-    work.bytes += pass<T>(each.value.shape(), 6).bytes;
-    list.push_back({each.value.data(), each.gradient.data(), each.velocity.data(), count,
-                    static_cast<T>(each.decay)});
+  std::vector<kernels::UpdateTerm<T>> list;
+  const double times = 3 + 2 * math::Update<T, Step>::moments + (empties ? 1 : 0);
+  for (const UpdateTerm<T, Cuda>& each : terms) {
+    work.bytes += pass<T>(each.value.shape(), times).bytes;
+    list.push_back({each.value.data(), each.gradient.data(), each.first.data(), each.second.data(),
+                    each.value.shape().size(), static_cast<T>(each.decay)});
   }
   terms[0].value.device().run(work, [&](kernels::Context& on) {
-    kernels::sgd_update<T>(on, list, static_cast<T>(rate), rate_there, momentum, true);
+    kernels::update_parameters<T, Step>(on, list, static_cast<T>(rate), rate_there, step, empties);
   });
 }
 
 }  // namespace cuda
 
+/// A step of core/update.hpp, of one parameter.
+template <class T, class Step>
+void update_parameter(const UpdateTerm<T, Cuda>& term, double rate, const Step& step) {
+  cuda::update<T>(std::span(&term, 1), rate, nullptr, step, false);
+}
+
 /// The update of all these, whose gradients are 0 afterwards, in as many launches as it takes to
-/// name them: 80 in one.
+/// name them: 72 in one.
 /// @pre all are on one device.
-template <class T>
-void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, double rate, Momentum momentum) {
-  cuda::sgd_step<T>(terms, rate, nullptr, momentum);
+template <class T, class Step>
+void update_parameters(std::span<const UpdateTerm<T, Cuda>> terms, double rate, const Step& step) {
+  cuda::update<T>(terms, rate, nullptr, step, true);
 }
 /// The same at a rate that is on the GPU, one element.
+template <class T, class Step>
+void update_parameters(std::span<const UpdateTerm<T, Cuda>> terms, ConstView<T, Cuda> rate,
+                       const Step& step) {
+  cuda::update<T>(terms, 0, rate.data(), step, true);
+}
+
+/// Takes the squares of a gradient [rows, columns], one row a pixel, into moving averages of their
+/// means over rows and over columns, r and c, and divides g_ij by √(r_i·c_j/mean(r)).
 template <class T>
-void sgd_step(std::span<const SgdTerm<T, Cuda>> terms, ConstView<T, Cuda> rate, Momentum momentum) {
-  cuda::sgd_step<T>(terms, 0, rate.data(), momentum);
+void factor_gradient(View<T, Cuda> gradient, SameView<T, Cuda> rows, SameView<T, Cuda> columns,
+                     double beta, double epsilon) {
+  auto mean = cuda::scratch(gradient.device(), 1);
+  gradient.device().run(pass<T>(gradient.shape(), 4), [&](kernels::Context& on) {
+    kernels::factor_gradient<T>(on, gradient.data(), gradient.shape().pixels(), gradient.shape().c,
+                                rows.data(), columns.data(), beta, epsilon, mean.data());
+  });
 }
 
 /// Σ x² of packed x, in double. 0 on a dry device.

@@ -16,6 +16,7 @@
 
 #include "retrace/core/error.hpp"
 #include "retrace/layer/freeze.hpp"
+#include "retrace/net/chain_scopes.hpp"
 #include "retrace/net/layer_link.hpp"
 #include "retrace/net/modes.hpp"
 #include "retrace/net/open_pass.hpp"
@@ -288,38 +289,8 @@ class Chain {
     return self_;
   }
 
-  /// Observes for as long as it lives; then the observer before is called again.
-  class Observed {
-   public:
-    Observed(Chain& chain, Observer observer)
-        : chain_(chain.self()), before_(chain.observe(std::move(observer))) {}
-    ~Observed() {
-      if (*chain_) (*chain_)->observe(std::move(before_));
-    }
-    Observed(const Observed&) = delete;
-    Observed& operator=(const Observed&) = delete;
-
-   private:
-    std::shared_ptr<Chain*> chain_;
-    Observer before_;
-  };
-
-  /// Lets a watch see the chain for as long as this lives, wherever the chain is moved.
-  class Watched {
-   public:
-    Watched(Chain& chain, InputWatch<Gradient>* watch) : chain_(chain.self()), watch_(watch) {
-      chain.watch(watch);
-    }
-    ~Watched() {
-      if (*chain_) (*chain_)->end_watch(watch_);
-    }
-    Watched(const Watched&) = delete;
-    Watched& operator=(const Watched&) = delete;
-
-   private:
-    std::shared_ptr<Chain*> chain_;
-    const InputWatch<Gradient>* watch_;
-  };
+  using Observed = ObservedChain<Chain>;
+  using Watched = WatchedChain<Chain>;
 
   /// Layers [first, end) alone, without a look at passes; `run.restore` is for the first of them.
   /// Uses the moments of x and measures those of the output, each unless it is null.

@@ -15,7 +15,8 @@
 #include <utility>
 #include <vector>
 
-#include "retrace/core/momentum.hpp"
+#include "retrace/core/update.hpp"
+#include "retrace/core/update_term.hpp"
 #include "retrace/net/chain.hpp"
 #include "retrace/train/assignment.hpp"
 #include "retrace/train/cost_cache.hpp"
@@ -327,7 +328,9 @@ class Planner {
       fill(value.view(), 0);
       const auto update = [&] {
         const auto start = std::chrono::steady_clock::now();
-        sgd_update(value.view(), value.view(), value.view(), 0, Momentum{}, 0);
+        update_parameter(
+            UpdateTerm<T, D>{value.view(), value.view(), value.view(), value.view(), 0}, 0,
+            Momentum{});
         fill(value.view(), 0);
         return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
       };

@@ -11,7 +11,7 @@
 
 #include "retrace/net/chain.hpp"
 #include "retrace/train/loss/recorded.hpp"
-#include "retrace/train/sgd.hpp"
+#include "retrace/train/rules/sgd.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 

@@ -6,7 +6,7 @@
 
 #include "retrace/cuda.hpp"
 #include "retrace/net/architectures.hpp"
-#include "retrace/train/sgd.hpp"
+#include "retrace/train/rules/sgd.hpp"
 #include "retrace/train/step.hpp"
 
 namespace retrace::test {
