@@ -7,7 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=examples/install_dependencies.sh
 . "$root/examples/install_dependencies.sh"
 
-install_dependencies compiler cmake ninja eigen cli11 json
+install_dependencies compiler cmake ninja cli11 json
 
 generator=(-G Ninja)
 [[ -e $root/build/CMakeCache.txt ]] && generator=()  # keep the one it was made with
@@ -15,7 +15,7 @@ log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 echo "Building train_cifar10 ..."
 if ! { cmake -S "$root" -B "$root/build" "${generator[@]}" -D CMAKE_BUILD_TYPE=Release -D RETRACE_CUDA=OFF \
-    -D RETRACE_EXAMPLES=ON -D RETRACE_TESTS=OFF &&
+    -D RETRACE_EXAMPLES=ON -D RETRACE_TESTS=OFF -D RETRACE_BENCHMARKS=OFF &&
   cmake --build "$root/build" --target train_cifar10 --parallel "$(nproc)"; } >"$log" 2>&1; then
   cat "$log" >&2
   echo "error: train_cifar10 could not be built (see above)" >&2

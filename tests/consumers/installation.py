@@ -23,10 +23,6 @@ class Build:
         found = re.search(rf"^{name}:\w+=(.*)$", self._cache, re.MULTILINE)
         return found[1] if found else ""
 
-    def where_eigen_is(self):
-        """Options of CMake."""
-        return ("-D", f"Eigen3_DIR={self.setting('Eigen3_DIR')}")
-
     def eigen(self):
         """The folder of Eigen/Core: beside share/eigen3/cmake, in include/eigen3."""
         return Path(self.setting("Eigen3_DIR")).parents[2] / "include" / "eigen3"
@@ -42,10 +38,10 @@ class Build:
         return ["-L", Path(self.setting("dnnl_DIR")).parents[1], "-ldnnl"]
 
 
-def install(build, folder, prefix):
+def install(folder, prefix):
     """Configures the headers alone in `folder`, where cpack can be called, and installs them below `prefix`."""
     for command in (("cmake", "-S", ROOT, "-B", folder, "-D", "RETRACE_TESTS=OFF", "-D", "RETRACE_CUDA=OFF",
-                     "-D", "RETRACE_EXAMPLES=OFF", "-D", "RETRACE_BENCHMARKS=OFF", *build.where_eigen_is()),
+                     "-D", "RETRACE_EXAMPLES=OFF", "-D", "RETRACE_BENCHMARKS=OFF"),
                     ("cmake", "--install", folder, "--prefix", prefix)):
         done = run(*command)
         if done.returncode != 0:
