@@ -149,7 +149,8 @@ TEST_CASE("a coupling refuses what does not fit") {
   auto odd = normal<float>(device, {2, 4, 4, 5}), wide = normal<float>(device, {2, 4, 4, 12});
   auto x = normal<float>(device, {2, 4, 4, 10}), dy = normal<float>(device, {2, 4, 4, 10}, 2);
   auto other = normal<float>(device, {2, 4, 4, 8}), pixel = normal<float>(device, {1, 1, 1, 10});
-  CHECK_THROWS_WITH(layer.forward(odd, training), containing("2x4x4x5") && containing("odd"));
+  CHECK_THROWS_WITH(layer.forward(odd, training),
+                    "a coupling needs an even number of channels, but x is 2x4x4x5");
   CHECK_THROWS_AS(layer.forward(odd, training), ShapeError);
   CHECK_THROWS_WITH(layer.forward(wide, training),
                     "f.conv0: NormActConv: x is 2x4x4x6 but must have 5 channels");

@@ -210,10 +210,14 @@ template <class D, class T>
 concept Records = requires(View<T, D> dy, View<const T, D> y, View<const std::int32_t, D> labels,
                            View<const double, D> numbers, View<double, D> losses,
                            View<std::uint8_t, D> hits, const CrossEntropyTerms& terms,
+                           const PointwiseTerms& values, D& device,
                            std::span<const UpdateTerm<T, D>> updates, Momentum momentum) {
   typename D::Recording;
   softmax_cross_entropy(dy, y, labels, numbers, numbers, losses, hits, terms);  // nothing waits
   { sum_of_losses(numbers, View<const std::uint8_t, D>(hits)) } -> std::same_as<LossSum>;
+  pointwise_loss(dy, y, y, values, losses);  // with the sums in a tensor of loss_scratch()
+  { loss_scratch(device) } -> std::same_as<Tensor<double, D>>;
+  { sum_of_loss(y.shape(), numbers) } -> std::same_as<double>;
   update_parameters(updates, y, momentum);  // at a rate in the device's memory
 };
 
