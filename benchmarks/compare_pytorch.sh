@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 set -euo pipefail
 usage="usage: benchmarks/compare_pytorch.sh [option]...
-Builds this library's step_time, finds or installs PyTorch and MemCNN, and times training steps of both libraries in turn.
-  --python PYTHON      the interpreter whose PyTorch is measured; default: python3 or /usr/bin/python3, whichever has
-                       one, and else Debian's python3-torch is installed with apt
-  --without-memcnn     do not install MemCNN (from PyPI, below the build folder) where it cannot be imported
-  --build-dir DIR      build there instead of in build/
+Builds this library's step_time, finds or installs PyTorch and MemCNN, and times training steps of both libraries, alternating.
+  --python PYTHON      the interpreter whose PyTorch is measured; default: python3 or /usr/bin/python3 if one has
+                       PyTorch; otherwise Debian's python3-torch is installed with apt
+  --without-memcnn     do not install MemCNN (from PyPI, in the build folder) if it cannot be imported
+  --build-dir DIR      build in DIR instead of build/
   --help               print this, and the options of the comparison"
 
 fail() {
@@ -34,7 +34,7 @@ done
 # shellcheck source=examples/install_dependencies.sh
 . "$root/examples/install_dependencies.sh"
 install_dependencies python
-python3 "$compare" --step-time none --list "${rest[@]}" >/dev/null  # a wrong option is found before the build
+python3 "$compare" --step-time none --list "${rest[@]}" >/dev/null  # finds wrong options before the build
 
 has_torch() { "$1" -c 'import torch' >/dev/null 2>&1; }
 if [[ -n $python ]]; then
@@ -56,7 +56,7 @@ if [[ $memcnn == yes ]] && ! "$python" -W ignore -c 'import memcnn' 2>/dev/null;
   echo "Installing MemCNN ..." >&2
   "$python" -m pip install --quiet --no-deps --target "$packages" memcnn==1.5.2 >&2 ||
     python3 -m pip install --quiet --no-deps --target "$packages" memcnn==1.5.2 >&2 ||
-    echo "MemCNN could not be installed: its rows are left out" >&2
+    echo "MemCNN could not be installed: its rows are skipped" >&2
 fi
 
 install_dependencies compiler cmake ninja eigen cli11 json

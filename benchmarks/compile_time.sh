@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Seconds of processor that it takes to compile a first program, and to build the trainer, as a
+# Measures the processor seconds for compiling a first program and for building the trainer, as a
 # release for this machine's processor:
 #   benchmarks/compile_time.sh [--check]     fails above 20 s and 60 s
-# CXX is the compiler. What else the machine does adds to them, by a third or so.
+# CXX is the compiler. Other load on the machine adds up to about a third.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 check=${1:-}
@@ -12,13 +12,13 @@ build=$(mktemp -d)
 trap 'rm -rf "$build"' EXIT
 failed=0
 
-# of NAME LIMIT COMMAND...: prints the seconds of user time that the command takes, and those on the clock
+# of NAME LIMIT COMMAND...: prints the user time and the elapsed time of the command in seconds
 of() {
   local name=$1 limit=$2 TIMEFORMAT='%U %R' user real
   shift 2
   { time "$@" >"$build/log" 2>&1; } 2>"$build/time" || { cat "$build/log" >&2; exit 1; }
   read -r user real <"$build/time"
-  printf '%-14s %6.1f s of processor, of %2d s; %5.1f s on the clock\n' "$name" "$user" "$limit" "$real"
+  printf '%-14s %6.1f s of processor time, limit %2d s; %5.1f s elapsed\n' "$name" "$user" "$limit" "$real"
   awk "BEGIN { exit !($user > $limit) }" && failed=1
   return 0
 }

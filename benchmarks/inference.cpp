@@ -1,8 +1,8 @@
-// What a network gains that is built without gradients and folded for inference: bytes, and
-// processor time on one thread.
+// Measures how much memory and processor time, on one thread, a network saves if it is built
+// without gradients and folded for inference.
 //
 //   inference                 128 images of 32 x 32 at a time
-//   inference --batch 1       of so many
+//   inference --batch 1       a batch of another size
 #include "retrace/net/inference.hpp"
 
 #include <array>
@@ -20,14 +20,14 @@ using namespace retrace;
 
 namespace {
 
-/// Of this process, all threads together: what else the machine does counts little.
+/// Returns the processor time of this process over all threads, which other load affects little.
 double processor_seconds() {
   timespec now{};
   clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-/// A network on one thread of its own, and what its passes took.
+/// A network on its own device with one thread, and the measurements of its passes.
 class Subject {
  public:
   Subject(Architecture architecture, bool folded)
@@ -44,7 +44,7 @@ class Subject {
     seconds_.push_back((processor_seconds() - start) / static_cast<double>(batch));
   }
 
-  /// Megabytes at rest, megabytes at the peak, images a second.
+  /// Returns megabytes at rest, megabytes at the peak, and images per second.
   std::array<double, 3> results() {
     return {1e-6 * static_cast<double>(at_rest_),
             1e-6 * static_cast<double>(device_.memory().peak().total()),
@@ -64,7 +64,7 @@ class Subject {
   std::vector<double> seconds_{};
 };
 
-/// Both take turns, so that what else the machine does falls on both.
+/// Compares both networks, alternating, so that other load affects both equally.
 benchmark::Line compare(Architecture architecture, Index batch) {
   Subject before(architecture, false), after(architecture, true);
   const int turns = batch < 16 ? 41 : 7;

@@ -1,15 +1,15 @@
-// Sums at every channel over the pixels of a tensor, in two stages and a fixed order.
+// Per-channel sums over the pixels of a tensor, in two stages and a fixed order.
 #pragma once
 
 #include "walk.cuh"
 
 namespace retrace::kernels {
 
-/// Pixels that a thread adds up in T before it goes on in double.
+/// The number of pixels that a thread adds up in T before it continues in double.
 inline constexpr int tile_pixels = 16;
 
-/// Adds up the rows of threads of a block, pairwise: the first row has the sum of all.
-/// Every thread of the block has to call it.
+/// Adds up the rows of threads of a block pairwise; the first row gets the sum of all. Every thread
+/// of the block must call it.
 template <int Tag>
 __device__ double sum_of_lanes(double value, const Layout& layout, const Place& place) {
   const auto values = gpu::shared<double, block_threads, Tag>();
@@ -28,7 +28,7 @@ __device__ double sum_of_lanes(double value, const Layout& layout, const Place& 
   return sum;
 }
 
-/// The first stage: partial[block][k][channel] = Σ over the block's pixels of the k-th value that
+/// First stage: partial[block][k][channel] = Σ over the block's pixels of the k-th value, which
 /// body(pixel, channel, constants, sums) adds to sums[k].
 template <class Body>
 __global__ void __launch_bounds__(block_threads)
@@ -60,14 +60,14 @@ __global__ void __launch_bounds__(block_threads)
     }
 }
 
-/// The second stage: sums[i] = Σ over the blocks of partial[block][i].
+/// Second stage: sums[i] = Σ over the blocks of partial[block][i].
 __global__ void __launch_bounds__(block_threads)
     add_blocks_kernel(const double* partial, int blocks, std::int64_t length, double* sums);
 
 void add_blocks(Context& on, const double* partial, std::int64_t blocks, std::int64_t length,
                 double* sums);
 
-/// Both stages: sums is [Body::count, channels].
+/// Runs both stages; sums is [Body::count, channels].
 template <class Body>
 void channel_sums(Context& on, const char* name, const Body& body, std::int64_t pixels,
                   std::int64_t channels, double* sums, double* scratch) {

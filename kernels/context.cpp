@@ -1,4 +1,4 @@
-// Opening a GPU, its memory, and what becomes of errors.
+// Opens a GPU, manages its memory, and reports errors.
 #include "context.hpp"
 
 #include <new>
@@ -12,7 +12,7 @@ namespace {
   throw DeviceError(std::string(file) + ':' + std::to_string(line) + ": " + call + ": " + text);
 }
 
-/// Without a driver, with the toolkit's stub of one, or without a GPU.
+/// Returns whether there is no driver, only the toolkit's stub of one, or no GPU.
 bool means_no_gpu(cudaError_t status) {
   return status == cudaErrorInsufficientDriver || status == cudaErrorStubLibrary ||
          status == cudaErrorNoDevice;
@@ -21,21 +21,21 @@ bool means_no_gpu(cudaError_t status) {
 void require_device(int number) {
   int count = 0;
   const cudaError_t status = cudaGetDeviceCount(&count);
-  if (status != cudaSuccess) cudaGetLastError();  // else the next launch would report it
+  if (status != cudaSuccess) cudaGetLastError();  // otherwise the next launch would report it
   if (means_no_gpu(status) || (status == cudaSuccess && count == 0))
     throw DeviceError(std::string("there is no NVIDIA GPU to use (") + cudaGetErrorString(status) +
                       "): check that nvidia-smi lists one, or train on the host");
   check(status, "cudaGetDeviceCount");
   if (number < 0 || number >= count)
     throw DeviceError("there is no GPU " + std::to_string(number) + ": this machine has " +
-                      std::to_string(count) + ", from 0 on");
+                      std::to_string(count) + ", numbered from 0");
 }
 
 }  // namespace
 
 void check(cudaError_t status, const char* call, const char* file, int line) {
   if (status == cudaSuccess) return;
-  cudaGetLastError();  // else the next launch would report it again
+  cudaGetLastError();  // otherwise the next launch would report it again
   fail(file, line, call, cudaGetErrorString(status));
 }
 
@@ -51,7 +51,7 @@ Context::Context(int device, const ContextOptions& options)
   try {
     cudaMemPool_t pool = nullptr;
     check(cudaDeviceGetDefaultMemPool(&pool, device), "cudaDeviceGetDefaultMemPool");
-    std::uint64_t kept = UINT64_MAX;  // what is freed serves the next step
+    std::uint64_t kept = UINT64_MAX;  // reuse freed memory in the next step
     check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &kept),
           "cudaMemPoolSetAttribute");
     if (options.libraries) {
@@ -74,7 +74,7 @@ Context::~Context() {
   convolutions_.reset();
   if (blas_) cublasDestroy(blas_);
   cudaStreamDestroy(stream_);
-  cudaGetLastError();  // nobody is left to be told, and the next launch would report it
+  cudaGetLastError();  // clears the error, which the next launch would report
 }
 
 Context* open(int device, const ContextOptions& options) { return new Context(device, options); }
@@ -90,7 +90,7 @@ void* allocate(Context& on, std::size_t bytes) {
   void* memory = nullptr;
   const cudaError_t status = cudaMallocAsync(&memory, bytes, on.stream());
   if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();  // else the next launch would report it
+    cudaGetLastError();  // otherwise the next launch would report it
     throw std::bad_alloc();
   }
   check(status, "cudaMallocAsync");
@@ -98,13 +98,13 @@ void* allocate(Context& on, std::size_t bytes) {
 }
 void release(Context& on, void* memory) noexcept {
   const cudaError_t status = cudaFreeAsync(memory, on.stream());
-  if (status != cudaSuccess) cudaGetLastError();  // else the next launch would report it
+  if (status != cudaSuccess) cudaGetLastError();  // otherwise the next launch would report it
   on.keep(status);
 }
 
 void synchronize(Context& on) {
   const cudaError_t status = cudaStreamSynchronize(on.stream());
-  // A copy that is still to come would write into memory that its caller gives back.
+  // A pending copy would otherwise write to memory that the caller frees.
   if (status != cudaSuccess) cudaStreamSynchronize(on.stream());
   check(status, "cudaStreamSynchronize");
   check(on.take_kept(), "cudaFreeAsync");

@@ -1,4 +1,4 @@
-// The stream of a GPU, the libraries that put work on it, and what becomes of their errors.
+// The stream of a GPU, the libraries that use it, and its errors.
 #pragma once
 
 #include <cublas_v2.h>
@@ -13,13 +13,14 @@
 
 namespace retrace::kernels {
 
-/// @throws DeviceError "kernels/context.cpp:41: cudaMalloc: out of memory" unless it went well.
+/// Checks the status of a call.
+/// @throws DeviceError such as "kernels/context.cpp:41: cudaMalloc: out of memory" if it failed.
 void check(cudaError_t status, const char* call, const char* file = __builtin_FILE(),
            int line = __builtin_LINE());
 void check(cublasStatus_t status, const char* call, const char* file = __builtin_FILE(),
            int line = __builtin_LINE());
 
-/// To be asked after a launch.
+/// Checks for errors after a launch.
 inline void check_launch(const char* kernel, const char* file = __builtin_FILE(),
                          int line = __builtin_LINE()) {
   check(cudaGetLastError(), kernel, file, line);
@@ -33,19 +34,19 @@ class Context {
   Context& operator=(const Context&) = delete;
 
   cudaStream_t stream() const { return stream_; }
-  /// Keeps an error that nobody could be told of, for the next wait to tell.
+  /// Stores an error raised where throwing is impossible; the next synchronize() throws it.
   void keep(cudaError_t status) {
     if (kept_ == cudaSuccess) kept_ = status;
   }
   cudaError_t take_kept() { return std::exchange(kept_, cudaSuccess); }
   int device() const { return device_; }
   ConvolutionType convolution_type() const { return convolution_type_; }
-  /// Whether convolutions of float are computed in 16 bits.
+  /// Returns whether convolutions in float are computed in 16 bits.
   bool narrows() const {
     return convolution_type_ == ConvolutionType::half ||
            convolution_type_ == ConvolutionType::bfloat16;
   }
-  /// Null where the libraries are not to be used; the second, where there is none.
+  /// Return null if the libraries are disabled; convolutions() also if there is no such library.
   cublasHandle_t blas() const { return blas_; }
   ConvolutionLibrary* convolutions() const { return convolutions_.get(); }
 

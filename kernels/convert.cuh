@@ -1,4 +1,4 @@
-// Between float and the 16 bits in which convolutions may take their operands.
+// Conversion between float and the 16-bit types in which convolutions may take their operands.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -9,15 +9,15 @@
 
 namespace retrace::kernels {
 
-/// Gradients are often smaller than the smallest half, 6e-8. What is to become a half is multiplied
-/// by this before, and what is computed of it by the inverse afterwards; powers of two round
-/// nothing. A gradient that passes 64 becomes infinite, which training finds as it finds others.
+/// Gradients are often smaller than the smallest half, 6e-8. They are multiplied by this before
+/// conversion to half, and the result is multiplied by the inverse; powers of two are exact. A
+/// gradient above 64 becomes infinite and is reported like any other non-finite gradient.
 template <class E>
 inline constexpr float gradient_scale = 1;
 template <>
 inline constexpr float gradient_scale<__half> = 1024;
 
-/// What an element becomes where convolutions take operands of so many bits, in its own type.
+/// Rounds an element to the operand type of convolutions, but keeps its own type.
 struct Rounding {
   ConvolutionType type;
 
@@ -30,7 +30,7 @@ struct Rounding {
     if (type == ConvolutionType::bfloat16) return __bfloat162float(__float2bfloat16_rn(x));
     return x;
   }
-  /// The same of an element of a gradient.
+  /// Rounds an element of a gradient.
   template <class T>
   __device__ T gradient(T x) const {
     return x;
@@ -41,7 +41,7 @@ struct Rounding {
   }
 };
 
-/// to = factor·act(scale·x + shift), rounded; factor·x without a prologue.
+/// Computes to = factor·act(scale·x + shift), rounded; factor·x without a prologue.
 template <class E, int V>
 struct Narrow {
   static constexpr int width = V;
@@ -70,7 +70,7 @@ struct Narrow {
   }
 };
 
-/// to =, += or −= factor·from.
+/// Computes to =, += or −= factor·from.
 template <class E, int V>
 struct Widened {
   static constexpr int width = V;
@@ -88,7 +88,7 @@ struct Widened {
   }
 };
 
-/// Into packed memory that begins at a multiple of 8 bytes.
+/// Narrows into packed memory that is aligned to 8 bytes.
 template <class E>
 void narrow(Context& on, E* to, Pixels<const float> from, Prologue<float> prologue, float factor) {
   const Pixels<E> packed{to, from.count, from.channels, from.channels};
@@ -97,7 +97,7 @@ void narrow(Context& on, E* to, Pixels<const float> from, Prologue<float> prolog
   });
 }
 
-/// Out of such memory.
+/// Widens from packed memory that is aligned to 8 bytes.
 template <class E>
 void widen_result(Context& on, Pixels<float> to, const E* from, float factor, Store how) {
   const Pixels<const E> packed{from, to.count, to.channels, to.channels};

@@ -1,12 +1,12 @@
-// Chooses who computes a pass of a convolution: cuBLAS, cuDNN or the library's own kernels.
+// Selects cuBLAS, cuDNN or the library's own kernels for a pass of a convolution.
 #include "gemm.hpp"
 #include "library_pass.cuh"
 #include "own_convolution.hpp"
 
 namespace retrace::kernels {
 
-/// to [columns, rows] = from [rows, columns] transposed: the library's weights [k, k, C, K] in
-/// cuDNN's order, [K, k, k, C].
+/// Transposes: to [columns, rows] = from [rows, columns]. Converts this library's weights
+/// [k, k, C, K] to cuDNN's order, [K, k, k, C].
 template <class E, class T>
 __global__ void __launch_bounds__(block_threads)
     transpose_kernel(E* to, const T* from, int rows, int columns) {
@@ -17,7 +17,7 @@ __global__ void __launch_bounds__(block_threads)
              static_cast<E>(gpu::load(from + static_cast<std::int64_t>(row) * columns + i)));
 }
 
-/// to [columns, rows] += factor·from [rows, columns] transposed: a gradient out of that order.
+/// Adds a gradient in cuDNN's order: to [columns, rows] += factor·from [rows, columns], transposed.
 template <class T, class E>
 __global__ void __launch_bounds__(block_threads)
     add_transposed_kernel(T* to, const E* from, int rows, int columns, T factor) {
@@ -31,14 +31,14 @@ __global__ void __launch_bounds__(block_threads)
 
 namespace {
 
-/// A thread for each element of [rows, columns].
+/// Returns a launch with one thread per element of [rows, columns].
 gpu::Launch for_matrix(Context& on, std::int64_t rows, std::int64_t columns, const char* name) {
   gpu::Launch how = for_each(on, columns, name);
   how.grid.y = static_cast<unsigned>(rows);
   return how;
 }
 
-/// Calls body.operator()<E>() with the type in which libraries compute convolutions of T.
+/// Calls body.operator()<E>() with the type E in which libraries compute convolutions of T.
 template <class T, class Body>
 void in_type(const Context& on, Body body) {
   if constexpr (std::is_same_v<T, float>) {
@@ -49,13 +49,13 @@ void in_type(const Context& on, Body body) {
   body.template operator()<T>();
 }
 
-/// Whether the pass is a product by cuBLAS: where nothing is narrowed.
+/// Returns whether cuBLAS can compute the pass as a product, without 16-bit operands.
 template <class T>
 bool by_product(Context* on, const Convolution& c) {
   return on && on->blas() && is_product(c) && !(sizeof(T) == 4 && on->narrows());
 }
 
-/// Scratch for a pass by cuDNN; negative if it is not cuDNN's.
+/// Returns the scratch size of a pass by cuDNN, or a negative value if cuDNN does not compute it.
 template <class T>
 std::int64_t library_scratch(Context* on, const Convolution& c) {
   std::int64_t bytes = -1;
@@ -67,8 +67,8 @@ std::int64_t library_scratch(Context* on, const Convolution& c) {
   return bytes;
 }
 
-/// The pass by cuDNN, on as many images at a time as there is scratch for: of weights w, or of
-/// their gradient dw, which is added to.
+/// Runs the pass by cuDNN, on as many images at a time as the scratch allows. `w` is the weights or
+/// their gradient, which is added to.
 template <class T>
 void run_by_library(Context& on, const Convolution& c, T* x, T* y, const T* w, T* dw,
                     Prologue<T> prologue, void* scratch) {

@@ -1,4 +1,4 @@
-// The seam at which another library may compute convolutions.
+// The interface through which another library can compute convolutions.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -21,19 +21,19 @@ inline constexpr ElementType element_type<__half> = ElementType::half;
 template <>
 inline constexpr ElementType element_type<__nv_bfloat16> = ElementType::bfloat16;
 
-/// Convolutions of packed weights [outputs, kernel, kernel, inputs] and pitched images, always by
-/// the same algorithm for the same pass.
+/// Computes convolutions of packed weights [outputs, kernel, kernel, inputs] and pitched images,
+/// and always uses the same algorithm for the same pass.
 class ConvolutionLibrary {
  public:
   virtual ~ConvolutionLibrary() = default;
-  /// Bytes of workspace for a pass; negative if it cannot be done within the limit.
+  /// Returns the workspace size of a pass in bytes, or a negative value if the limit is too low.
   virtual std::int64_t workspace(const Convolution&, ElementType) = 0;
-  /// Puts the pass on the stream. What it computes is set or added as `how` says, a gradient of
-  /// weights as well.
+  /// Puts the pass on the stream. The result, including a weight gradient, is set or added
+  /// according to `how`.
   virtual void run(const Convolution&, ElementType, void* x, void* w, void* y, void* workspace) = 0;
 };
 
-/// cuDNN, or null where the library was built without it.
+/// Returns cuDNN, or null if the library was built without it.
 std::unique_ptr<ConvolutionLibrary> make_convolution_library(cudaStream_t, int device,
                                                              const ContextOptions&);
 

@@ -1,4 +1,4 @@
-// Convolutions by cuDNN: for every pass one plan, of an algorithm that gives the same bits again.
+// Convolutions by cuDNN: one plan per pass, with a deterministic algorithm.
 #include <algorithm>
 #include <map>
 #include <optional>
@@ -33,7 +33,7 @@ cudnnDataType_t data_type(ElementType type) {
   }
   return CUDNN_DATA_BFLOAT16;
 }
-/// What products are added up in.
+/// Returns the type in which products are summed.
 cudnnDataType_t sum_type(ElementType type) {
   return type == ElementType::float64 ? CUDNN_DATA_DOUBLE : CUDNN_DATA_FLOAT;
 }
@@ -41,7 +41,7 @@ std::int64_t bytes_of(ElementType type) {
   return type == ElementType::float64 ? 8 : type == ElementType::float32 ? 4 : 2;
 }
 
-/// [a, channels, h, w] by cuDNN's order of extents, with channels innermost in memory.
+/// Describes a tensor [a, channels, h, w], in cuDNN's order, with channels innermost in memory.
 Descriptor tensor(std::int64_t id, ElementType type, std::int64_t a, std::int64_t channels,
                   std::int64_t h, std::int64_t w, std::int64_t pitch, bool aligned = true) {
   Descriptor t(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
@@ -58,7 +58,7 @@ Descriptor tensor(std::int64_t id, ElementType type, std::int64_t a, std::int64_
 Descriptor geometry(const Convolution& c, ElementType type) {
   Descriptor g(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
   const std::int64_t before = c.kernel / 2;
-  // What the last window reads beyond the image.
+  // The number of pixels that the last window reads beyond the image.
   const auto behind = [&](std::int64_t x, std::int64_t y) {
     return std::max<std::int64_t>((y - 1) * c.stride + c.kernel - before - x, 0);
   };
@@ -74,7 +74,7 @@ Descriptor geometry(const Convolution& c, ElementType type) {
   return g;
 }
 
-/// The names of what an operation of a pass is told.
+/// The attribute names of an operation.
 struct OperationNames {
   cudnnBackendDescriptorType_t type;
   cudnnBackendAttributeName_t x, w, y, geometry, alpha, beta;
@@ -110,10 +110,10 @@ OperationNames names_of(ConvolutionPass pass) {
           CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA};
 }
 
-/// An execution plan and all that it refers to.
+/// An execution plan and all descriptors that it refers to.
 struct Plan {
   std::vector<Descriptor> parts;
-  std::optional<Descriptor> plan;  ///< none: cuDNN cannot
+  std::optional<Descriptor> plan;  ///< empty if cuDNN cannot compute the pass
   std::int64_t workspace = -1;
 
   Descriptor& keep(Descriptor part) {
@@ -171,7 +171,7 @@ class Cudnn final : public ConvolutionLibrary {
   }
 
   void make(Plan& plan, const Convolution& c, ElementType type) {
-    plan.parts.reserve(16);  // they refer to one another
+    plan.parts.reserve(16);  // the parts refer to one another
     const Descriptor& x =
         plan.keep(tensor('x', type, c.n, c.inputs, c.x_h, c.x_w, c.x_pitch, c.aligned));
     const Descriptor& w =
@@ -202,8 +202,8 @@ class Cudnn final : public ConvolutionLibrary {
       operation.set(name, CUDNN_TYPE_FLOAT, std::vector{static_cast<float>(value)});
   }
 
-  /// Of the algorithms that cuDNN thinks fastest, and then of those that it has for any shape, the
-  /// first that may be used.
+  /// Chooses the first allowed algorithm: first among those that cuDNN expects to be fastest, then
+  /// among its fallbacks for any shape.
   void choose(Plan& plan, const Descriptor& graph, ElementType type) {
     for (cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK}) {
       choose(plan, graph, type, mode);
@@ -241,8 +241,8 @@ class Cudnn final : public ConvolutionLibrary {
     }
   }
 
-  /// Neither one that adds in an order of its own or rounds sums nor, unless TF32 is allowed, one
-  /// that rounds its inputs of float.
+  /// Returns whether an algorithm is deterministic and does not round sums. Unless TF32 is allowed,
+  /// it must not round float inputs either.
   bool may_be_used(const Descriptor& configuration, ElementType type) const {
     std::vector<cudnnBackendDescriptor_t> engine(1);
     Descriptor place(CUDNN_BACKEND_ENGINE_DESCRIPTOR);

@@ -1,4 +1,4 @@
-// A descriptor of cuDNN's backend: a bag of attributes that is checked when it is finished.
+// A descriptor of cuDNN's backend: a set of attributes that is validated when it is finalised.
 #pragma once
 
 #include <cudnn.h>
@@ -8,7 +8,9 @@
 
 namespace retrace::kernels {
 
-/// @throws DeviceError "kernels/cudnn.cpp:41: cudnnBackendFinalize: CUDNN_STATUS_BAD_PARAM …".
+/// Checks the status of a call.
+/// @throws DeviceError such as "kernels/cudnn.cpp:41: cudnnBackendFinalize:
+///         CUDNN_STATUS_BAD_PARAM …" if it failed.
 void check(cudnnStatus_t status, const char* call, const char* file = __builtin_FILE(),
            int line = __builtin_LINE());
 
@@ -42,10 +44,10 @@ class Descriptor {
   }
 
   void finish() { check(cudnnBackendFinalize(descriptor_), "cudnnBackendFinalize"); }
-  /// Whether it could be, where cuDNN may refuse.
+  /// Finalises the descriptor. Returns false if cuDNN refuses.
   bool can_finish() { return cudnnBackendFinalize(descriptor_) == CUDNN_STATUS_SUCCESS; }
 
-  /// At most values.size() of an attribute; how many there are.
+  /// Reads at most values.size() values of an attribute. Returns how many exist.
   template <class T>
   std::int64_t get(cudnnBackendAttributeName_t name, cudnnBackendAttributeType_t type,
                    std::vector<T>& values) const {

@@ -1,4 +1,4 @@
-// Filling, copying, adding, scaling: passes that keep channels apart.
+// Filling, copying, adding and scaling: element-wise passes.
 #include <cmath>
 
 #include "launches.cuh"
@@ -75,7 +75,8 @@ struct Scale {
   }
 };
 
-/// x·e(s) + t, or its inverse. `values` holds s and, if it has twice as many channels as x, t.
+/// Computes x·e(s) + t or its inverse. `values` holds s and, if it has twice as many channels as x,
+/// t.
 template <class T, bool Inverse>
 struct ScaleAndShift {
   static constexpr int width = 1;
@@ -93,7 +94,7 @@ struct ScaleAndShift {
   }
 };
 
-/// dy becomes dx = dy·e(s), values become (dy·x·e′(s), dy).
+/// Replaces dy by dx = dy·e(s) and `values` by (dy·x·e′(s), dy).
 template <class T>
 struct ScaleAndShiftBackward {
   static constexpr int width = 1;
@@ -115,7 +116,7 @@ struct ScaleAndShiftBackward {
   }
 };
 
-/// Multiplies by 0 or by 1/(1 − rate): four elements a thread, those of one Philox block.
+/// Multiplies by 0 or by 1/(1 − rate). A thread handles the four elements of one Philox block.
 template <class T>
 __global__ void __launch_bounds__(block_threads)
     drop_kernel(T* x, std::int64_t begin, std::int64_t end, float threshold, T scale,

@@ -1,4 +1,4 @@
-// Rounding into and widening out of a state of integers.
+// Rounding to a state of integers and widening it again.
 #include <type_traits>
 
 #include "launches.cuh"
@@ -7,11 +7,12 @@
 
 namespace retrace::kernels {
 
-/// Channels that a thread takes of two tensors: as many as fill 128 bits of the wider element.
+/// The number of channels per thread for two tensors: as many as fill 128 bits of the wider
+/// element.
 template <class E, class T>
 inline constexpr int widest_of_both = widest<E> < widest<T> ? widest<E> : widest<T>;
 
-/// Whether both can be accessed in packs of that many.
+/// Returns whether both tensors can be accessed in packs of that size.
 template <class E, class T>
 bool both_wide(const Pixels<E>& q, const Pixels<T>& x) {
   constexpr int width = widest_of_both<std::remove_const_t<E>, std::remove_const_t<T>>;
@@ -22,7 +23,7 @@ bool both_wide(const Pixels<E>& q, const Pixels<T>& x) {
   return fits(q, sizeof(E)) && fits(x, sizeof(T));
 }
 
-/// q =, += or −= round(x·scale), and how many did not fit.
+/// Computes q =, += or −= round(x·scale) and counts the values that do not fit.
 template <class E, class T, int V>
 struct StoreRounded {
   static constexpr int width = V;

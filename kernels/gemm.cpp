@@ -7,14 +7,14 @@ namespace retrace::kernels {
 
 namespace {
 
-/// A matrix in rows, which cuBLAS sees as its transpose in columns.
+/// A row-major matrix, which is its own transpose to the column-major cuBLAS.
 struct Matrix {
   std::int64_t rows, columns, pitch;
 };
 
 int checked(std::int64_t extent) {
   if (extent > std::numeric_limits<int>::max())
-    throw std::length_error("a product on a GPU takes at most 2^31 - 1 rows");
+    throw std::length_error("a matrix product on a GPU must have at most 2^31 - 1 rows");
   return static_cast<int>(extent);
 }
 
@@ -30,7 +30,7 @@ cublasStatus_t gemm(cublasHandle_t blas, cublasOperation_t a, cublasOperation_t 
   return cublasDgemm(blas, a, b, m, n, k, alpha, left, ld_left, right, ld_right, beta, out, ld_out);
 }
 
-/// out = alpha·A·B + beta·out for A [m, k] and B [k, n] in rows, either of which may be given
+/// Computes out = alpha·A·B + beta·out for row-major A [m, k] and B [k, n]. Either may be passed
 /// transposed.
 template <class T>
 void product(Context& on, Store how, T* out, Matrix c, const T* a, std::int64_t a_pitch,

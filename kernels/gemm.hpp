@@ -1,21 +1,21 @@
-// Convolutions that are products of two matrices, by cuBLAS.
+// Convolutions that are products of two matrices, computed by cuBLAS.
 #pragma once
 
 #include "context.hpp"
 
 namespace retrace::kernels {
 
-/// Whether a pass is one product: a window of one pixel, every pixel, nothing done to x.
+/// Returns whether a pass is one product: a window of one pixel, a stride of 1 and no prologue.
 inline bool is_product(const Convolution& c) {
   return c.kernel == 1 && c.stride == 1 && !c.prologue;
 }
 
-/// Bytes of workspace that cuBLAS is given for a product: as much on every GPU, as how it cuts a
-/// sum into parts depends on it.
+/// The cuBLAS workspace of a product in bytes. The same on every GPU, because it affects how cuBLAS
+/// splits a sum.
 inline constexpr std::int64_t product_workspace = 4 << 20;
 
-/// The pass by cuBLAS: `out` and `in` are what it writes and reads, `other` the weights or, for
-/// their gradient, dy.
+/// Runs the pass by cuBLAS: it reads `in` and writes `out`; `other` is the weights or, for their
+/// gradient, dy.
 template <class T>
 void multiply(Context&, const Convolution&, T* out, const T* in, const T* other, void* workspace);
 

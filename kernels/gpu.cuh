@@ -1,5 +1,5 @@
-// What a kernel may use: launches, global memory and shared memory. nvcc compiles it for a GPU, a
-// host compiler for the emulator of the tests.
+// Kernel primitives: launches, global memory and shared memory. Compiled by nvcc for a GPU, and by
+// a host compiler for the emulator of the tests.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -7,19 +7,19 @@
 #include <cstddef>
 
 #if !defined(__CUDACC__)
-#include "cuda/emulator/emulator.hpp"  // tests/ only
+#include "cuda/emulator/emulator.hpp"  // in tests only
 #endif
 
 namespace retrace::gpu {
 
-/// How a kernel is launched, and the name it is accounted under.
+/// The dimensions of a kernel launch, and the name under which it is accounted.
 struct Launch {
   dim3 grid, block;
   cudaStream_t stream;
   const char* name;
 };
 
-/// Runs kernel(args…) on the launch's stream. Errors of the launch are the caller's to ask for.
+/// Runs kernel(args…) on the launch's stream. The caller must check for launch errors.
 template <class... P, class... A>
 void launch(void (*kernel)(P...), const Launch& how, const A&... args) {
 #if defined(__CUDACC__)
@@ -31,7 +31,7 @@ void launch(void (*kernel)(P...), const Launch& how, const A&... args) {
 
 #if defined(__CUDACC__)
 
-/// Global memory is read and written through these two, so that the emulator sees every access.
+/// Kernels access global memory only through load() and store(), so that the emulator sees it.
 template <class T>
 __device__ __forceinline__ T load(const T* from) {
   return *from;
@@ -41,7 +41,7 @@ __device__ __forceinline__ void store(T* to, T value) {
   *to = value;
 }
 
-/// An array that the threads of a block share, not initialised; one for each Tag.
+/// An uninitialised array in the shared memory of a block. Each Tag has its own array.
 template <class T, int Count>
 using Shared = T*;
 template <class T, int Count, int Tag>
@@ -63,7 +63,7 @@ void store(T* to, T value, emulator::Location where = emulator::Location::curren
   *to = value;
 }
 template <class T, int Count>
-using Shared = emulator::SharedArray<T, Count>;  // checks its bounds
+using Shared = emulator::SharedArray<T, Count>;  // with bounds checks
 template <class T, int Count, int Tag>
 Shared<T, Count> shared(emulator::Location where = emulator::Location::current()) {
   static const char key = 0;

@@ -1,4 +1,4 @@
-// A pass of a convolution by cuDNN: what it needs in scratch memory, and how it is run.
+// A pass of a convolution by cuDNN: its scratch memory and how it is run.
 #pragma once
 
 #include <algorithm>
@@ -9,24 +9,24 @@
 
 namespace retrace::kernels {
 
-/// Where cuDNN finds the operands of a pass.
+/// The addresses of a pass's operands for cuDNN.
 template <class E>
 struct LibraryOperands {
   E *x, *w, *y;
   void* workspace;
 };
 
-/// Elements of T, that cuDNN computes in E. It is given copies: of weights in its own order; of x
-/// where that is normalised as it is read; of x and y where E is not T. In scratch memory they lie
-/// one after the other, and behind them what cuDNN needs itself.
+/// A pass over elements of T that cuDNN computes in E. It uses copies of the weights in cuDNN's
+/// order, of x if it is normalised as it is read, and of x and y if E is not T. The copies are
+/// consecutive in scratch memory, followed by cuDNN's workspace.
 template <class T, class E>
 struct LibraryPass {
   static constexpr bool narrows = !std::is_same_v<T, E>;
   static constexpr std::int64_t most_copied_bytes = 32 << 20;
 
   Convolution whole;
-  std::int64_t images;     ///< at a time, as far as scratch for copies of x and y goes
-  std::int64_t workspace;  ///< bytes; negative if cuDNN cannot
+  std::int64_t images;     ///< images per call, limited by the copies of x and y
+  std::int64_t workspace;  ///< bytes; negative if cuDNN cannot compute the pass
 
   LibraryPass(ConvolutionLibrary& library, const Convolution& c) : whole(c), images(1) {
     const std::int64_t image = x_bytes() + y_bytes(), all = std::max<std::int64_t>(c.n, 1);
@@ -38,7 +38,7 @@ struct LibraryPass {
     }
   }
 
-  /// The pass on some images from `first` on.
+  /// Returns the pass on some images, starting at `first`.
   Convolution part(std::int64_t first) const {
     Convolution c = whole;
     c.n = std::min(images, whole.n - first);
@@ -50,7 +50,7 @@ struct LibraryPass {
     return c;
   }
   bool copies_x() const { return narrows || whole.prologue; }
-  /// Of an output, or of the gradient of its weights.
+  /// Returns the number of weights per output.
   std::int64_t weights() const { return whole.kernel * whole.kernel * whole.inputs; }
   std::int64_t weight_bytes() const { return aligned(weights() * whole.outputs); }
   std::int64_t x_bytes() const {
@@ -74,7 +74,7 @@ struct LibraryPass {
   }
 };
 
-/// The pass on its images from `first` on; x and y are those of all.
+/// Runs the pass on its images from `first` on; x and y begin with the first image of the batch.
 template <class T, class E>
 void run_part(Context& on, const LibraryPass<T, E>& pass, std::int64_t first, T* x, T* y,
               Prologue<T> prologue, LibraryOperands<E> of) {

@@ -5,7 +5,7 @@
 
 namespace retrace::kernels {
 
-/// Mean and sum of squared distances of a set, which merges with another's (Chan et al. 1979).
+/// Mean and sum of squared deviations of a set. Two of them can be merged (Chan et al. 1979).
 struct Moments {
   double count = 0, mean = 0, squares = 0;
 
@@ -18,7 +18,7 @@ struct Moments {
   }
 };
 
-/// The first stage: partial[block][k][channel] of (count, mean, squares), k = 0, 1, 2.
+/// First stage: partial[block][k][channel] of (count, mean, squares), k = 0, 1, 2.
 template <class T, int V>
 __global__ void __launch_bounds__(block_threads)
     moments_kernel(Layout layout, Pixels<const T> x, double* partial) {
@@ -32,7 +32,7 @@ __global__ void __launch_bounds__(block_threads)
     while (pixel < layout.pixels) {
       Pack<T, V> values[tile];
       int count = 0;
-      for (int k = 0; k < tile; ++k)  // whole, so that values stay in registers
+      for (int k = 0; k < tile; ++k)  // fully unrolled to keep values in registers
         if (pixel < layout.pixels) {
           values[k] = at<V>(x, pixel, channel);
           pixel += step;

@@ -1,4 +1,4 @@
-// Stands in for cudnn.cpp where there is no cuDNN.
+// Replaces cudnn.cpp in builds without cuDNN.
 #include "convolution_library.hpp"
 
 namespace retrace::kernels {

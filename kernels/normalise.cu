@@ -1,4 +1,4 @@
-// Launches of the passes of batch normalisation and activation.
+// Launches of the batch normalisation and activation passes.
 #include "launches.cuh"
 #include "moments.cuh"
 #include "normalise.cuh"
@@ -22,7 +22,7 @@ void add_blocks(Context& on, const double* partial, std::int64_t blocks, std::in
   check_launch("add_blocks");
 }
 
-/// The second stage of the moments.
+/// Second stage of the moments.
 __global__ void __launch_bounds__(block_threads)
     merge_moments_kernel(const double* partial, int blocks, std::int64_t channels, double* mean,
                          double* variance) {
@@ -52,8 +52,8 @@ __global__ void __launch_bounds__(block_threads)
   const double old_mean = static_cast<double>(gpu::load(running_mean + c));
   const double old_variance = static_cast<double>(gpu::load(running_variance + c));
   const T new_mean = static_cast<T>(math::moved_towards(old_mean, measured, momentum));
-  const T new_variance = static_cast<T>(
-      math::moved_towards(old_variance, variance * count / (count - 1), momentum));
+  const T new_variance =
+      static_cast<T>(math::moved_towards(old_variance, variance * count / (count - 1), momentum));
   if (!math::finite(new_mean) || !math::finite(new_variance)) return;
   gpu::store(running_mean + c, new_mean);
   gpu::store(running_variance + c, new_variance);

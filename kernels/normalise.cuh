@@ -1,4 +1,4 @@
-// What a normalisation and an activation make of one element, and the passes made of that.
+// Normalisation and activation of one element, and the passes built from them.
 #pragma once
 
 #include "channel_sums.cuh"
@@ -6,7 +6,7 @@
 
 namespace retrace::kernels {
 
-/// The numbers of V channels of a normalisation, in registers.
+/// The coefficients of a normalisation for V channels, in registers.
 template <class T, int V>
 struct NormPack {
   Pack<T, V> mean, inverse_deviation, scale, shift;
@@ -22,7 +22,7 @@ struct NormPack {
   __device__ T standardised(T x, int i) const { return (x - mean.v[i]) * inverse_deviation.v[i]; }
 };
 
-/// scale and shift alone.
+/// Only scale and shift of V channels.
 template <class T, int V>
 struct ScaleShiftPack {
   Pack<T, V> scale, shift;
@@ -31,7 +31,7 @@ struct ScaleShiftPack {
       : scale(load<V>(norm.scale + channel)), shift(load<V>(norm.shift + channel)) {}
 };
 
-/// (mean g, mean(g·z)) of V channels, beside their normalisation.
+/// (mean g, mean(g·z)) of V channels, with the coefficients of their normalisation.
 template <class T, int V>
 struct GradientPack {
   NormPack<T, V> norm;
@@ -82,7 +82,7 @@ struct InvertNormaliseActivate {
   }
 };
 
-/// (Σ g, Σ g·z) with g = dy·act′(scale·x + shift).
+/// Sums (Σ g, Σ g·z) with g = dy·act′(scale·x + shift).
 template <class T, int V>
 struct NormalisedGradientSums {
   using Element = T;
@@ -103,7 +103,7 @@ struct NormalisedGradientSums {
   }
 };
 
-/// dx = scale·(g − mean g − z·mean(g·z)).
+/// Computes dx = scale·(g − mean g − z·mean(g·z)).
 template <class T, int V>
 struct NormaliseActivateBackward {
   static constexpr int width = V;
@@ -130,7 +130,7 @@ struct NormaliseActivateBackward {
   }
 };
 
-/// dx −= scale·(mean g + z·mean(g·z)).
+/// Computes dx −= scale·(mean g + z·mean(g·z)).
 template <class T, int V>
 struct TakeOffGradientMeans {
   static constexpr int width = V;
@@ -152,7 +152,7 @@ struct TakeOffGradientMeans {
   }
 };
 
-/// y becomes x, dy becomes g = dy·act′, and (Σ g, Σ g·z) are summed on the way.
+/// Replaces y by x and dy by g = dy·act′, and sums (Σ g, Σ g·z).
 template <class T, int V>
 struct InvertNormaliseActivateSums {
   using Element = T;
@@ -177,7 +177,7 @@ struct InvertNormaliseActivateSums {
   }
 };
 
-/// Σ x.
+/// Sums x.
 template <class T, int V>
 struct PixelSums {
   using Element = T;
@@ -191,7 +191,7 @@ struct PixelSums {
   }
 };
 
-/// y = act(x), its inverse, and dy·act′: three ways to treat an element by the sign of another.
+/// y = act(x), its inverse, and dy·act′; each depends on the sign of an element.
 enum class Rectify { forward, inverse, backward };
 
 template <class T, int V, Rectify Way>
@@ -216,7 +216,7 @@ struct Rectified {
   }
 };
 
-/// x += bias.
+/// Computes x += bias.
 template <class T, int V>
 struct AddBias {
   static constexpr int width = V;

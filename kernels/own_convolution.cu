@@ -13,7 +13,7 @@ namespace {
 
 Window2d window_of(const Convolution& c) {
   if (c.n * std::max(c.x_h * c.x_w, c.y_h * c.y_w) > std::numeric_limits<int>::max())
-    throw std::length_error("a convolution on a GPU takes at most 2^31 - 1 pixels at a time");
+    throw std::length_error("a convolution on a GPU must have at most 2^31 - 1 pixels");
   return {static_cast<int>(c.kernel), static_cast<int>(c.stride), static_cast<int>(c.x_h),
           static_cast<int>(c.x_w),    static_cast<int>(c.y_h),    static_cast<int>(c.y_w)};
 }
@@ -28,8 +28,8 @@ Images<T> y_of(const Convolution& c, T* data) {
 }
 std::int64_t weights_of(const Convolution& c) { return c.kernel * c.kernel * c.inputs; }
 
-/// How often the pixels are cut for a gradient of weights: by the shapes alone, so that sums have
-/// the same order on every GPU.
+/// Returns the number of slices of the pixels for a weight gradient. It depends only on the shapes,
+/// so sums have the same order on every GPU.
 std::int64_t slices_of(std::int64_t pixels, std::int64_t weights, std::int64_t outputs) {
   const auto tiles = [](std::int64_t extent) { return (extent + Tile::side - 1) / Tile::side; };
   const std::int64_t wanted = 512 / std::max<std::int64_t>(tiles(weights) * tiles(outputs), 1);
@@ -38,7 +38,7 @@ std::int64_t slices_of(std::int64_t pixels, std::int64_t weights, std::int64_t o
 
 }  // namespace
 
-/// dw[i] += Σ over slices of partial[slice][i].
+/// Computes dw[i] += Σ over slices of partial[slice][i].
 template <class T>
 __global__ void __launch_bounds__(block_threads)
     add_slices_kernel(T* dw, const T* partial, int slices, std::int64_t length) {

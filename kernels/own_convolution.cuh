@@ -1,4 +1,4 @@
-// Convolutions as products of matrices whose elements are gathered from images.
+// Convolutions as matrix products whose elements are gathered from images.
 #pragma once
 
 #include "convert.cuh"
@@ -6,14 +6,14 @@
 
 namespace retrace::kernels {
 
-/// The geometry of a convolution of stride s with a window of k x k that keeps the extents:
+/// The geometry of a convolution of stride s with a k x k window and "same" padding:
 /// y(i, j) reads x(i·s + a − k/2, j·s + b − k/2) for 0 <= a, b < k.
 struct Window2d {
   int kernel, stride, x_h, x_w, y_h, y_w;
 };
 
-/// A pixel of a batch of images [n, h, w], of which there are fewer than 2^31: divisions of 64 bits
-/// would take longer than the product.
+/// The position of a pixel in a batch of images [n, h, w]. There must be fewer than 2^31 pixels,
+/// because 64-bit divisions would take longer than the product.
 struct PixelPlace {
   std::int64_t n;
   int row, column;
@@ -26,7 +26,8 @@ struct PixelPlace {
   }
 };
 
-/// x(n, h, v, channel), normalised and activated if there is a prologue; 0 beyond the image.
+/// Returns x(n, h, v, channel), normalised and activated if there is a prologue; 0 outside the
+/// image.
 template <class T>
 __device__ T read_input(const Images<const T>& x, const Prologue<T>& prologue, std::int64_t n,
                         int h, int v, int channel) {
@@ -38,7 +39,7 @@ __device__ T read_input(const Images<const T>& x, const Prologue<T>& prologue, s
       prologue.slope);
 }
 
-/// y = x ∗ w: a row of A is the window of a pixel of y, in the order of (tap, channel).
+/// y = x ∗ w: a row of A is the window of a pixel of y, ordered by (tap, channel).
 template <class T>
 struct ForwardOperands {
   static constexpr bool a_k_first = true, b_k_first = false;
@@ -85,7 +86,8 @@ struct ForwardOperands {
   }
 };
 
-/// dx: a row of A is what a pixel of x had a part in, in the order of (tap, output channel).
+/// dx: a row of A is the elements of dy that a pixel of x affects, ordered by (tap, output
+/// channel).
 template <class T>
 struct InputGradientOperands {
   static constexpr bool a_k_first = true, b_k_first = true;
@@ -141,7 +143,7 @@ struct InputGradientOperands {
   }
 };
 
-/// dw: a row of A is what one weight of every output met at every pixel of y.
+/// dw: a row of A is the elements of x that a weight is multiplied by, one per pixel of y.
 template <class T>
 struct WeightGradientOperands {
   static constexpr bool a_k_first = false, b_k_first = false;

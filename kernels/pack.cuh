@@ -1,4 +1,4 @@
-// Neighbouring channels that one thread handles, read and written at once.
+// Neighbouring channels that one thread reads and writes at once.
 #pragma once
 
 #include <cstdint>
@@ -8,13 +8,13 @@
 
 namespace retrace::kernels {
 
-/// V channels of a pixel: one access of 128 bits where V is `widest<T>`.
+/// V channels of a pixel: one 128-bit access if V is `widest<T>`.
 template <class T, int V>
 struct alignas(sizeof(T) * V) Pack {
   T v[V];
 };
 
-/// Channels in 128 bits.
+/// The number of channels in 128 bits.
 template <class T>
 inline constexpr int widest = 16 / static_cast<int>(sizeof(T));
 
@@ -26,7 +26,7 @@ template <int V, class T>
 __device__ __forceinline__ void store(T* to, const Pack<T, V>& values) {
   gpu::store(reinterpret_cast<Pack<T, V>*>(to), values);
 }
-/// Of a tensor of `const T`, whose elements are T.
+/// The same for a tensor of `const T`, whose elements are T.
 template <class T>
 struct Unqualified {
   using Type = T;
@@ -36,7 +36,7 @@ struct Unqualified<const T> {
   using Type = T;
 };
 
-/// The V channels from `channel` on of a pixel.
+/// Loads the V channels of a pixel that begin at `channel`.
 template <int V, class T>
 __device__ __forceinline__ auto at(const Pixels<T>& x, std::int64_t pixel, int channel) {
   return load<V>(static_cast<const typename Unqualified<T>::Type*>(x.data) + pixel * x.pitch +
@@ -48,7 +48,7 @@ __device__ __forceinline__ void put(const Pixels<T>& x, std::int64_t pixel, int 
   store<V>(x.data + pixel * x.pitch + channel, values);
 }
 
-/// to = value, to += value or to -= value.
+/// Computes to = value, to += value or to -= value.
 template <int V, class T>
 __device__ __forceinline__ void put(const Pixels<T>& x, std::int64_t pixel, int channel,
                                     Pack<T, V> values, Store how) {
@@ -60,7 +60,7 @@ __device__ __forceinline__ void put(const Pixels<T>& x, std::int64_t pixel, int 
   put<V>(x, pixel, channel, values);
 }
 
-/// Whether all of these can be accessed in packs of the widest.
+/// Returns whether all tensors can be accessed in packs of `widest<T>`.
 template <class T>
 bool can_be_wide(const Pixels<T>& x) {
   constexpr int width = widest<T>;

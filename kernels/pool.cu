@@ -1,13 +1,13 @@
-// Poolings: permutations of pixels, the maximum of windows, the mean of images.
+// Poolings: permutations of pixels, the maximum of windows, and the mean of images.
 #include "launches.cuh"
 
 namespace retrace::kernels {
 
-/// Where a pixel (n, h, w) of an image goes that is pooled.
+/// The extents of images that are pooled.
 struct Grid {
   std::int64_t h, w;
 
-  /// Pixel p of the images as their number, row and column.
+  /// Splits pixel index p into image number, row and column.
   __device__ void split(std::int64_t p, std::int64_t& n, int& row, int& column) const {
     const std::int64_t line = p / w;
     column = static_cast<int>(p - line * w);
@@ -18,16 +18,16 @@ struct Grid {
 
 enum class Pooling { channels, channels_back, batch, batch_back };
 
-/// Moves the channels of every pixel of whole images between their places in them and the places
-/// they have once pooled: the same memory, seen as pixels of as many channels.
+/// Moves the channels of every pixel of whole images to their positions in the pooled images, or
+/// back. Both use the same memory, as pixels with the same number of channels.
 template <class T, int V, Pooling Way>
 struct Permute {
   static constexpr int width = V;
   Images<T> to;
   Pixels<const T> from;
 
-  /// Channel pooling puts the four pixels of a window behind one another; batch pooling puts the
-  /// four sub-images behind one another.
+  /// Returns a pixel's position after pooling. Channel pooling makes the four pixels of a window
+  /// consecutive; batch pooling makes the four sub-images consecutive.
   __device__ std::int64_t pooled(std::int64_t pixel) const {
     std::int64_t n;
     int row, column;
@@ -106,7 +106,7 @@ struct MaxPool {
     for (int k = 1; k < 4; ++k) {
       const Pack<T, V> candidate = at<V>(x, window.pixel[k], channel);
       for (int i = 0; i < V; ++i)
-        // A NaN is passed on, so that it is found where it first appeared.
+        // NaN propagates, so that checks find it.
         if (candidate.v[i] > best.v[i] || candidate.v[i] != candidate.v[i]) {
           best.v[i] = candidate.v[i];
           which.v[i] = static_cast<std::uint8_t>(k);
@@ -153,7 +153,7 @@ void max_pool_backward(Context& on, Pixels<T> dx, Images<const T> dy,
   });
 }
 
-/// y[n,c] = the mean over the pixels of image n: a thread a channel, in double.
+/// Computes y[n,c] = the mean over the pixels of image n in double, with one thread per channel.
 template <class T>
 struct GlobalAverage {
   static constexpr int width = 1;

@@ -1,4 +1,4 @@
-// A product of two matrices that need not exist: their elements are computed as they are read.
+// A product of two matrices whose elements are computed as they are read.
 #pragma once
 
 #include "context.hpp"
@@ -6,18 +6,18 @@
 
 namespace retrace::kernels {
 
-/// A block computes a tile of `side` x `side` elements, each thread 4 x 4 of them, and takes
-/// `depth` terms of their sums at a time through shared memory.
+/// Each block computes a tile of `side` x `side` elements, and each thread 4 x 4 of them. Shared
+/// memory holds `depth` terms of their sums at a time.
 struct Tile {
   static constexpr int side = 64, depth = 8, threads = 256, each = 4;
 };
 
-/// C(m, n) = Σₖ A(m, k)·B(k, n) for m < rows, n < columns and k < terms; terms are cut into
-/// `slices` of `slice` each, that the blocks of one slice add up in their order.
+/// Computes C(m, n) = Σₖ A(m, k)·B(k, n) for m < rows, n < columns and k < terms. The terms are cut
+/// into slices of length `slice`; the blocks of one slice add its terms in order.
 ///
-/// Operands say what their elements are: a(m) and b(n) give a cursor over k, of which get(k) is the
-/// element; `k_first` tells that neighbours in k are neighbours in memory. store(slice, m, n, sum)
-/// takes the result.
+/// The operands define the elements: a(m) and b(n) return a cursor over k, whose get(k) returns the
+/// element. `k_first` is true if neighbours in k are neighbours in memory. store(slice, m, n, sum)
+/// stores the result.
 template <class T, class Operands>
 __global__ void __launch_bounds__(Tile::threads)
     product_kernel(Operands operands, std::int64_t rows, int columns, std::int64_t terms,
@@ -31,7 +31,7 @@ __global__ void __launch_bounds__(Tile::threads)
   const std::int64_t begin = static_cast<std::int64_t>(blockIdx.z) * slice;
   const std::int64_t end = begin + slice < terms ? begin + slice : terms;
 
-  // The two elements of A and of B that a thread fetches for every step.
+  // The two elements of A and of B that a thread loads in every step.
   constexpr bool a_by_k = Operands::a_k_first, b_by_k = Operands::b_k_first;
   const int a_k = a_by_k ? thread % depth : thread / side;
   const int a_m = a_by_k ? thread / depth : thread % side;

@@ -1,4 +1,4 @@
-// Work of the stream that is recorded once and launched again, as a graph of CUDA's.
+// Work of the stream that is recorded once, as a CUDA graph, and launched repeatedly.
 #include "context.hpp"
 
 namespace retrace::kernels {
@@ -10,7 +10,7 @@ class Recording {
   }
   ~Recording() {
     cudaGraphExecDestroy(executable_);
-    cudaGetLastError();  // nobody is left to be told, and the next launch would report it
+    cudaGetLastError();  // clears the error, which the next launch would report
   }
   Recording(const Recording&) = delete;
   Recording& operator=(const Recording&) = delete;
@@ -25,7 +25,7 @@ class Recording {
 
 void begin_recording(Context& on) {
   synchronize(on);
-  // A graph has memory of its own: what the pool keeps would be held beside it.
+  // A graph has its own memory, so release the pool's unused memory first.
   cudaMemPool_t pool = nullptr;
   check(cudaDeviceGetDefaultMemPool(&pool, on.device()), "cudaDeviceGetDefaultMemPool");
   check(cudaMemPoolTrimTo(pool, 0), "cudaMemPoolTrimTo");
@@ -51,8 +51,8 @@ void drop_recording(Context& on) noexcept {
   cudaGraph_t graph = nullptr;
   cudaStreamEndCapture(on.stream(), &graph);
   if (graph) cudaGraphDestroy(graph);
-  on.take_kept();      // of what was only recorded
-  cudaGetLastError();  // else the next launch would report it
+  on.take_kept();      // errors of operations that were only recorded
+  cudaGetLastError();  // otherwise the next launch would report it
 }
 
 void launch(Context& on, Recording& recording) { recording.launch(on.stream()); }

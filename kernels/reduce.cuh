@@ -1,4 +1,4 @@
-// Two numbers of a whole tensor: each block's by a kernel, the blocks' in their order on the host.
+// Two results for a whole tensor: reduced per block by a kernel, then in block order on the host.
 #pragma once
 
 #include <algorithm>
@@ -8,14 +8,15 @@
 
 namespace retrace::kernels {
 
-/// How two results of a reduction become one.
+/// How two partial results are combined.
 enum class Combine { sum, maximum };
 
 __device__ inline double combined(Combine how, double a, double b) {
   return how == Combine::sum ? a + b : a > b ? a : b;
 }
 
-/// pairs[block] = what body(pixel, channel, first, second) gathers over the block's pixels.
+/// Computes pairs[block] = the results of body(pixel, channel, first, second) over the block's
+/// pixels.
 template <class Body>
 __global__ void __launch_bounds__(block_threads)
     reduce_kernel(Layout layout, Body body, double* pairs) {
@@ -47,7 +48,7 @@ __global__ void __launch_bounds__(block_threads)
   }
 }
 
-/// Leaves a pair a block in the scratch.
+/// Computes one pair per block, in the scratch.
 template <class Body>
 void reduce_blocks(Context& on, const char* name, const Body& body, std::int64_t pixels,
                    std::int64_t channels, double* scratch) {
@@ -60,7 +61,7 @@ void reduce_blocks(Context& on, const char* name, const Body& body, std::int64_t
   check_launch(name);
 }
 
-/// Waits for what reduce_blocks has left.
+/// Waits for reduce_blocks and combines its pairs.
 template <Combine combine>
 Pair reduced(Context& on, std::int64_t pixels, const double* scratch) {
   if (pixels == 0) return {};

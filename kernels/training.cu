@@ -1,4 +1,4 @@
-// Losses of a batch, and batches made of the images of a data set.
+// Losses of a batch, and batches made of images of a data set.
 #include <cmath>
 
 #include "launches.cuh"
@@ -11,14 +11,14 @@ namespace retrace::kernels {
 inline constexpr int warp = 32, rows_a_block = 4;
 inline constexpr unsigned whole_warp = 0xffffffffu;
 
-/// A warp a row: the gradient of core/cross_entropy.hpp, in double inside. Class weights are 1
-/// where `weights` is null.
+/// The gradient of core/cross_entropy.hpp, one warp per row, computed in double. Class weights are
+/// 1 if `weights` is null.
 template <class T>
 __global__ void __launch_bounds__(warp* rows_a_block)
     softmax_kernel(Pixels<T> dx, Pixels<const T> x, CrossEntropyData of, CrossEntropyTerms terms) {
   const std::int64_t row =
       static_cast<std::int64_t>(blockIdx.x) * rows_a_block + threadIdx.x / warp;
-  if (row >= x.count) return;  // whole warps leave together
+  if (row >= x.count) return;  // whole warps exit together
   const int lane = static_cast<int>(threadIdx.x) % warp, classes = static_cast<int>(x.channels);
   const T* logits = x.data + row * x.pitch;
   const int label = gpu::load(of.labels + row);
@@ -31,7 +31,7 @@ __global__ void __launch_bounds__(warp* rows_a_block)
     return;
   }
 
-  int first = 0;  // of those that are the largest
+  int first = 0;  // the first class with the largest logit
   double largest = -INFINITY;
   for (int c = lane; c < classes; c += warp) {
     const double logit = static_cast<double>(gpu::load(logits + c));
@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(warp* rows_a_block)
   const double of_each = terms.smoothing / classes, more = 1 - terms.smoothing;
   const double all = of.weights ? more * weight_of(label) + of_each * of_classes : 1;
   const double divisor = of.divisor ? gpu::load(of.divisor) : terms.divisor;
-  __syncwarp();  // dx may be x, and every lane has read the logit of the label
+  __syncwarp();  // dx may be x: every lane must have read the label's logit
   for (int c = lane; c < classes; c += warp) {
     const double share = exp(static_cast<double>(gpu::load(logits + c)) - largest) / sum;
     const double wanted = weight_of(c) * (of_each + (c == label ? more : 0));
@@ -93,7 +93,7 @@ void softmax_cross_entropy(Context& on, Pixels<T> dx, Pixels<const T> x, const C
   check_launch("softmax_cross_entropy");
 }
 
-/// What the rows of a batch have left, added up.
+/// Sums the losses and hits of the rows of a batch.
 struct RowSums {
   static constexpr int width = 1;
   static constexpr Combine combine = Combine::sum;
@@ -111,7 +111,7 @@ Pair sum_of_losses(Context& on, const double* losses, const std::uint8_t* hits, 
   return reduce(on, "sum_of_losses", RowSums{losses, hits}, rows, 1, scratch);
 }
 
-/// The loss of an element beside its target, whose gradient is written on the way.
+/// Sums the loss of elements compared with their targets, and writes its gradient.
 template <class T>
 struct PointwiseLosses {
   static constexpr int width = 1;
@@ -143,7 +143,7 @@ Pair sum_of_blocks(Context& on, std::int64_t pixels, const double* scratch) {
   return reduced<Combine::sum>(on, pixels, scratch);
 }
 
-/// A pixel of an image, its colour channels together.
+/// Augments one pixel of an image, all its colour channels together.
 template <class T>
 struct Augment {
   static constexpr int width = 1;

@@ -1,4 +1,4 @@
-// A pass over the channels of every pixel, in packs, by as many threads as that takes.
+// A pass over the channels of every pixel, in packs.
 #pragma once
 
 #include "context.hpp"
@@ -8,13 +8,13 @@ namespace retrace::kernels {
 
 inline constexpr int block_threads = 256;
 
-/// How threads are laid over [pixels, groups of V channels]. A thread keeps its group, whose
-/// numbers it reads once, and goes from pixel to pixel; neighbours have neighbouring groups.
+/// How threads cover [pixels, groups of V channels]. A thread keeps its group, whose coefficients
+/// it reads once, and moves from pixel to pixel. Neighbouring threads have neighbouring groups.
 struct Layout {
   std::int64_t pixels;
   int groups;
 
-  /// Groups in a row of threads, and rows of them in a block.
+  /// columns() is the number of groups in a row of threads, lanes() the number of rows in a block.
   __host__ __device__ int columns() const {
     return groups < block_threads ? groups : block_threads;
   }
@@ -25,7 +25,7 @@ struct Layout {
 /// The place of a thread in its layout.
 struct Place {
   int group, lane;
-  bool idle;  ///< a block has threads that no row has room for
+  bool idle;  ///< true for threads that exceed the rows of a block
 
   __device__ explicit Place(const Layout& layout)
       : group(static_cast<int>(blockIdx.y) * layout.columns() +
@@ -47,7 +47,7 @@ __global__ void __launch_bounds__(block_threads) walk_kernel(Layout layout, Body
     body(pixel, channel, constants);
 }
 
-/// Where a body has no numbers of its channels.
+/// The constants of a body that has none per channel.
 struct NoConstants {};
 
 /// Runs the kernel on [pixels, channels].

@@ -1,4 +1,4 @@
-"""Times training steps of Retrace and PyTorch in turn, in two processes of which one computes at a time."""
+"""Times training steps of Retrace and PyTorch, alternating between two processes."""
 
 import argparse
 import json
@@ -21,7 +21,7 @@ class Failed(Exception):
 
 
 class Process:
-    """A process that answers requests, a line of JSON each."""
+    """A process that answers requests, one line of JSON each."""
 
     def __init__(self, command, environment):
         self.command = command
@@ -67,11 +67,11 @@ class Comparison:
             processes = {library: stack.enter_context(self.start(library)) for library in self.commands}
             about = {library: process.ask("describe") for library, process in processes.items()}
             if about["pytorch"]["memcnn"] is None and any(row.mode == "memcnn" for row in rows):
-                say("MemCNN cannot be imported: its rows are left out")
+                say("MemCNN cannot be imported: its rows are skipped")
                 rows = [row for row in rows if row.mode != "memcnn"]
             for library, description in about.items():
                 if description["threads"] != self.options.threads:
-                    raise Failed(f"{library} runs on {description['threads']} threads, not on {self.options.threads}")
+                    raise Failed(f"{library} runs on {description['threads']} threads but must run on {self.options.threads}")
             measurements = [self.prepare(processes[row.library], row) for row in rows]
             require_same_architectures(measurements)
             for number in range(self.options.rounds):
@@ -85,7 +85,7 @@ class Comparison:
         return about, measurements
 
     def prepare(self, process, row):
-        """Makes the network, and takes its first steps: in PyTorch in both memory formats, of which the faster stays."""
+        """Builds the network and runs its first steps. For PyTorch, selects the faster memory format."""
         say(f"{row.key}: first steps")
         if row.library == "retrace":
             sizes = process.ask("prepare", row=row.key, batch=self.options.batch, **row.request())["parameters"]
@@ -109,7 +109,7 @@ class Comparison:
         measurement.loss = answer["loss"]
 
     def measure_memory(self, measurement):
-        """Two steps in a process of their own."""
+        """Measures the memory of two steps in a separate process."""
         row = measurement.row
         say(f"{row.key}: memory")
         with self.start(row.library) as process:
@@ -121,7 +121,7 @@ class Comparison:
 
 
 def require_same_architectures(measurements):
-    """Both libraries' networks have parameters of the same sizes, or they are not the same network."""
+    """Checks that the networks of both libraries have parameters of the same sizes."""
     sizes = {}
     for measurement, parameters in measurements:
         row = measurement.row
@@ -132,7 +132,7 @@ def require_same_architectures(measurements):
 
 
 def in_turn(rows):
-    """The rows in an order in which the libraries take turns, as evenly as their numbers allow."""
+    """Orders the rows so that the libraries alternate as evenly as possible."""
     place = {}
     for library in ("retrace", "pytorch"):
         own = [row for row in rows if row.library == library]
@@ -173,14 +173,14 @@ def at_least_one(text):
 
 def parse_options():
     parser = argparse.ArgumentParser(prog="compare_pytorch.sh", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--rounds", type=at_least_one, default=7, help="timed bursts of every row (%(default)s)")
-    parser.add_argument("--steps", type=at_least_one, default=1, help="steps in a burst (%(default)s)")
-    parser.add_argument("--batch", type=at_least_one, default=128, help="images in a step (%(default)s)")
+    parser.add_argument("--rounds", type=at_least_one, default=7, help="timed bursts per row (%(default)s)")
+    parser.add_argument("--steps", type=at_least_one, default=1, help="steps per burst (%(default)s)")
+    parser.add_argument("--batch", type=at_least_one, default=128, help="images per step (%(default)s)")
     parser.add_argument("--threads", type=at_least_one, default=min(2, len(os.sched_getaffinity(0))),
-                        help="of both libraries, bound to cores (%(default)s)")
-    parser.add_argument("--only", metavar="ROWS", help="rows to measure, with commas between them; * and ? stand for "
-                                                       "anything: 'revnet_*,pytorch_resnet_stored'")
-    parser.add_argument("--list", action="store_true", help="print the names of the rows, and measure nothing")
+                        help="threads of each library, bound to cores (%(default)s)")
+    parser.add_argument("--only", metavar="ROWS", help="comma-separated rows to measure; * and ? are "
+                                                       "wildcards: 'revnet_*,pytorch_resnet_stored'")
+    parser.add_argument("--list", action="store_true", help="print the names of the rows without measuring")
     parser.add_argument("--no-memory", action="store_true", help="do not measure resident memory")
     parser.add_argument("--check", action="store_true", help="exit with 1 if a ratio misses its target")
     parser.add_argument("--markdown", action="store_true", help="print Markdown")
@@ -196,7 +196,7 @@ def parse_options():
 
 
 def create(path):
-    """Opens a file for writing, so that a wrong name is found before the work and not after it."""
+    """Opens a file for writing. Called before the work, so that a wrong name is found early."""
     try:
         return path and open(path, "w", encoding="utf-8")
     except OSError as error:

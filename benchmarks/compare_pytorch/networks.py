@@ -1,4 +1,4 @@
-"""The networks of the comparison in PyTorch: the same blocks as the library's, and the same parameters.
+"""The networks of the comparison in PyTorch, with the same blocks and parameters as in this library.
 
 Pre-activation: a unit is BatchNorm, ReLU (in place) and a 3x3 convolution without bias. A stem, levels with max pooling
 between them, and a head of BatchNorm, ReLU, global average and a linear layer.
@@ -15,8 +15,8 @@ MODES = {"resnet": ("stored", "checkpoint"), "revnet": ("stored", "checkpoint", 
 
 
 class Norm(nn.BatchNorm2d):
-    """Counts a batch once in its running averages, though its block is evaluated again in backward. (The first
-    evaluation of such a block runs without gradients, the second with them.)"""
+    """Updates its running averages once per batch although backward evaluates its block again. (The first
+    evaluation of such a block runs without gradients, the second with gradients.)"""
 
     evaluated_again = False
 
@@ -61,7 +61,7 @@ class Coupling(nn.Module):
 
 
 class Couplings(nn.Module):
-    """The couplings of a level. The halves stay apart between them, so that nothing is copied."""
+    """The couplings of a level. The halves stay separate between couplings to avoid copies."""
 
     def __init__(self, channels, blocks, mode):
         super().__init__()
@@ -94,7 +94,7 @@ class Residuals(nn.Module):
 
 
 def memcnn_couplings(channels, blocks):
-    """The same couplings by MemCNN, which holds two branches in a block and evaluates them twice in backward."""
+    """The same couplings by MemCNN, whose blocks have two branches and evaluate them twice in backward."""
     import memcnn
 
     def wrapped():
@@ -119,7 +119,7 @@ def resnet_level(inputs, channels, blocks, mode):
 
 
 def build(network, channels, blocks, mode):
-    """A network of the library's name in one of its MODES."""
+    """Builds the network with the library's name in one of its MODES."""
     if network not in MODES:
         raise ValueError(f"there is no network '{network}', only {', '.join(MODES)}")
     if mode not in MODES[network]:

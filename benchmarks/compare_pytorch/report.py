@@ -1,4 +1,4 @@
-"""The measurements as a table, as JSON and as a picture."""
+"""Reports the measurements as a table, as JSON and as a chart."""
 
 from dataclasses import dataclass, field
 from html import escape
@@ -12,9 +12,9 @@ class Measurement:
     row: Row
     batch: int
     parameters: int
-    format: str = ""  # PyTorch's memory format: the faster one
-    seconds: list = field(default_factory=list)  # of a step, round by round
-    resident_bytes: int = 0  # by which the process grew at its highest, above what it holds before a network is made
+    format: str = ""  # the faster of PyTorch's memory formats
+    seconds: list = field(default_factory=list)  # per step, one entry per round
+    resident_bytes: int = 0  # peak growth of the process compared with before building a network
     loss: float = 0
 
     @property
@@ -32,7 +32,7 @@ class Measurement:
 
 
 def ratios(images_per_second, targets=TARGETS):
-    """The ratio of every target whose two rows were measured: name -> (ratio, target).
+    """Returns the ratio of every target whose two rows were measured: name -> (ratio, target).
 
     >>> from rows import Target
     >>> ratios({"a": 30, "b": 20}, [Target("a", "b", 1.4), Target("a", "c", 1.0)])
@@ -47,7 +47,7 @@ def all_ratios(measurements):
 
 
 def print_lines(lines, left, markdown):
-    """Columns, of which the first `left` hold text and the others numbers."""
+    """Prints a table. The first `left` columns are text, the others numbers."""
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     edge, between = ("| ", " | ") if markdown else ("", "  ")
     for number, line in enumerate(lines):
@@ -66,8 +66,8 @@ def print_report(measurements, markdown):
                       f"{m.images_per_second:.0f}", f"{min(rates):.0f}", f"{max(rates):.0f}",
                       f"{m.resident_bytes / 1e6:.0f} MB" if m.resident_bytes else ""))
     print_lines(lines, 4, markdown)
-    print("\nImages/s: by the median of the rounds' steps; from, to: the slowest and the fastest. Peak: by which the\n"
-          "resident memory of a process of its own grows, above what it holds before it makes the network.\n")
+    print("\nImages/s: median over the rounds; from, to: the slowest and the fastest round. Peak: growth of the resident\n"
+          "memory of a separate process, compared with before it builds the network.\n")
     lines = [("images/s", "over", "ratio", "at least", "")]
     for ratio, target in all_ratios(measurements).values():
         lines.append((target.above, target.below, f"{ratio:.2f}", f"{target.least:.2f}",
@@ -85,7 +85,7 @@ def as_json(machine, torch, measurements):
 
 
 def as_svg(measurements, note):
-    """Bars of images a second, in the order of the measurements."""
+    """Draws bars of images per second, in the order of the measurements."""
     left, width, row, top = 250, 480, 24, 70
     colours = {"retrace": "#2f6fc0", "pytorch": "#d9963a"}
     largest = max(m.images_per_second for m in measurements)
@@ -94,7 +94,7 @@ def as_svg(measurements, note):
              f'viewBox="0 0 {left + width + 150} {bottom + 40}" '
              'font-family="Helvetica, Arial, DejaVu Sans, sans-serif" font-size="13" fill="#24292f">',
              f'<rect width="{left + width + 150}" height="{bottom + 40}" fill="#ffffff"/>',
-             '<text x="20" y="28" font-size="17" font-weight="bold">Images a second in training</text>',
+             '<text x="20" y="28" font-size="17" font-weight="bold">Images per second in training</text>',
              f'<text x="20" y="51" fill="#57606a">{escape(note)}</text>']
     for i, m in enumerate(measurements):
         y, bar = top + row * i, width * m.images_per_second / largest
@@ -105,5 +105,5 @@ def as_svg(measurements, note):
                   f'fill="{colours[m.row.library]}"/>',
                   f'<text x="{left + bar + 6:.1f}" y="{y + 16}">{m.images_per_second:.0f}{memory}</text>']
     parts.append(f'<text x="{left}" y="{bottom + 24}" fill="#57606a">'
-                 'images a second, and the peak growth of resident memory</text></svg>')
+                 'images per second, and the peak growth of resident memory</text></svg>')
     return "\n".join(parts) + "\n"

@@ -3,8 +3,8 @@
     forward    y1 = x1 + F(x2)     y2 = x2 + G(y1)
     inverse    x2 = y2 - G(y1)     x1 = y1 - F(x2)
 
-Of a sequence of blocks only the output is kept. Backward evaluates F and G once each: the value that
-restores a half carries the gradient. So a step costs four forward passes, the least that is possible.
+Only the output of a sequence of blocks is stored. Backward evaluates F and G once each and uses the result both to
+reconstruct a half and for the gradient. A step therefore costs four forward passes, which is the minimum.
 """
 
 import torch
@@ -32,8 +32,8 @@ class ReversibleSequence(torch.autograd.Function):
 
 
 def undo(branch, target, source, dtarget, dsource):
-    """Takes target += branch(source) back. Gives the target before it, and dsource with the branch's share;
-    adds to the gradients of the branch's parameters."""
+    """Undoes target += branch(source). Returns the earlier target, and dsource plus the branch's gradient.
+    Adds to the gradients of the branch's parameters."""
     source = source.detach().requires_grad_()
     with torch.enable_grad():
         value = branch(source)

@@ -1,4 +1,4 @@
-"""What is compared, and what it has to reach."""
+"""The rows that are compared, and the targets of their ratios."""
 
 from dataclasses import dataclass
 
@@ -46,7 +46,7 @@ ROWS = tuple(Row(library, title, *NETWORKS[title], mode)
 
 @dataclass(frozen=True)
 class Target:
-    """Images a second of one row over those of another: `least` is what the library sets out to reach."""
+    """Images per second of one row relative to another; `least` is the library's target."""
 
     above: str
     below: str

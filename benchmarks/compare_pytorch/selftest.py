@@ -1,7 +1,7 @@
-"""Checks that the reversible, checkpointed and MemCNN forms of the networks are the stored one: in double precision the same loss,
-gradients and, where a batch is counted once, running averages.
+"""Checks in double precision that the reversible, checkpointed and MemCNN forms of the networks have the same loss
+and gradients as the stored form and, if a form counts each batch once, the same running averages.
 
-    PYTHON selftest.py        prints one line a form; exits with 1 if one differs
+    PYTHON selftest.py        prints one line per form; exits with 1 if one differs
 """
 
 import sys
@@ -14,7 +14,7 @@ from serve import memcnn_version
 
 
 def by_name(named):
-    """In an order that all forms share, though MemCNN names the branches otherwise and G before F."""
+    """Returns them in an order that all forms share. MemCNN names the branches differently and puts G before F."""
     names = {".couplings.": ".", "._fn.Fm.": ".f.", "._fn.Gm.": ".g."}
 
     def common(name):
@@ -48,7 +48,7 @@ def main():
         stored = after_step(network, "stored")
         for mode in modes[1:]:
             if mode == "memcnn" and memcnn_version() is None:
-                print(f"{network} {mode}: not importable, left out")
+                print(f"{network} {mode}: not importable, skipped")
                 continue
             loss, gradients, averages = (distance(a, b) for a, b in zip(after_step(network, mode), stored))
             good = loss < 1e-12 and gradients < 1e-9 and (averages < 1e-12 or mode == "memcnn")

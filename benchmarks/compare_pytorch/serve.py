@@ -1,4 +1,4 @@
-"""PyTorch's training steps on request: one line of JSON in, one line out, as `step_time --serve` has it."""
+"""Runs PyTorch training steps on request: one line of JSON in, one line out, like `step_time --serve`."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channel
 
 
 def process_memory(field):
-    """A value of /proc/self/status in bytes."""
+    """Returns a value of /proc/self/status in bytes."""
     with open("/proc/self/status", encoding="ascii") as status:
         for line in status:
             if line.startswith(field + ":"):
@@ -25,13 +25,13 @@ def process_memory(field):
 def memcnn_version():
     try:
         import memcnn
-    except Exception:  # whatever keeps it from being imported: it is optional
+    except Exception:  # optional, so any import error means it is missing
         return None
     return getattr(memcnn, "__version__", "unknown")
 
 
 class Row:
-    """A network, its optimizer and the batch it is trained on."""
+    """A network, its optimizer and its training batch."""
 
     def __init__(self, request):
         layout = FORMATS[request["format"]]
@@ -96,7 +96,7 @@ def main():
     for line in iter(sys.stdin.readline, ""):
         try:
             answer = server.answer(json.loads(line))
-        except Exception as error:  # the caller is told, and decides
+        except Exception as error:  # reported to the caller
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
 

@@ -16,7 +16,7 @@ namespace {
 using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using Map = Eigen::Map<Matrix>;
 
-/// A pass and its data. The input gradient of a stride of 1 is a convolution itself, of dy.
+/// A pass and its data. With a stride of 1, the input gradient is itself a convolution, of dy.
 class EigenConvolution {
  public:
   EigenConvolution(Cpu& device, const Problem& problem)
@@ -66,7 +66,7 @@ class EigenConvolution {
 
   Index columns() const { return kernel_ * kernel_ * from_.shape().c; }
 
-  /// One row of the matrix for each pixel: the window around it.
+  /// Writes one matrix row per pixel: the window around it.
   void write_out(float* to, Index image, Index top, Index rows) const {
     const Shape shape = from_.shape();
     for (Index h = top; h < top + rows; ++h)

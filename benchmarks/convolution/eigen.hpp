@@ -1,4 +1,4 @@
-// Convolutions as products of matrices by Eigen: the reference that is easily had.
+// Convolutions as Eigen matrix products: a reference implementation.
 #pragma once
 
 #include <functional>
@@ -8,9 +8,9 @@
 
 namespace convolution {
 
-/// Runs one pass on data of its own, with as many threads as the device: rows of images are
-/// written out as a matrix of k·k·C columns (im2col) as far as they stay in the cache, and
-/// multiplied. Empty for a stride other than 1.
+/// Returns a function that runs one pass on its own data with as many threads as the device. It
+/// writes image rows as a matrix of k·k·C columns (im2col), as many as stay in the cache, and
+/// multiplies. Empty for a stride other than 1.
 std::function<void()> eigen_convolution(retrace::Cpu& device,
                                         const retrace::onednn::Problem& problem);
 

@@ -1,8 +1,8 @@
-// How fast convolutions are: those of every network, by this library, oneDNN and Eigen.
+// Measures the speed of convolutions of every network: by this library, oneDNN and Eigen.
 //
-//   build/benchmarks/convolution                                  all of them
-//   build/benchmarks/convolution --arch revnet --threads 1        those of the paper's RevNet
-//   build/benchmarks/convolution --channels 16,32,64              other ones, on 32 x 32
+//   build/benchmarks/convolution                                  all
+//   build/benchmarks/convolution --arch revnet --threads 1        of the paper's RevNet
+//   build/benchmarks/convolution --channels 16,32,64              of other sizes, on 32 x 32
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
@@ -29,32 +29,33 @@ struct Options {
 
 void add_options(CLI::App& app, Options& options) {
   app.add_option("--arch", options.networks,
-                 "Networks whose convolutions are measured, with commas; all if not given")
+                 "Comma-separated networks whose convolutions are measured (default: all)")
       ->delimiter(',')
       ->check(CLI::IsMember({"resnet", "revnet", "revnet-32", "irevnet", "layerwise", "hybrid"}))
       ->type_name("NAME,...");
   app.add_option("--channels", options.channels,
-                 "Instead: 3 x 3 convolutions from and to so many channels, with commas")
+                 "Instead: 3 x 3 convolutions with these channel counts, comma-separated")
       ->delimiter(',')
       ->check(CLI::Range(1, 100'000))
       ->type_name("C,...");
-  app.add_option("--size", options.size, "Rows and columns of their images")
+  app.add_option("--size", options.size, "Height and width of their images")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
-  app.add_option("--batch", options.measure.batch, "Images")
+  app.add_option("--batch", options.measure.batch, "Images per batch")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   app.add_option("--threads", options.threads,
-                 "With commas; 1 and one for each processor if not given")
+                 "Comma-separated thread counts (default: 1 and one per processor)")
       ->delimiter(',')
       ->check(CLI::Range(1, 1024))
       ->type_name("N,...");
-  app.add_option("--rounds", options.measure.rounds, "Times every implementation gets its turn")
+  app.add_option("--rounds", options.measure.rounds, "Rounds of each implementation")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
-  app.add_flag("--list", options.list, "Print the convolutions and measure nothing");
+  app.add_flag("--list", options.list, "Print the convolutions without measuring");
   app.add_flag("--markdown", options.markdown, "Print the table as Markdown");
-  app.add_option("--json", options.json, "Write JSON; - is standard output, in place of the table")
+  app.add_option("--json", options.json,
+                 "Write JSON; - writes it to standard output instead of the table")
       ->type_name("FILE");
 }
 
@@ -100,7 +101,7 @@ void run(Options options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("How fast convolutions are, beside oneDNN and Eigen.");
+  CLI::App app("Measures the speed of convolutions compared with oneDNN and Eigen.");
   add_options(app, options);
   CLI11_PARSE(app, argc, argv);
   try {

@@ -18,7 +18,7 @@ using onednn::Problem;
 
 namespace {
 
-/// The library's own pass, on data of its own.
+/// This library's pass on its own data.
 struct OwnConvolution {
   Problem problem;
   Tensor<float, Cpu> x, w, y;
@@ -39,7 +39,7 @@ struct OwnConvolution {
   }
 };
 
-/// In the order of all_implementations; empty where there is none.
+/// Functions in the order of all_implementations; empty if there is no such implementation.
 using Runs = std::array<std::function<void()>, all_implementations.size()>;
 
 double seconds_of(const std::function<void()>& run, int times) {
@@ -49,7 +49,7 @@ double seconds_of(const std::function<void()>& run, int times) {
 }
 
 Rates rates(const Runs& runs, const Problem& problem, int rounds) {
-  constexpr double shortest = 4e-3;  // seconds of a round
+  constexpr double shortest = 4e-3;  // seconds per round
   std::array<int, all_implementations.size()> times{};
   std::array<double, all_implementations.size()> least;
   least.fill(std::numeric_limits<double>::infinity());
@@ -60,7 +60,7 @@ Rates rates(const Runs& runs, const Problem& problem, int rounds) {
         least[i] = std::min(least[i], seconds_of(runs[i], times[i]));
         continue;
       }
-      seconds_of(runs[i], 1);  // makes what it makes once
+      seconds_of(runs[i], 1);  // one-time initialisation
       times[i] = static_cast<int>(std::ceil(shortest / seconds_of(runs[i], 1)));
     }
   Rates result;
@@ -75,7 +75,7 @@ Measurement measure(const UsedShape& used, int threads, const MeasureOptions& op
   Cpu device(threads);
   const double before = benchmark::measure_peak(threads);
   Measurement result{used, threads, {}, 0};
-  // A linear layer is a convolution of one image, whose pixels are the images of the batch.
+  // A linear layer is a convolution of one image whose pixels are the images of the batch.
   const Index images = used.shape.kernel == 1 ? 1 : options.batch;
   for (std::size_t i = 0; i < all_passes.size(); ++i) {
     const ConvShape& shape = used.shape;

@@ -1,4 +1,4 @@
-// Times the passes of a convolution by every implementation.
+// Times the passes of a convolution for every implementation.
 #pragma once
 
 #include <array>
@@ -32,8 +32,8 @@ constexpr std::string_view name(Implementation implementation) {
   return names[static_cast<std::size_t>(implementation)];
 }
 
-/// One pass of one shape: GFLOP/s, two operations a multiply-add of a direct convolution whatever
-/// is computed. Nothing where there is no such implementation.
+/// One pass of one shape, in GFLOP/s, counting two operations per multiply-add of a direct
+/// convolution for every algorithm. Empty if there is no such implementation.
 struct Rates {
   std::array<std::optional<double>, all_implementations.size()> gflops;
 
@@ -46,7 +46,7 @@ struct Measurement {
   UsedShape used;
   int threads;
   std::array<Rates, all_passes.size()> passes;
-  double peak;  ///< of the machine in GFLOP/s: the mean of before and after
+  double peak;  ///< peak GFLOP/s of the machine, the mean of before and after
 
   double share_of_peak(const Rates& rates) const {
     return *rates.of(Implementation::retrace) / peak;
@@ -58,8 +58,8 @@ struct MeasureOptions {
   int rounds = 3;
 };
 
-/// Implementations take turns; each rate is that of the fastest round, of at least a few
-/// milliseconds.
+/// Measures all implementations, alternating. Each rate is that of the fastest round; a round takes
+/// at least a few milliseconds.
 Measurement measure(const UsedShape& used, int threads, const MeasureOptions& options);
 
 }  // namespace convolution

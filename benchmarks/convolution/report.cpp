@@ -14,7 +14,7 @@ using benchmark::fixed, benchmark::Line;
 
 namespace {
 
-/// "103 / 98 / 87": the passes of one implementation, by `text`; "" where it has none.
+/// Returns "103 / 98 / 87": the passes of one implementation by `text`, or "" if it does not exist.
 std::string beside(const Measurement& measurement, Implementation implementation,
                    const std::function<std::string(double)>& text) {
   std::string result;
@@ -69,10 +69,10 @@ void print_table(std::ostream& out, std::span<const Measurement> measurements,
       << retrace::cpu_features().compiled_for;
   if (const std::string version = benchmark::onednn_version(); !version.empty())
     out << ", oneDNN " << version;
-  out << "; two operations a multiply-add of a direct\nconvolution, whatever is computed. Peak: ";
+  out << "; two operations per multiply-add of a direct\nconvolution for every algorithm. Peak: ";
   const auto [least, most] = std::ranges::minmax_element(measurements, {}, peak_of_thread);
   out << fixed(peak_of_thread(*least), 0) << " to " << fixed(peak_of_thread(*most), 0)
-      << " a thread, measured beside each line.";
+      << " per thread, measured with each line.";
   out << '\n';
 }
 

@@ -1,4 +1,4 @@
-// What was measured, for people and for programs.
+// Prints the measurements as a table and as JSON.
 #pragma once
 
 #include <iosfwd>
@@ -9,7 +9,7 @@
 
 namespace convolution {
 
-/// A line a shape and number of threads; the three passes stand beside one another.
+/// Prints one line per shape and number of threads, with the three passes side by side.
 void print_table(std::ostream& out, std::span<const Measurement> measurements,
                  benchmark::TableStyle style);
 void print_json(std::ostream& out, std::span<const Measurement> measurements,

@@ -13,7 +13,7 @@ using namespace retrace;
 
 namespace {
 
-/// Leaves every convolution to the device, and remembers it.
+/// Records every convolution and leaves it to the device.
 class Recorder : public ConvolutionBackend {
  public:
   bool convolve(Out, In x, In w, Index stride, const Prologue*, Store) override {

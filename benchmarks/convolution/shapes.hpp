@@ -1,4 +1,4 @@
-// The convolutions that networks are made of.
+// The convolutions of the networks.
 #pragma once
 
 #include <string>
@@ -15,17 +15,17 @@ struct ConvShape {
   auto operator<=>(const ConvShape&) const = default;
 };
 
-/// "32 -> 64, 16 x 16", with the kernel where it is not 3 x 3.
+/// Returns "32 -> 64, 16 x 16", with the kernel unless it is 3 x 3.
 std::string to_string(const ConvShape& shape);
 
 struct UsedShape {
   ConvShape shape;
-  std::vector<std::string> networks;  ///< that have it
+  std::vector<std::string> networks;  ///< networks that contain it
 };
 
-/// Every convolution that a training step of one of the networks meets on 32 x 32 images, found by
-/// dry runs: wide images first, then few channels. RevNet-32 is the RevNet with 32, 64, 128 and 256
-/// channels.
+/// Returns every convolution in a training step of any of the networks on 32 x 32 images, found by
+/// dry runs. Wide images come first, then few channels. RevNet-32 is the RevNet with 32, 64, 128
+/// and 256 channels.
 std::vector<UsedShape> shapes_of_networks();
 
 }  // namespace convolution

@@ -1,4 +1,4 @@
-// How fast the passes over memory are on a GPU, beside a copy of the same memory by the driver.
+// Measures the bandwidth of memory-bound GPU passes, compared with a copy by the driver.
 #include <algorithm>
 #include <chrono>
 #include <functional>
@@ -13,14 +13,14 @@ namespace {
 
 using namespace retrace;
 
-/// An operation and how often it touches every element of a tensor.
+/// An operation, and how often it reads or writes every element of a tensor.
 struct Pass {
   std::string name;
   double times;
   std::function<void()> run;
 };
 
-/// Seconds of one run: the median of nine rounds of ten.
+/// Returns the seconds of one run: the median of nine rounds of ten.
 double seconds_of(Cuda& gpu, const std::function<void()>& run) {
   using Clock = std::chrono::steady_clock;
   std::vector<double> rounds;
@@ -86,9 +86,8 @@ void measure(Shape shape) {
 int main(int count, char** arguments) {
   if (count > 1) {
     const bool help = std::string(arguments[1]) == "--help";
-    (help ? std::cout : std::cerr)
-        << "usage: kernel_bandwidth\nGB/s of the passes over memory on a "
-           "GPU, and their share of a copy's.\n";
+    (help ? std::cout : std::cerr) << "usage: kernel_bandwidth\nGB/s of memory-bound passes on a "
+                                      "GPU, and as a share of a copy.\n";
     return help ? 0 : 2;
   }
   try {

@@ -17,7 +17,7 @@ namespace {
 
 using Net = Chain<float, Cpu>;
 
-/// A network in training on noise.
+/// Trains a network on noise.
 class Training {
  public:
   Training(Architecture architecture, const SweepOptions& options)
@@ -54,7 +54,7 @@ class Training {
   Shape shape_;
 };
 
-/// A plan of one mode for all layers, or of checkpoints every so many.
+/// Returns a plan of one mode for all layers, with checkpoints every `interval` layers.
 Plan uniform_plan(Net& net, Mode mode, std::size_t interval) {
   Plan plan;
   for (std::size_t i = 0; i < net.size(); ++i) {
@@ -66,15 +66,15 @@ Plan uniform_plan(Net& net, Mode mode, std::size_t interval) {
   return plan;
 }
 
-std::vector<Way> ways_by_hand(Net& net) {
+std::vector<Variant> variants_by_hand(Net& net) {
   const auto root =
       static_cast<std::size_t>(std::lround(std::sqrt(static_cast<double>(net.size()))));
-  std::vector<Way> ways;
+  std::vector<Variant> variants;
   for (Mode mode : {Mode::stored, Mode::reversible, Mode::inverted, Mode::streamed})
-    ways.push_back({std::string(name(mode)), {}, uniform_plan(net, mode, 0)});
-  ways.push_back({"checkpoint:1", {}, uniform_plan(net, Mode::stored, 1)});
-  ways.push_back({"checkpoint", {}, uniform_plan(net, Mode::stored, root)});
-  return ways;
+    variants.push_back({std::string(name(mode)), {}, uniform_plan(net, mode, 0)});
+  variants.push_back({"checkpoint:1", {}, uniform_plan(net, Mode::stored, 1)});
+  variants.push_back({"checkpoint", {}, uniform_plan(net, Mode::stored, root)});
+  return variants;
 }
 
 bool same_modes(const Plan& a, const Plan& b) {
@@ -85,25 +85,25 @@ bool same_modes(const Plan& a, const Plan& b) {
                     });
 }
 
-/// Leaves out the modes that a dry run cannot tell from one before.
-void drop_alike(std::vector<Way>& ways, Training& training) {
+/// Removes variants that a dry run cannot distinguish from an earlier one.
+void drop_alike(std::vector<Variant>& variants, Training& training) {
   std::vector<std::pair<std::size_t, double>> seen;
-  std::erase_if(ways, [&](Way& way) {
-    way.plan.apply(training.net());
+  std::erase_if(variants, [&](Variant& variant) {
+    variant.plan.apply(training.net());
     const PeakMemory peak = peak_memory(training.net(), training.device(), training.shape());
-    way.plan.peak_bytes = peak.bytes.total();
+    variant.plan.peak_bytes = peak.bytes.total();
     Cpu::Rehearsal rehearsal(training.device());
     Tensor<float, Cpu> x(training.device(), training.shape());
     const std::vector<std::int32_t> labels(static_cast<std::size_t>(training.shape().n), 3);
     accumulate_gradients(training.net(), x, cross_entropy(labels));
-    const std::pair mark(way.plan.peak_bytes, training.device().work().multiply_adds);
+    const std::pair mark(variant.plan.peak_bytes, training.device().work().multiply_adds);
     if (std::find(seen.begin(), seen.end(), mark) != seen.end()) return true;
     seen.push_back(mark);
     return false;
   });
 }
 
-std::vector<Way> plans(Training& training, std::size_t most, const SweepOptions& options) {
+std::vector<Variant> plans(Training& training, std::size_t most, const SweepOptions& options) {
   const std::filesystem::path cache =
       std::filesystem::temp_directory_path() / "retrace-memory-compute.tsv";
   std::filesystem::remove(cache);
@@ -117,45 +117,46 @@ std::vector<Way> plans(Training& training, std::size_t most, const SweepOptions&
   } catch (const NoPlan& none) {
     least = none.smallest;
   }
-  std::vector<Way> ways;
+  std::vector<Variant> variants;
   for (int i = 0; i < options.budgets; ++i) {
     const std::size_t budget =
         least + (most - least) * static_cast<std::size_t>(i) /
                     static_cast<std::size_t>(std::max(options.budgets - 1, 1));
-    ways.push_back({format_bytes(static_cast<double>(budget)), budget, plan_for(budget)});
+    variants.push_back({format_bytes(static_cast<double>(budget)), budget, plan_for(budget)});
   }
   std::filesystem::remove(cache);
-  return ways;
+  return variants;
 }
 
-/// All ways take turns, so that what else the machine does falls on all of them. A step before the
-/// one that is timed has the memory ready, as it is in a training. Ways of the same modes are one.
-void measure(std::vector<Way*> ways, Training& training, int steps) {
-  std::vector<std::vector<double>> seconds(ways.size());
+/// Measures all variants, alternating, so that other load affects all equally. Each timed step
+/// follows a step of the same variant, as in training. Variants with the same modes are measured
+/// once.
+void measure(std::vector<Variant*> variants, Training& training, int steps) {
+  std::vector<std::vector<double>> seconds(variants.size());
   const auto first_alike = [&](std::size_t i) {
     std::size_t k = 0;
-    while (!same_modes(ways[k]->plan, ways[i]->plan)) ++k;
+    while (!same_modes(variants[k]->plan, variants[i]->plan)) ++k;
     return k;
   };
   for (int turn = 0; turn < steps; ++turn)
-    for (std::size_t i = 0; i < ways.size(); ++i) {
+    for (std::size_t i = 0; i < variants.size(); ++i) {
       if (first_alike(i) != i) continue;
-      ways[i]->plan.apply(training.net());
+      variants[i]->plan.apply(training.net());
       training.step();
       const Training::Taken taken = training.step();
-      ways[i]->peak_bytes = taken.peak;
+      variants[i]->peak_bytes = taken.peak;
       seconds[i].push_back(taken.seconds);
     }
-  for (std::size_t i = 0; i < ways.size(); ++i) {
+  for (std::size_t i = 0; i < variants.size(); ++i) {
     const std::size_t alike = first_alike(i);
-    ways[i]->seconds = benchmark::median(seconds[alike]);
-    ways[i]->peak_bytes = ways[alike]->peak_bytes;
+    variants[i]->seconds = benchmark::median(seconds[alike]);
+    variants[i]->peak_bytes = variants[alike]->peak_bytes;
   }
 }
 
-/// Of three steps.
-double seconds_now(const Way& way, Training& training) {
-  way.plan.apply(training.net());
+/// Returns the median time of three steps.
+double seconds_now(const Variant& variant, Training& training) {
+  variant.plan.apply(training.net());
   training.step();
   return benchmark::median(
       {training.step().seconds, training.step().seconds, training.step().seconds});
@@ -167,31 +168,33 @@ double relative(double predicted, double measured) {
 
 }  // namespace
 
-double Way::peak_error() const {
+double Variant::peak_error() const {
   return relative(static_cast<double>(plan.peak_bytes), static_cast<double>(peak_bytes));
 }
-double Way::time_error(double slowdown) const { return relative(slowdown * plan.seconds, seconds); }
+double Variant::time_error(double slowdown) const {
+  return relative(slowdown * plan.seconds, seconds);
+}
 
-const Way* Sweep::best_by_hand(std::size_t budget) const {
-  const Way* best = nullptr;
-  for (const Way& way : by_hand)
-    if (way.peak_bytes <= budget && (!best || way.seconds < best->seconds)) best = &way;
+const Variant* Sweep::best_by_hand(std::size_t budget) const {
+  const Variant* best = nullptr;
+  for (const Variant& variant : by_hand)
+    if (variant.peak_bytes <= budget && (!best || variant.seconds < best->seconds)) best = &variant;
   return best;
 }
 
 Sweep sweep(Architecture architecture, const SweepOptions& options) {
   Training training(architecture, options);
-  Sweep result{architecture, options.batch, ways_by_hand(training.net()), {}};
+  Sweep result{architecture, options.batch, variants_by_hand(training.net()), {}};
   drop_alike(result.by_hand, training);
   std::cerr << name(architecture) << ": plans\n";
-  const Way& stored = result.by_hand.front();
+  const Variant& stored = result.by_hand.front();
   const double before = seconds_now(stored, training);
   result.planned = plans(training, stored.plan.peak_bytes, options);
   const double when_planned = (before + seconds_now(stored, training)) / 2;
-  std::vector<Way*> all;
-  for (Way& way : result.by_hand) all.push_back(&way);
-  for (Way& way : result.planned) all.push_back(&way);
-  std::cerr << name(architecture) << ": " << options.steps << " steps a way\n";
+  std::vector<Variant*> all;
+  for (Variant& variant : result.by_hand) all.push_back(&variant);
+  for (Variant& variant : result.planned) all.push_back(&variant);
+  std::cerr << name(architecture) << ": " << options.steps << " steps per variant\n";
   measure(all, training, options.steps);
   result.slowdown = stored.seconds / when_planned;
   return result;

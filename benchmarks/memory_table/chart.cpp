@@ -27,7 +27,7 @@ std::string_view colour(std::string_view mode) {
 
 std::string rounded(double value) { return std::to_string(std::llround(value)); }
 
-/// From 0 to a round number that is not below the largest value, in steps of a round number.
+/// An axis from 0 to a round number, at least the largest value, with round steps.
 struct Scale {
   double step, end;
 
@@ -35,7 +35,7 @@ struct Scale {
       : step(largest > 4000 ? 1000 : 500), end(std::ceil(largest / step) * step) {}
 };
 
-/// Bars, network by network. Returns the y below the last one.
+/// Draws bars, grouped by network. Returns the y coordinate below the last one.
 double draw_bars(Svg& svg, std::span<const Measurement> measurements, double top) {
   constexpr double names = 20, bars = 270, width = 370, row = 21, gap = 9;
 
@@ -79,7 +79,7 @@ double draw_bars(Svg& svg, std::span<const Measurement> measurements, double top
   return bottom;
 }
 
-/// One curve a mode, over the blocks of each level.
+/// Draws one curve per mode, over the number of blocks per level.
 void draw_curves(Svg& svg, std::span<const DepthCurve> curves, double top, double bottom) {
   constexpr double left = 770, width = 270;
 

@@ -1,4 +1,4 @@
-// The measurements as a picture.
+// Draws the measurements as a chart.
 #pragma once
 
 #include <iosfwd>
@@ -8,8 +8,8 @@
 
 namespace memory_table {
 
-/// An SVG document: bars of bytes per input pixel at 32 x 32 with the paper's figures marked, and
-/// beside them the bytes against the depth of the network.
+/// Draws an SVG document: bars of bytes per input pixel at 32 x 32 with the paper's figures marked,
+/// and curves of bytes over the depth of the network.
 void print_chart(std::ostream& out, std::span<const Measurement> measurements,
                  std::span<const DepthCurve> curves);
 

@@ -18,7 +18,7 @@ constexpr auto streamed = [](Net& net) { net.set_mode(Mode::streamed); };
 constexpr auto checkpoint_all = [](Net& net) { net.checkpoint_every(1); };
 constexpr auto checkpoint_sqrt = [](Net& net) { net.checkpoint_sqrt(); };
 
-/// Reversible, with the state in fixed point.
+/// A reversible configuration with a fixed-point state.
 Configuration in_fixed_point(Architecture architecture, Stream stream) {
   return {architecture, name(stream), reversible, {}, {}, stream};
 }
@@ -85,7 +85,7 @@ std::vector<Configuration> configurations(Architecture architecture, const NetOp
 }
 
 double workspace_limit(Index width) {
-  constexpr double mebibyte = 1 << 20;  // 4 up to 256 channels, 16 at 1024
+  constexpr double mebibyte = 1 << 20;  // 4 MiB up to 256 channels, 16 MiB at 1024
   return 4 * mebibyte * static_cast<double>(std::max<Index>(width, 256)) / 256;
 }
 

@@ -1,4 +1,4 @@
-// What is compared: every network in every mode that makes sense for it.
+// The configurations that are compared: each network in every mode that makes sense for it.
 #pragma once
 
 #include <optional>
@@ -12,8 +12,8 @@ namespace memory_table {
 
 using benchmark::Net;
 
-/// What Hascoet et al. report: activations and gradients in bytes per input pixel, and the whole
-/// of a training step on 32 images of 240 x 240.
+/// Figures reported by Hascoet et al.: activations and gradients in bytes per input pixel, and the
+/// total of a training step on 32 images of 240 x 240.
 struct PaperFigures {
   double bytes_per_pixel;
   double total_bytes;
@@ -21,43 +21,43 @@ struct PaperFigures {
 
 struct Configuration {
   retrace::Architecture architecture;
-  std::string_view mode;  ///< as train_cifar10 names it, or a stream that is reversible in
-                          ///< fixed point; "checkpoint" is that of √L layers
-  void (*select)(Net&);   ///< puts a network into that mode
+  std::string_view mode;  ///< as in train_cifar10, or the name of a fixed-point stream that is
+                          ///< reversible; "checkpoint" means every √L layers
+  void (*select)(Net&);   ///< selects the mode of a network
   std::optional<PaperFigures> paper;
-  std::optional<double> limit;  ///< of the bytes per input pixel
+  std::optional<double> limit;  ///< limit of the bytes per input pixel
   retrace::Stream stream = retrace::Stream::floating;
-  /// Images between which the bytes grow that are counted at 32 x 32, where a small batch is no
-  /// matter of chunks; 0: those of a step, and twice as many.
+  /// The two batch sizes whose peaks give the bytes per input pixel at 32 x 32, for modes in which
+  /// a small batch fits in one chunk. 0 means the batch of a step, and twice as many images.
   retrace::Index from = 0, to = 0;
-  retrace::NetOptions net = {};  ///< the paper's if not another is asked for, in this stream
+  retrace::NetOptions net = {};  ///< the paper's unless specified, in this stream
 
   bool streamed() const { return mode.ends_with("streamed"); }
 };
 
-/// Whether bytes and times have limits other than what is predicted: not on a GPU, where cuDNN's
-/// workspace grows with the batch as its algorithms want.
+/// Whether measured bytes and times have limits. Not on a GPU, where cuDNN's workspace depends on
+/// the batch.
 inline constexpr bool has_limits = device_kind == "cpu";
 
-/// The first one is always `stored`, which the others are compared with.
-/// @param size  channels and blocks in place of the paper's, of which no limits are known
+/// Returns the configurations of an architecture. The first is always `stored`, the reference.
+/// @param size  channels and blocks that replace the paper's and have no known limits
 std::vector<Configuration> configurations(retrace::Architecture architecture,
                                           const retrace::NetOptions& size = {});
 
-/// The bytes of workspace that a network may need whatever its batch is.
-/// @param width  the most channels that a convolution gives
+/// Returns the limit of the workspace, in bytes, for any batch.
+/// @param width  the largest number of output channels of a convolution
 double workspace_limit(retrace::Index width);
 
-/// What the chunks of a streamed network may need beside that.
+/// The limit of additional workspace for the chunks of a streamed network.
 inline constexpr double chunk_limit = 8 << 20;
 
-/// How many times a reversible step a streamed one may take.
+/// The limit of a streamed step's time, relative to a reversible one.
 inline constexpr double streamed_time_limit = 1.8;
 
-/// How far a predicted peak may be from the measured one.
+/// The limit of the relative error of a predicted peak.
 inline constexpr double prediction_limit = 0.01;
 
-/// How far the growth of the process may be from the measured peak.
+/// The limit of the relative difference between the growth of the process and the measured peak.
 inline constexpr double resident_limit = 0.1;
 
 }  // namespace memory_table

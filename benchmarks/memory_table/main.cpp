@@ -1,8 +1,8 @@
-// Every network in every memory mode: what a training step holds, what the paper says it would,
-// and what it costs in time.
+// Every network in every memory mode: the memory and time of a training step, compared with the
+// paper.
 //
 //   build/benchmarks/memory_table                                the table
-//   build/benchmarks/memory_table --check --resident             and whether it keeps the limits
+//   build/benchmarks/memory_table --check --resident             also checks the limits
 //   build/benchmarks/memory_table --markdown --svg memory.svg    as the README shows it
 //   build/benchmarks/memory_table --device cuda                  the table of a GPU
 #include <CLI/CLI.hpp>
@@ -38,22 +38,22 @@ void add_options(CLI::App& app, Options& options) {
   for (retrace::Architecture each : retrace::all_architectures)
     names.emplace(retrace::name(each), each);
 
-  app.add_option("--arch", options.architectures, "Networks to measure; all of them if not given")
+  app.add_option("--arch", options.architectures, "Networks to measure (default: all)")
       ->transform(CLI::CheckedTransformer(names).description(""))
       ->type_name("NAME")
       ->default_str("");
   benchmark::add_size_options(app, options.measure.size);
   benchmark::add_device_option(app, options.device);
-  app.add_option("--batch", options.measure.batch, "Images in a step")
+  app.add_option("--batch", options.measure.batch, "Images per step")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--timed-batch", options.measure.timed_batch, "Images in a step that is timed")
+  app.add_option("--timed-batch", options.measure.timed_batch, "Images per timed step")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--threads", options.measure.threads, "0: one for each processor")
+  app.add_option("--threads", options.measure.threads, "Threads; 0 means one per processor")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
-  app.add_option("--steps", options.measure.steps, "Steps timed in every mode")
+  app.add_option("--steps", options.measure.steps, "Timed steps per mode")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_flag("--no-time", options.no_time, "Do not time steps");
@@ -61,16 +61,17 @@ void add_options(CLI::App& app, Options& options) {
       ->check(CLI::Range(32, 4096))
       ->capture_default_str();
   app.add_option("--measure-up-to", options.measure.measured,
-                 "Measure peaks of larger images that are predicted to be at most this, say 8GB")
+                 "Measure peaks of larger images if predicted to be at most this, such as 8GB")
       ->transform(CLI::AsSizeValue(true))
       ->type_name("SIZE");
   app.add_flag("--resident", options.resident,
-               "Compare the growth of the process with the peak, in steps of 200 MB or more");
+               "Compare the growth of the process with the peak, for steps of at least 200 MB");
   app.add_flag(
       "--check", options.check,
-      "Compare with the limits, on a GPU with the prediction alone; exit with 1 if one is passed");
+      "Compare with the limits (on a GPU only the prediction); exit with 1 if one is exceeded");
   app.add_flag("--markdown", options.markdown, "Print the table as Markdown");
-  app.add_option("--json", options.json, "Write JSON; - is standard output, in place of the table")
+  app.add_option("--json", options.json,
+                 "Write JSON; - writes it to standard output instead of the table")
       ->type_name("FILE");
   app.add_option("--svg", options.svg, "Draw a chart")->type_name("FILE");
 }
@@ -80,7 +81,7 @@ int run(const Options& options) {
   const bool json_on_stdout = options.json == "-";
   std::ostream& out = json_on_stdout ? std::cerr : std::cout;
 
-  std::vector<Residence> residences;  // first of all, as they need a process without threads
+  std::vector<Residence> residences;  // measured first, in a process without threads
   if (options.resident)
     for (retrace::Architecture architecture : options.architectures)
       std::ranges::move(

@@ -45,7 +45,7 @@ class Gauge {
     const Shape from = given ? images(configuration.from, extent) : batch;
     const Shape to = given ? images(configuration.to, extent) : twice(batch);
     const Peak once = from == batch ? reported : peak(from), more = peak(to);
-    // Where those are predicted, one image has to show that predictions hold.
+    // If those are predicted, measure one image to check the prediction.
     if (!once.measured) measure(images(1, extent));
 
     const double slope = growth_per_pixel(once.memory, from, more.memory, to);
@@ -67,7 +67,7 @@ class Gauge {
     bool measured;
   };
 
-  /// Measured where that is cheap or asked for.
+  /// Measures the peak if it is cheap or requested, and predicts it otherwise.
   Peak peak(Shape batch) {
     PeakMemory predicted = training_.predict(batch);
     if (batch.h == small_extent || predicted.bytes.total() <= options_.measured)
@@ -83,9 +83,9 @@ class Gauge {
     return measured;
   }
 
-  /// What peaks hold beyond what is always held and what grows with the batch. One image finds
-  /// layers that the batch hides, as they need less for every image; the peak of one tiny image,
-  /// which needs little else, stands where the most workspace is.
+  /// Returns the part of the peaks that neither is held at rest nor grows with the batch. A batch
+  /// of one image reveals layers that need less per image but more in total. The peak of one tiny
+  /// image, which needs little else, is at the layer with the most workspace.
   double fixed_workspace(Shape batch, double slope) {
     double most = static_cast<double>(training_.predict(images(1, 16)).bytes[Use::workspace]);
     for (Shape shape : {images(1, batch.h), batch})
@@ -106,7 +106,7 @@ double seconds_of_step(Training& training, Batch& batch) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// A network with a device of its own, whose meter counts nothing else.
+/// A network on its own device, whose meter counts nothing else.
 struct Subject {
   Subject(const Configuration& configuration, int threads)
       : device(make_device(threads)),
@@ -118,7 +118,7 @@ struct Subject {
   Training training;
 };
 
-/// One network for all the modes of a stream.
+/// One network per stream, for all modes of the stream.
 using Subjects = std::map<Stream, std::unique_ptr<Subject>>;
 
 Subjects make_subjects(const std::vector<Configuration>& modes, int threads) {
@@ -129,8 +129,8 @@ Subjects make_subjects(const std::vector<Configuration>& modes, int threads) {
   return subjects;
 }
 
-/// The median of every mode's steps. The modes take turns, so that what else the machine does
-/// falls on all of them; the first turn warms up.
+/// Returns the median step time of every mode. The modes alternate, so that other load affects all
+/// equally; the first round warms up.
 std::vector<double> median_seconds(Subjects& subjects, Shape shape,
                                    const std::vector<Configuration>& modes, int steps) {
   std::vector<std::vector<double>> seconds(modes.size());
@@ -155,7 +155,7 @@ std::vector<Measurement> measure(Architecture architecture, const MeasureOptions
 
   std::vector<double> seconds;
   if (options.steps > 0) {
-    std::cerr << name(architecture) << ": time of " << options.steps << " steps a mode\n";
+    std::cerr << name(architecture) << ": time of " << options.steps << " steps per mode\n";
     seconds =
         median_seconds(subjects, images(options.timed_batch, small_extent), modes, options.steps);
   }

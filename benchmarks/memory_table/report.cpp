@@ -30,7 +30,7 @@ std::string label(const Configuration& configuration) {
 
 std::string mark(bool measured) { return measured ? "" : " (p)"; }
 
-/// The two measurements of a configuration as one line.
+/// Formats the two measurements of a configuration as one line.
 Line line(const Measurement& small, const Measurement& large) {
   const auto& paper = small.configuration.paper;
   return {std::string(name(small.configuration.architecture)),
@@ -90,17 +90,15 @@ void print_table(std::ostream& out, std::span<const Measurement> measurements, T
   for (std::size_t i = 0; i + 1 < measurements.size(); i += 2)
     lines.push_back(line(measurements[i], measurements[i + 1]));
   benchmark::print_lines(out, lines, names, style);
-  out << "\nB/px: bytes per input pixel by which the measured peak grows with the batch, at 32 x "
+  out << "\nB/px: growth of the measured peak with the batch, in bytes per input pixel, at 32 x "
          "32\n"
          "and "
-      << extent << " x " << extent << ". Total: all that a step on " << measurements[0].batch.n
-      << " images holds, with parameters, gradients and\n"
+      << extent << " x " << extent << ". Total: the memory of a step on " << measurements[0].batch.n
+      << " images, with parameters, gradients and\n"
          "momentum. (p): predicted by a dry run. Paper: Hascoet et al., 32 images of 240 x 240.\n"
-         "Workspace: what does not depend on the batch, at 32 x 32; larger images are chunks of "
-         "their own.\n"
-         "Time: of a step at 32 x 32, relative to "
-         "the\n"
-         "same network stored. Checkpoint: every √L layers.\n";
+         "Workspace: the part that does not depend on the batch, at 32 x 32.\n"
+         "Time: a step at 32 x 32, relative to the same network stored. Checkpoint: every √L "
+         "layers.\n";
 }
 
 void print_residence(std::ostream& out, std::span<const Residence> residences) {
@@ -123,7 +121,8 @@ void print_json(std::ostream& out, std::span<const Measurement> measurements) {
 
 namespace {
 
-/// Of the network that `streamed` streams, at the same size; nothing if that is not what it does.
+/// Returns the time of the reversible network that `streamed` is the chunked form of, at the same
+/// size, or nothing if there is none.
 std::optional<double> time_of_reversible(std::span<const Measurement> measurements,
                                          const Measurement& streamed) {
   if (!streamed.configuration.streamed() || !streamed.step_seconds) return {};
@@ -134,13 +133,13 @@ std::optional<double> time_of_reversible(std::span<const Measurement> measuremen
   return {};
 }
 
-/// The largest workspace that does not depend on the batch, of every network, and its limit.
+/// Returns the largest batch-independent workspace of every network, and its limit.
 std::map<std::string, std::pair<double, double>> workspaces(
     std::span<const Measurement> measurements) {
   std::map<std::string, std::pair<double, double>> result;
   for (const Measurement& each : measurements) {
     const bool streamed = each.configuration.streamed();
-    if (streamed && each.batch.h > small_extent) continue;  // a chunk is an image there, at least
+    if (streamed && each.batch.h > small_extent) continue;  // a chunk there is at least one image
     auto& [largest, limit] =
         result[std::string(name(each.configuration.architecture)) + (streamed ? " streamed" : "")];
     largest = std::max(largest, each.fixed_workspace);
@@ -177,11 +176,11 @@ std::vector<Check> checks(std::span<const Measurement> measurements,
   }
   double error = 0;
   for (const Measurement& each : measurements) error = std::max(error, each.prediction_error);
-  add("predicted peak, from the measured one", " %", 100 * error, 100 * prediction_limit);
+  add("error of the predicted peak", " %", 100 * error, 100 * prediction_limit);
 
   for (const Residence& each : residences) {
     const auto peak = static_cast<double>(each.peak), growth = static_cast<double>(each.growth);
-    add(label(each.configuration) + ": resident growth, from the peak", " %",
+    add(label(each.configuration) + ": difference of resident growth and peak", " %",
         100 * std::abs(growth - peak) / peak, 100 * resident_limit);
   }
   return results;

@@ -1,4 +1,4 @@
-// What was measured, for people and for programs.
+// Prints the measurements as a table and as JSON, and checks limits.
 #pragma once
 
 #include <iosfwd>
@@ -14,15 +14,15 @@ namespace memory_table {
 
 using benchmark::TableStyle;
 
-/// One line a configuration.
+/// Prints one line per configuration.
 void print_table(std::ostream& out, std::span<const Measurement> measurements, TableStyle style);
 
 void print_residence(std::ostream& out, std::span<const Residence> residences);
 
-/// An array of one object a measurement.
+/// Prints an array with one object per measurement.
 void print_json(std::ostream& out, std::span<const Measurement> measurements);
 
-/// Whether a figure keeps its limit.
+/// Whether a measurement is within its limit.
 struct Check {
   std::string text;
   bool passed;
@@ -31,7 +31,7 @@ struct Check {
 std::vector<Check> checks(std::span<const Measurement> measurements,
                           std::span<const Residence> residences);
 
-/// One line a check. Returns whether all passed.
+/// Prints one line per check. Returns whether all passed.
 bool print_checks(std::ostream& out, std::span<const Check> checks);
 
 }  // namespace memory_table

@@ -34,7 +34,7 @@ Seen take_step(const Configuration& configuration, Shape batch, int threads) {
   return {peak, process_memory("VmHWM") - before};
 }
 
-/// Calls body() in a child process and returns what it returned there.
+/// Calls body() in a child process and returns its result.
 template <class Body>
 auto in_child(Body body) {
   std::array<int, 2> pipe_ends{};
@@ -56,11 +56,11 @@ auto in_child(Body body) {
   const bool complete = read(read_end, &result, sizeof result) == sizeof result;
   close(read_end);
   waitpid(child, nullptr, 0);
-  if (!complete) throw std::runtime_error("a child process ended before it had measured");
+  if (!complete) throw std::runtime_error("a child process ended before it finished measuring");
   return result;
 }
 
-/// The fewest images of which a step needs 200 MB beyond what is held between steps.
+/// Returns the smallest batch for which a step needs 200 MB more than between steps.
 Shape smallest_batch_that_counts(const Configuration& configuration, int threads) {
   Device device = make_dry_device(threads);
   Training training(device, configuration.architecture, configuration.net);

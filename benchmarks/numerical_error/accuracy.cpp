@@ -1,5 +1,4 @@
-// Figures 12 and 15: accuracy with and without reconstruction; and what a drift guard does about
-// it.
+// Figures 12 and 15: accuracy with and without reconstruction, and the effect of a drift guard.
 #include <algorithm>
 #include <numeric>
 
@@ -16,7 +15,8 @@ std::string note(const Settings& settings, std::size_t steps) {
          std::to_string(settings.batch) + "; accuracy on 1000 test images";
 }
 
-/// One number of each run, stored and reconstructed, over what `vary` does to a network.
+/// Plots accuracy, stored and reconstructed, and the worst ratio over a parameter of the network
+/// that `vary` changes.
 template <class Vary>
 std::pair<Plot, Plot> stored_and_reconstructed(const std::string& title, Axis axis,
                                                const std::vector<double>& places,
@@ -60,7 +60,7 @@ Figure over_depth_and_slope(Architecture architecture, double slope, double rate
           {by_depth, depth_ratio, by_slope, slope_ratio}};
 }
 
-/// "stored: 31.2, 30.8, 31.9 %, 4 anchors".
+/// Returns "stored: 31.2, 30.8, 31.9 %, 4 anchors".
 std::string outcome(const std::string& label, const std::vector<RunResult>& runs) {
   std::string text = label + ": ";
   for (const RunResult& run : runs)
@@ -71,7 +71,7 @@ std::string outcome(const std::string& label, const std::vector<RunResult>& runs
          (most->anchors ? ", at most " + std::to_string(most->anchors) + " anchors" : "");
 }
 
-/// A layer-wise net that reconstruction ruins, and the same net guarded.
+/// Trains a layer-wise net that diverges because of reconstruction, and the same net with a guard.
 Figure guarded_training(const Settings& settings) {
   const std::size_t steps = settings.steps.value_or(200),
                     width = std::max<std::size_t>(steps / 25, 1);

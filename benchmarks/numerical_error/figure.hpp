@@ -1,4 +1,4 @@
-// What a figure is made with and made of.
+// The inputs and the parts of a figure.
 #pragma once
 
 #include <cstdint>
@@ -16,37 +16,37 @@ namespace numerical_error {
 using benchmark::Axis, benchmark::Plot, benchmark::Series;
 using Net = retrace::Chain<float, retrace::Cpu>;
 
-/// The images that networks are trained and measured on.
+/// The images for training and measuring networks.
 struct Data {
   retrace::ImageSet train, test;
   retrace::Normalisation normalisation;
 };
 
-/// CIFAR-10 from `folder`, or drawn images if that is empty.
+/// Loads CIFAR-10 from `folder`, or returns synthetic images if it is empty.
 /// @throws retrace::DataError
 Data load_data(const std::filesystem::path& folder);
 
 struct Settings {
   int threads = 0;
-  std::optional<std::size_t> steps;  ///< of every training run; what the figure needs if left out
+  std::optional<std::size_t> steps;  ///< steps per training run; the figure's default if empty
   retrace::Index batch = 32;
-  int seeds = 3;  ///< runs of one kind, where a figure shows their spread
+  int seeds = 3;  ///< runs per setting in figures that show their spread
   Data data;
 };
 
 struct Figure {
-  std::string title, note;  ///< the note says how it was made
+  std::string title, note;  ///< the note describes how it was made
   std::vector<Plot> plots;
 };
 
-/// A figure by the name that --figure gives it.
+/// A figure with the name that --figure uses.
 struct FigureMaker {
   std::string name, about;
   std::function<Figure(const Settings&)> make;
 };
 
-/// All that can be made: of noise gains, of ratios in networks, of precisions, of training, of
-/// gradients' errors, and of what the guard costs.
+/// Return the available figures: noise gains, ratios in networks, precisions, training, gradient
+/// errors, accuracy, and the overhead of the guard.
 std::vector<FigureMaker> gain_figures();
 std::vector<FigureMaker> ratio_figures();
 std::vector<FigureMaker> precision_figures();

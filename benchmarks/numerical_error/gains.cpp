@@ -1,4 +1,4 @@
-// Figures 5 and 6 of the paper: what inverting one layer costs, by formula and measured.
+// Figures 5 and 6 of the paper: the noise gain of inverting one layer, by formula and measured.
 #include <cmath>
 #include <span>
 
@@ -20,7 +20,8 @@ Image normal_image(Cpu& device, Shape shape, std::uint64_t seed, double deviatio
   return image;
 }
 
-/// The share that is left of a ratio when white noise of deviation 1e-5 is added to the output.
+/// Returns the share of the signal-to-noise ratio that remains if white noise of deviation 1e-5 is
+/// added to the output.
 template <class L>
 double measured_gain(Cpu& device, L& layer, Index channels) {
   const Shape shape{16, 32, 32, channels};
@@ -35,7 +36,7 @@ double measured_gain(Cpu& device, L& layer, Index channels) {
   return in.signal / in.noise / (out.signal / out.noise);
 }
 
-/// `steps` numbers from `low` to `high`, each the same multiple of the one before.
+/// Returns `steps` numbers from `low` to `high` in geometric progression.
 std::vector<double> logarithmic(double low, double high, int steps) {
   std::vector<double> values;
   for (int i = 0; i < steps; ++i) values.push_back(low * std::pow(high / low, i / (steps - 1.0)));
@@ -63,10 +64,11 @@ Figure normalisation_gain(const Settings& settings) {
     layer.gamma().value.data()[1] = rho - floor;
     return measured_gain(device, layer, 2);
   };
-  return {"Inverting a normalisation of two channels scaled by 1 and ρ",
-          "16 images of 32 x 32, normally distributed; white noise of 1e-5 on the output; double",
-          {gain_plot("what is left of the ratio", "ρ", logarithmic(0.01, 100, 17),
-                     math::toy_normalisation_noise_gain, measure)}};
+  return {
+      "Inverting a normalisation of two channels scaled by 1 and ρ",
+      "16 images of 32 x 32, normally distributed; white noise of 1e-5 added to the output; double",
+      {gain_plot("share of the ratio that remains", "ρ", logarithmic(0.01, 100, 17),
+                 math::toy_normalisation_noise_gain, measure)}};
 }
 
 Figure activation_gain(const Settings& settings) {
@@ -75,10 +77,11 @@ Figure activation_gain(const Settings& settings) {
     LeakyRelu<double, Cpu> layer(slope);
     return measured_gain(device, layer, 2);
   };
-  return {"Inverting a leaky rectifier of slope n",
-          "16 images of 32 x 32, normally distributed; white noise of 1e-5 on the output; double",
-          {gain_plot("what is left of the ratio", "slope n", logarithmic(0.01, 1, 13),
-                     math::leaky_relu_noise_gain, measure)}};
+  return {
+      "Inverting a leaky rectifier of slope n",
+      "16 images of 32 x 32, normally distributed; white noise of 1e-5 added to the output; double",
+      {gain_plot("share of the ratio that remains", "slope n", logarithmic(0.01, 1, 13),
+                 math::leaky_relu_noise_gain, measure)}};
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// How far gradients are off by how well inputs are reconstructed: what the drift guard's thresholds
-// rest on.
+// Gradient errors as a function of reconstruction quality: the basis of the drift guard's
+// thresholds.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -22,7 +22,7 @@ enum class Kind { revnet, bottleneck, layerwise, hybrid };
 constexpr std::array<const char*, 4> kind_names{"RevNet", "bottleneck RevNet", "layer-wise",
                                                 "hybrid, inverted"};
 
-/// A network of one level, trained for some steps, and the batch its gradients are of.
+/// A network of one level, trained for some steps, and the batch of its gradients.
 struct Subject {
   Kind kind = Kind::revnet;
   Index blocks = 100, channels = 8;
@@ -82,7 +82,7 @@ Gradients<T> gradients(Chain<T, Cpu>& net, const Tensor<float, Cpu>& images,
   return all;
 }
 
-/// |a − b|/|b| of all parameters as one vector, and of the parameter tensor in the middle.
+/// |a − b|/|b| over all parameters as one vector, and its median over parameter tensors.
 struct Distance {
   double whole = 0, median = 0;
 };
@@ -104,12 +104,12 @@ Distance distance(const Gradients<A>& a, const Gradients<B>& b) {
 
 struct Measurement {
   Subject subject;
-  double decibels;  ///< the lowest that the guard measures
+  double decibels;  ///< the lowest ratio that the guard measures
   Distance of_stored, of_double;
-  double stored_of_double;  ///< what float costs without any reconstruction
+  double stored_of_double;  ///< the error of float without reconstruction
 };
 
-/// Every second pixel of each image, so that depth can be had within minutes.
+/// Returns every second pixel of each image, so that deep networks run within minutes.
 Tensor<float, Cpu> halved(const Tensor<float, Cpu>& images) {
   const Shape shape = images.shape();
   Tensor<float, Cpu> small(images.device(), {shape.n, shape.h / 2, shape.w / 2, shape.c});
@@ -159,7 +159,7 @@ Measurement measure(const Subject& subject, Settings settings) {
           distance(stored, truth).whole};
 }
 
-/// Depths, slopes, widths, batches, weights new and trained.
+/// Returns subjects of various depths, slopes, widths and batches, with new and trained weights.
 std::vector<Subject> subjects(int seeds) {
   std::vector<Subject> all;
   for (std::uint64_t seed = 1; seed <= static_cast<std::uint64_t>(seeds); ++seed) {
@@ -215,8 +215,8 @@ void report(const Measurement& each) {
                each.of_double.whole, each.stored_of_double);
 }
 
-/// How the estimate fares, where there is more signal than noise, and what the guard would let
-/// pass.
+/// Prints how accurate the estimate is where there is more signal than noise, and which errors the
+/// guard would accept.
 void summarise(const std::vector<Measurement>& all) {
   const DriftOptions usual;
   std::size_t judged = 0, above = 0, used = 0, wrong = 0, wrong_used = 0;
@@ -273,8 +273,8 @@ Figure gradient_error(const Settings& settings) {
              {"blocks", true},
              {"|error|/|gradient|", true},
              {}};
-  Series of_stored{.label = "reconstructed beside stored, float", .line = false},
-      of_double{.label = "stored float beside stored double", .line = false},
+  Series of_stored{.label = "reconstructed compared with stored, float", .line = false},
+      of_double{.label = "stored float compared with stored double", .line = false},
       estimated{.label = "the guard's estimate", .line = false};
   for (const Measurement& each : all) {
     const Subject& subject = each.subject;
@@ -287,7 +287,7 @@ Figure gradient_error(const Settings& settings) {
     estimated.add(blocks, math::gradient_error(each.decibels));
   }
   depth.series = {of_stored, of_double, estimated};
-  return {"Error of gradients by the noise of reconstructed inputs",
+  return {"Gradient error over the noise of reconstructed inputs",
           settings.data.train.name + " at 16 x 16; " + std::to_string(settings.seeds) +
               " seeds; float; a dot is one step",
           {plot, depth}};
@@ -296,8 +296,8 @@ Figure gradient_error(const Settings& settings) {
 }  // namespace
 
 std::vector<FigureMaker> gradient_error_figures() {
-  return {{"gradient-error", "error of gradients by the noise of reconstructed inputs",
-           gradient_error}};
+  return {
+      {"gradient-error", "gradient error over the noise of reconstructed inputs", gradient_error}};
 }
 
 }  // namespace numerical_error

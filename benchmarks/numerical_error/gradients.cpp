@@ -1,5 +1,5 @@
-// RevNet's figures: the angle between gradients of stored and of reconstructed activations while
-// training goes on, and the two training curves.
+// RevNet's figures: the angle between gradients of stored and of reconstructed activations during
+// training, and the two training curves.
 #include <cmath>
 #include <numbers>
 
@@ -22,7 +22,7 @@ Gradients copy_gradients(ParameterList<float, Cpu>& list) {
   return copies;
 }
 
-/// The cosine of the angle between all parameters' gradients as one vector.
+/// Returns the cosine of the angle between the gradients of all parameters as one vector.
 double cosine(const Gradients& a, const Gradients& b) {
   double ab = 0, aa = 0, bb = 0;
   for (std::size_t i = 0; i < a.size(); ++i)
@@ -35,7 +35,7 @@ double cosine(const Gradients& a, const Gradients& b) {
   return ab / std::sqrt(aa * bb);
 }
 
-/// 1 − cosine along a training run that follows the reconstructed gradients.
+/// Returns 1 − cosine along a training run that uses the reconstructed gradients.
 Series angles(const std::string& label, const RunSettings& run, const Settings& settings) {
   Cpu device(settings.threads);
   Net net = build_net(device, run);
@@ -76,7 +76,7 @@ NetOptions narrow_revnet() {
   return options;
 }
 
-/// The paper's hybrid but for its width: 28 invertible convolutions, a stem and a head.
+/// Returns the paper's hybrid with fewer channels: 28 invertible convolutions, a stem and a head.
 NetOptions narrow_hybrid() {
   NetOptions options = paper_options(Architecture::hybrid);
   options.channels = {16, 64, 64, 64};
@@ -91,9 +91,9 @@ Figure gradient_angle(const Settings& settings) {
       .architecture = Architecture::hybrid, .net = narrow_hybrid(), .steps = steps, .rate = 0.05};
   RunSettings fixed = revnet;
   fixed.net.stream = Stream::fixed32;
-  return {"Gradients from reconstructed activations beside those from stored ones",
+  return {"Gradients from reconstructed activations compared with those from stored ones",
           settings.data.train.name + ", batch " + std::to_string(settings.batch) +
-              "; all parameters as one vector; points at 1e-16 are equal bit for bit",
+              "; all parameters as one vector; points at 1e-16 are bit-identical",
           {{"1 - cosine of the angle over training steps",
             {"step"},
             {"1 - cosine", true},

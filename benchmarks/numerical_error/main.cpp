@@ -1,9 +1,9 @@
-// Draws how errors of reconstruction arise, grow and are ended: the figures of Hascoet et al. (5,
-// 6, 10 to 15) and of Gomez et al. (angle, curves), and those of exact streams and the drift guard.
+// Draws figures about reconstruction errors: those of Hascoet et al. (5, 6, 10 to 15) and of Gomez
+// et al. (angle, curves), and those of exact streams and the drift guard.
 //
 //   build/benchmarks/numerical_error --list
 //   build/benchmarks/numerical_error --figure 5 6 precision --out docs/numerics
-//   build/benchmarks/numerical_error --data DIR                     all of them: takes hours
+//   build/benchmarks/numerical_error --data DIR                     all of them, which takes hours
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cmath>
@@ -37,31 +37,30 @@ std::vector<FigureMaker> all_figures() {
 }
 
 void add_options(CLI::App& app, Options& options) {
-  app.add_option("--figure", options.figures, "Figures to draw; all of them if not given")
-      ->type_name("NAME");
-  app.add_flag("--list", options.list, "Print the names of the figures, and draw none");
+  app.add_option("--figure", options.figures, "Figures to draw (default: all)")->type_name("NAME");
+  app.add_flag("--list", options.list, "Print the names of the figures without drawing");
   app.add_option("--data", options.data,
-                 "Folder of CIFAR-10 in its binary layout; drawn images if not given")
+                 "Folder of CIFAR-10 in its binary layout (default: synthetic images)")
       ->type_name("DIR");
   app.add_option("--out", options.out, "Folder for NAME.svg and NAME.json")
       ->capture_default_str()
       ->type_name("DIR");
   app.add_option("--steps", options.settings.steps,
-                 "Steps of every training run, in place of what each figure takes")
+                 "Steps of every training run (default: depends on the figure)")
       ->check(CLI::PositiveNumber);
-  app.add_option("--batch", options.settings.batch, "Images in a step")
+  app.add_option("--batch", options.settings.batch, "Images per step")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
   app.add_option("--seeds", options.settings.seeds,
-                 "Runs of each kind in figures guard and gradient-error")
+                 "Runs per setting in figures guard and gradient-error")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--threads", options.settings.threads, "0: one for each processor")
+  app.add_option("--threads", options.settings.threads, "Threads; 0 means one per processor")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str();
 }
 
-/// @throws std::invalid_argument naming the figure that there is not.
+/// @throws std::invalid_argument if there is no figure of a given name.
 std::vector<FigureMaker> chosen(const Options& options) {
   const std::vector<FigureMaker> all = all_figures();
   std::vector<FigureMaker> some;
@@ -69,7 +68,7 @@ std::vector<FigureMaker> chosen(const Options& options) {
     const auto found = std::find_if(all.begin(), all.end(),
                                     [&](const FigureMaker& each) { return each.name == name; });
     if (found == all.end())
-      throw std::invalid_argument("there is no figure '" + name + "'; --list names them");
+      throw std::invalid_argument("there is no figure '" + name + "'; --list prints all names");
     some.push_back(*found);
   }
   return some.empty() ? all : some;
@@ -108,7 +107,7 @@ void run(Options& options) {
   std::filesystem::create_directories(options.out);
   options.settings.data = load_data(options.data);
   for (const FigureMaker& maker : figures) {
-    // Opened first, so that a folder that cannot be written to is found before the work.
+    // Opened first, to find an unwritable folder before the work.
     std::ofstream svg = benchmark::create((options.out / (maker.name + ".svg")).string()),
                   data = benchmark::create((options.out / (maker.name + ".json")).string());
     std::cerr << "figure " << maker.name << ": " << maker.about << '\n';
@@ -122,7 +121,7 @@ void run(Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("Errors of reconstruction: how they arise, grow and are ended.");
+  CLI::App app("Draws figures about reconstruction errors and how to prevent them.");
   add_options(app, options);
   CLI11_PARSE(app, argc, argv);
   try {

@@ -1,4 +1,4 @@
-// What the drift guard costs: the time of steps with it and without, in turn.
+// The overhead of the drift guard: step times with and without it, alternating.
 #include <array>
 #include <chrono>
 #include <cstdio>
@@ -13,8 +13,8 @@ using namespace retrace;
 
 namespace {
 
-/// Milliseconds of each step, guarded and not, one after the other so that what else the machine
-/// does falls on both.
+/// Plots the milliseconds of guarded and unguarded steps, alternating, so that other load affects
+/// both equally.
 Plot step_times(Architecture architecture, const Settings& settings) {
   Cpu device(settings.threads);
   const RunSettings run{.architecture = architecture, .net = paper_options(architecture)};
@@ -44,7 +44,7 @@ Plot step_times(Architecture architecture, const Settings& settings) {
 
 Figure guard_overhead(const Settings& settings) {
   return {
-      "Time of training steps with the drift guard and without, in turn",
+      "Time of training steps with and without the drift guard, alternating",
       "batch " + std::to_string(settings.batch) + " of 32 x 32",
       {step_times(Architecture::revnet, settings), step_times(Architecture::layerwise, settings)}};
 }
@@ -52,7 +52,7 @@ Figure guard_overhead(const Settings& settings) {
 }  // namespace
 
 std::vector<FigureMaker> overhead_figures() {
-  return {{"overhead", "time of steps with the drift guard and without", guard_overhead}};
+  return {{"overhead", "time of steps with and without the drift guard", guard_overhead}};
 }
 
 }  // namespace numerical_error

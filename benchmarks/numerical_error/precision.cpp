@@ -1,4 +1,4 @@
-// What is left of a state after N blocks forward and back, by the precision it is held in.
+// The error of a state after N blocks forward and back, for each number format of the state.
 #include <cmath>
 #include <memory>
 #include <span>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr Shape batch{4, 16, 16, 32};
 
-/// The images that all precisions start from.
+/// Returns the images that all formats start from.
 template <class T>
 Tensor<T, Cpu> start(Cpu& device) {
   Tensor<T, Cpu> x(device, batch);
@@ -24,7 +24,8 @@ Tensor<T, Cpu> start(Cpu& device) {
   return x;
 }
 
-/// Decibels after the blocks and their inverses, of a state in the floating point of the branches.
+/// Returns the decibels after the blocks and their inverses, for a floating-point state in the
+/// branches' type.
 template <class T>
 double floating_ratio(Cpu& device, Index blocks) {
   Blocks<T, Cpu> make(device, NetOptions{});
@@ -37,7 +38,7 @@ double floating_ratio(Cpu& device, Index blocks) {
   return signal_noise(before.view(), x.view()).decibels();
 }
 
-/// The same of a state in elements E between float branches.
+/// Returns the decibels for a state with elements E between float branches.
 template <class E>
 double stored_ratio(Cpu& device, Index blocks, int fraction_bits) {
   Blocks<float, Cpu> make(device, NetOptions{});
@@ -79,18 +80,19 @@ Figure by_depth(const Settings& settings) {
   }
   for (Series* each : {&of_fixed32, &of_fixed16})
     each->label += exact ? ": exact at every depth, so no point" : ": NOT exact";
-  return {"Input reconstructed from the output of a chain of reversible blocks",
-          "4 images of 16 x 16, 32 channels, blocks of two normalised 3 x 3 convolutions a branch",
-          {{"signal to noise over depth",
-            {"blocks", true},
-            {"dB"},
-            {of_double, of_float, of_bfloat16, of_fixed32, of_fixed16}}}};
+  return {
+      "Input reconstructed from the output of a chain of reversible blocks",
+      "4 images of 16 x 16, 32 channels, blocks of two normalised 3 x 3 convolutions per branch",
+      {{"signal to noise over depth",
+        {"blocks", true},
+        {"dB"},
+        {of_double, of_float, of_bfloat16, of_fixed32, of_fixed16}}}};
 }
 
 }  // namespace
 
 std::vector<FigureMaker> precision_figures() {
-  return {{"precision", "reconstruction by depth in float64, float32, bfloat16 and fixed point",
+  return {{"precision", "reconstruction over depth in float64, float32, bfloat16 and fixed point",
            by_depth}};
 }
 

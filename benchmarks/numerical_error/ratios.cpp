@@ -1,4 +1,4 @@
-// Figures 10, 11, 13 and 14: signal to noise through the layers of networks, and at the lowest.
+// Figures 10, 11, 13 and 14: signal-to-noise ratios of all layers of a network, and the lowest.
 #include <cmath>
 
 #include "training.hpp"
@@ -9,7 +9,7 @@ using namespace retrace;
 
 namespace {
 
-/// After this many steps, unless settings say otherwise.
+/// The number of steps, unless settings specify another one.
 constexpr std::size_t some_steps = 50;
 
 struct TrainedNet {
@@ -20,8 +20,8 @@ struct TrainedNet {
       : device(settings.threads), net(build_net(device, run)) {}
 };
 
-/// The ratios of a batch after so many stored steps, from the first layer to the last. The weights
-/// are those of right gradients, so that what is measured is the reconstruction alone.
+/// Returns the ratios of a batch, from the first layer to the last, after some stored steps. The
+/// steps use exact gradients, so the ratios reflect the reconstruction alone.
 std::vector<LayerNoise> ratios(const RunSettings& run, const Settings& settings) {
   TrainedNet trained(run, settings);
   Net& net = trained.net;
@@ -74,7 +74,7 @@ Figure through_layers(Architecture architecture, double slope, double rate,
   return {"Signal to noise of every reconstructed input, " + std::string(name(architecture)) +
               " net, slope " + std::to_string(slope).substr(0, 4),
           note(settings, steps),
-          {{"layer by layer, from the first to the last",
+          {{"by layer, from first to last",
             {"layer"},
             {"dB"},
             {layer_curve("new weights", run, settings),

@@ -51,7 +51,7 @@ void report(const RunSettings& run, const RunResult& result) {
                result.discarded, result.anchors);
 }
 
-/// A guard that only measures, where nobody is to step in.
+/// Returns options for a guard that only measures unless the run is guarded.
 DriftOptions guard_options(Activations activations) {
   DriftOptions options;
   if (activations != Activations::guarded)

@@ -1,4 +1,4 @@
-// A network of a figure while it is being trained.
+// A network of a figure during training.
 #pragma once
 
 #include <cstddef>
@@ -12,11 +12,11 @@
 
 namespace numerical_error {
 
-/// Which network, and what becomes of its activations.
+/// How activations become available in backward.
 enum class Activations {
   stored,
-  reconstructed,  ///< and nobody steps in
-  guarded,        ///< by a drift guard with its default thresholds
+  reconstructed,  ///< without a guard
+  guarded,        ///< reconstructed, with a drift guard at its default thresholds
 };
 
 struct RunSettings {
@@ -24,19 +24,19 @@ struct RunSettings {
   retrace::NetOptions net;
   Activations activations = Activations::reconstructed;
   std::size_t steps;
-  double rate = 0.02;  ///< the highest
+  double rate = 0.02;  ///< the peak learning rate
   std::uint64_t seed = 1;
 };
 
 struct RunResult {
-  std::vector<double> losses;  ///< step by step, until one was not finite
-  std::vector<double> ratios;  ///< dB of the worst reconstructed input, step by step
+  std::vector<double> losses;  ///< per step, until one is not finite
+  std::vector<double> ratios;  ///< dB of the worst reconstructed input, per step
   double accuracy = 0;         ///< on the first 1000 test images, in percent
   int discarded = 0, anchors = 0;
-  bool diverged = false;  ///< a loss or a gradient was not finite, and training ended
+  bool diverged = false;  ///< training ended because a loss or gradient was not finite
 };
 
-/// The batch that a step takes: shuffled, cropped and flipped as the trainer does it.
+/// The batches of training steps: shuffled, cropped and flipped as in the trainer.
 class Batches {
  public:
   Batches(retrace::Cpu& device, const Settings& settings, std::uint64_t seed);
@@ -50,17 +50,18 @@ class Batches {
   std::vector<retrace::Index> order_;
 };
 
-/// Momentum 0.9, decay 5e-4, one cycle of the learning rate. Tells stderr how it ends.
+/// Trains with momentum 0.9, decay 5e-4 and one cycle of the learning rate. Prints the result to
+/// stderr.
 RunResult train(const RunSettings& run, const Settings& settings);
 
-/// The network in the mode that reconstructs most.
+/// Builds the network in the mode that reconstructs most.
 Net build_net(retrace::Cpu& device, const RunSettings& run);
 
-/// Layer-wise and hybrid networks of `blocks` blocks in all on three narrow levels.
+/// Returns options of layer-wise and hybrid networks with `blocks` blocks on three narrow levels.
 retrace::NetOptions narrow_options(retrace::Architecture architecture, retrace::Index blocks,
                                    double slope);
 
-/// The mean of each `width` neighbouring values, for a curve that can be read.
+/// Returns the mean of each `width` neighbouring values, for a readable curve.
 Series smoothed(std::string label, const std::vector<double>& values, std::size_t width);
 
 }  // namespace numerical_error

@@ -1,11 +1,11 @@
-// How long a training step takes, and where the time goes.
+// Measures how long a training step takes, and which operations take the time.
 //
 //   build/benchmarks/step_time                                  the paper's RevNet, reversible
 //   build/benchmarks/step_time --arch resnet --mode stored --batch 32 --threads 1
 //   build/benchmarks/step_time --scaling --sweep sweep.svg      over threads, batch and depth
-//   build/benchmarks/step_time --beside 1                       and beside a busy process
+//   build/benchmarks/step_time --beside 1                       also next to a busy process
 //   build/benchmarks/step_time --device cuda                    on a GPU
-//   build/benchmarks/step_time --serve                          answers requests (see serve.hpp)
+//   build/benchmarks/step_time --serve                          answer requests (see serve.hpp)
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <iostream>
@@ -36,37 +36,38 @@ void add_options(CLI::App& app, Options& options) {
       ->type_name("NAME")
       ->capture_default_str();
   app.add_option("--mode", subject.mode,
-                 "stored, checkpoint, reversible, inverted or streamed; that of the network's "
-                 "design if not given")
+                 "stored, checkpoint, reversible, inverted or streamed (default: the mode that the "
+                 "network was designed for)")
       ->type_name("MODE");
-  app.add_option("--batch", subject.batch, "Images in a step")
+  app.add_option("--batch", subject.batch, "Images per step")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  app.add_option("--threads", subject.threads, "0: one for each processor")
+  app.add_option("--threads", subject.threads, "Threads; 0 means one per processor")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
   benchmark::add_size_options(app, subject.net);
   benchmark::add_device_option(app, options.device);
-  app.add_flag("--onednn", options.onednn, "Convolutions by oneDNN where it is faster");
-  app.add_option("--steps", options.steps, "Steps timed; the first step of all is not")
+  app.add_flag("--onednn", options.onednn, "Use oneDNN for convolutions if it is faster");
+  app.add_option("--steps", options.steps, "Timed steps; a first step is not timed")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  app.add_flag("--scaling", options.scaling, "Also on fewer threads");
-  app.add_option("--beside", options.beside, "Also beside so many busy processes")
+  app.add_flag("--scaling", options.scaling, "Also measure on fewer threads");
+  app.add_option("--beside", options.beside, "Also measure next to this many busy processes")
       ->type_name("N")
       ->check(CLI::Range(1, 1024));
-  app.add_option("--sweep", options.sweep, "Also over batch and depth; draws both")
+  app.add_option("--sweep", options.sweep, "Also measure over batch and depth, and draw both")
       ->type_name("FILE.svg");
-  app.add_option("--depth", options.depth, "Blocks in a level that --sweep goes up to")
+  app.add_option("--depth", options.depth, "Largest number of blocks per level for --sweep")
       ->check(CLI::Range(2, 100))
       ->capture_default_str();
-  app.add_option("--json", options.json, "Write JSON; - is standard output, in place of the text")
+  app.add_option("--json", options.json,
+                 "Write JSON; - writes it to standard output instead of the text")
       ->type_name("FILE");
   app.add_flag("--serve", options.serve,
-               "Answer requests from standard input, a line of JSON each");
+               "Answer requests from standard input, one line of JSON each");
 }
 
-/// What the options leave open is as in the paper.
+/// Returns the subject. Options that are not given are as in the paper.
 Subject chosen(const Options& options) {
   Subject subject = options.subject;
   subject.architecture = benchmark::architecture(options.network);
@@ -101,7 +102,7 @@ void run(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("How long a training step takes, and where the time goes.");
+  CLI::App app("Measures how long a training step takes, and which operations take the time.");
   add_options(app, options);
   CLI11_PARSE(app, argc, argv);
   try {

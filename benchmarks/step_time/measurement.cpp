@@ -28,7 +28,7 @@ void convolve_by(ConvolutionBackend* backend, auto& device) {
   if constexpr (requires { device.set_convolutions(backend); }) device.set_convolutions(backend);
 }
 
-/// A network in its mode on a device of its own, with its batch.
+/// A network in its mode on its own device, with its batch.
 struct Bench {
   Device device;
   benchmark::Training training;
@@ -49,7 +49,7 @@ struct Bench {
   }
 };
 
-/// Takes further steps on a device that tells where their time goes.
+/// Profiles further steps, if the device supports it.
 std::optional<Profiled> profile(Bench& bench, auto& device, int steps) {
   if constexpr (requires(Profile profile) { device.set_profile(&profile); }) {
     Profiled result{.steps = steps};
@@ -62,14 +62,14 @@ std::optional<Profiled> profile(Bench& bench, auto& device, int steps) {
   }
 }
 
-/// GFLOP/s of the host, if steps are taken there.
+/// Returns GFLOP/s of the host, if steps run there.
 std::optional<double> peak_of(const Subject& subject) {
   if (device_kind != "cpu") return {};
   return benchmark::measure_peak(subject.threads);
 }
 
-/// The median of `steps` steps of every subject. They take turns, so that what else the machine
-/// does falls on all of them; the first turn is not counted.
+/// Returns the median of `steps` steps of every subject. They alternate, so that other load affects
+/// all equally; the first round is not counted.
 std::vector<double> medians(const std::vector<Subject>& subjects, int steps) {
   std::vector<std::unique_ptr<Bench>> benches;
   for (const Subject& subject : subjects) benches.push_back(std::make_unique<Bench>(subject));
@@ -112,7 +112,7 @@ Measurement measure(const Subject& subject, int steps) {
 }
 
 Scaling measure_scaling(const Subject& subject, int steps) {
-  std::cerr << "on 1 to " << subject.threads << " threads\n";
+  std::cerr << "1 to " << subject.threads << " threads\n";
   std::vector<Subject> subjects;
   for (int threads = 1; threads <= subject.threads; ++threads) {
     subjects.push_back(subject);
@@ -122,7 +122,7 @@ Scaling measure_scaling(const Subject& subject, int steps) {
 }
 
 Beside measure_beside(const Subject& subject, int processes, int steps) {
-  std::cerr << "beside " << processes << " busy processes\n";
+  std::cerr << "with " << processes << " busy processes\n";
   Bench bench(subject);
   bench.timed_step();
   Beside result{.processes = processes};
@@ -156,7 +156,7 @@ double Curve::largest_deviation() const {
 }
 
 Curve over_batch(const Subject& subject, int steps) {
-  std::cerr << "over the batch\n";
+  std::cerr << "batch sizes\n";
   std::vector<Subject> subjects;
   Curve curve;
   for (Index eighth = 1; eighth <= 8; ++eighth) {
@@ -169,7 +169,7 @@ Curve over_batch(const Subject& subject, int steps) {
 }
 
 Curve over_depth(const Subject& subject, int most_blocks, int steps) {
-  std::cerr << "over the depth\n";
+  std::cerr << "depths\n";
   std::vector<Subject> subjects;
   Curve curve;
   for (int blocks = 1; blocks <= most_blocks; ++blocks) {

@@ -33,11 +33,11 @@ std::string title(const Results& results) {
   if (subject.threads == 0) return what + results.step.machine;
   return what + std::to_string(subject.threads) +
          (subject.threads == 1 ? " thread, " : " threads, ") + to_string(retrace::cpu_features()) +
-         (subject.convolutions ? ", oneDNN where it is faster" : "");
+         (subject.convolutions ? ", oneDNN if faster" : "");
 }
 
 void print_operations(std::ostream& out, const Profiled& step) {
-  std::vector<Line> lines{{"operation", "ms a step", "share"}};
+  std::vector<Line> lines{{"operation", "ms per step", "share"}};
   const auto add = [&](std::string_view what, double seconds) {
     lines.push_back(
         {std::string(what), fixed(1e3 * seconds / step.steps, 1), percent(seconds / step.seconds)});
@@ -49,7 +49,7 @@ void print_operations(std::ostream& out, const Profiled& step) {
 }
 
 void print_curve(std::ostream& out, const Curve& curve, const std::string& what) {
-  std::vector<Line> lines{{what, "ms a step", "line"}};
+  std::vector<Line> lines{{what, "ms per step", "line"}};
   for (std::size_t i = 0; i < curve.at.size(); ++i)
     lines.push_back({fixed(curve.at[i], 0), fixed(1e3 * curve.seconds[i], 1),
                      fixed(1e3 * curve.line().at(curve.at[i]), 1)});
@@ -75,13 +75,13 @@ Json shares_of_time(const Profiled& profiled) {
   return shares;
 }
 
-/// One panel: the points of a curve and the line through them.
+/// Draws one panel: the points of a curve and the line through them.
 void draw(benchmark::Svg& svg, const Curve& curve, double left, const std::string& across) {
   constexpr double top = 70, width = 380, height = 260, bottom = top + height;
   const double most = curve.at.back();
   const double largest = *std::max_element(curve.seconds.begin(), curve.seconds.end());
   const double power = std::pow(10, std::floor(std::log10(largest)));
-  const double step = largest / power < 3 ? power / 2 : power;  // of the grid
+  const double step = largest / power < 3 ? power / 2 : power;  // grid spacing
   const double end = std::ceil(largest / step) * step;
   const auto x = [&](double at) { return left + at / most * width; };
   const auto y = [&](double seconds) { return bottom - seconds / end * height; };
@@ -108,7 +108,7 @@ void print_text(std::ostream& out, const Results& results) {
       << "parameters           " << fixed(static_cast<double>(step.parameters) / 1e6, 2) << " M\n"
       << "images/s             " << fixed(images / step.step_seconds(), 1) << " ("
       << fixed(images / *most, 1) << " to " << fixed(images / *least, 1) << ")\n"
-      << "a step               " << fixed(1e3 * step.step_seconds(), 1) << " ms, at most "
+      << "step                 " << fixed(1e3 * step.step_seconds(), 1) << " ms, at most "
       << format_bytes(static_cast<double>(step.peak_bytes)) << '\n'
       << "multiply-adds        " << fixed(step.multiply_adds.step / 1e9, 2) << " G, "
       << fixed(step.multiply_adds.step / step.multiply_adds.forward, 2) << " forward passes\n";
@@ -120,7 +120,7 @@ void print_text(std::ostream& out, const Results& results) {
         << percent(step.share_of_peak_in_whole_passes()) << '\n';
   if (step.profiled) print_operations(out, *step.profiled);
   if (results.scaling) {
-    std::vector<Line> lines{{"threads", "ms a step", "times as fast"}};
+    std::vector<Line> lines{{"threads", "ms per step", "speed-up"}};
     const std::vector<double>& seconds = results.scaling->seconds;
     for (std::size_t i = 0; i < seconds.size(); ++i)
       lines.push_back(
@@ -130,12 +130,12 @@ void print_text(std::ostream& out, const Results& results) {
   }
   if (results.beside)
     out << '\n'
-        << "beside busy processes, " << results.beside->processes << ": "
+        << "with busy processes, " << results.beside->processes << ": "
         << fixed(images / results.beside->seconds, 1) << " images/s, "
         << fixed(images / results.beside->idle_seconds, 1)
         << " without them: " << percent(results.beside->share()) << '\n';
   if (results.batch) print_curve(out, *results.batch, "images");
-  if (results.depth) print_curve(out, *results.depth, "blocks a level");
+  if (results.depth) print_curve(out, *results.depth, "blocks per level");
 }
 
 void print_json(std::ostream& out, const Results& results) {

@@ -1,4 +1,4 @@
-// What was measured, for people and for programs.
+// Prints the measurements as text, JSON and a chart.
 #pragma once
 
 #include <iosfwd>
@@ -18,7 +18,7 @@ struct Results {
 
 void print_text(std::ostream& out, const Results& results);
 void print_json(std::ostream& out, const Results& results);
-/// The step time over the batch and over the depth, with the lines through the points: needs both.
+/// Draws the step time over batch and depth with fitted lines. Both must have been measured.
 void print_chart(std::ostream& out, const Results& results);
 
 }  // namespace step_time

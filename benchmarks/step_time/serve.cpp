@@ -23,7 +23,7 @@ namespace {
 
 using benchmark::Device;
 
-/// A network on a device of its own, and the batch it is trained on.
+/// A network on its own device, and the batch it is trained on.
 struct Row {
   Device device;
   benchmark::Training training;
@@ -62,8 +62,8 @@ class Server {
     if (what == "resident")
       return {{"bytes", benchmark::process_memory("VmRSS")},
               {"peak_bytes", benchmark::process_memory("VmHWM")}};
-    throw std::invalid_argument("a request is describe, prepare, step or resident, not '" + what +
-                                "'");
+    throw std::invalid_argument("the request must be describe, prepare, step or resident but is '" +
+                                what + "'");
   }
 
  private:
@@ -86,7 +86,7 @@ class Server {
 
   Json step(const Json& request) {
     const auto found = rows_.find(request.at("row").get<std::string>());
-    if (found == rows_.end()) throw std::invalid_argument("this row was not prepared");
+    if (found == rows_.end()) throw std::invalid_argument("the row was not prepared");
     Row& row = *found->second;
     double loss = 0;
     const auto start = std::chrono::steady_clock::now();
@@ -111,7 +111,7 @@ void serve(std::istream& in, std::ostream& out, int threads) {
     } catch (const std::exception& error) {
       answer = {{"error", error.what()}};
     }
-    out << answer.dump() << std::endl;  // flushed: somebody waits for it
+    out << answer.dump() << std::endl;  // flush, because the client waits for it
   }
 }
 

@@ -21,7 +21,7 @@ BusyProcesses::BusyProcesses(int count) {
     }
     if (process == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);
-      if (getppid() != parent) _exit(0);  // it has ended already
+      if (getppid() != parent) _exit(0);  // the parent has already ended
       for (volatile unsigned turns = 0;;) {
         turns = turns + 1;
       }

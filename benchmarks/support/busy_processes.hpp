@@ -1,4 +1,4 @@
-// Other processes that want a processor.
+// Other processes that occupy processors.
 #pragma once
 
 #include <sys/types.h>
@@ -7,10 +7,10 @@
 
 namespace benchmark {
 
-/// Processes that compute without end, for as long as this lives. They end with this process too.
+/// Processes that compute until this object or this process ends.
 class BusyProcesses {
  public:
-  /// @throws std::system_error if one cannot be started.
+  /// @throws std::system_error if a process cannot be started.
   explicit BusyProcesses(int count);
   BusyProcesses(const BusyProcesses&) = delete;
   BusyProcesses& operator=(const BusyProcesses&) = delete;

@@ -1,4 +1,4 @@
-// Files that results are written to.
+// Output files for results.
 #pragma once
 
 #include <fstream>
@@ -8,8 +8,8 @@
 
 namespace benchmark {
 
-/// Opens a file for writing, unless its name is empty or "-", so that a wrong name is found before
-/// the work and not after it.
+/// Opens a file for writing unless its name is empty or "-". Called before the work, so that a
+/// wrong name is found early.
 inline std::ofstream create(const std::string& path) {
   std::ofstream file;
   file.exceptions(std::ios::failbit | std::ios::badbit);

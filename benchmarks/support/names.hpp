@@ -1,4 +1,4 @@
-// Networks as a command line asks for them: by name, mode and size.
+// Networks by their command-line name, mode and size.
 #pragma once
 
 #include <stdexcept>
@@ -10,6 +10,7 @@
 
 namespace benchmark {
 
+/// Returns the architecture of a given name.
 /// @throws std::invalid_argument if no network has that name.
 inline retrace::Architecture architecture(std::string_view text) {
   std::string names;
@@ -20,7 +21,8 @@ inline retrace::Architecture architecture(std::string_view text) {
   throw std::invalid_argument("there is no network '" + std::string(text) + "', only " + names);
 }
 
-/// The modes that make a difference to a network, the one it was designed for first.
+/// Returns the modes that make a difference for a network. The first is the one it was designed
+/// for.
 inline std::vector<std::string_view> modes(retrace::Architecture architecture) {
   using enum retrace::Architecture;
   switch (architecture) {
@@ -39,7 +41,8 @@ inline std::vector<std::string_view> modes(retrace::Architecture architecture) {
   return {"reversible", "streamed", "checkpoint", "stored"};
 }
 
-/// @throws std::invalid_argument unless the mode is among those of the network.
+/// Checks that a network has a mode.
+/// @throws std::invalid_argument if it does not.
 inline void require_mode(retrace::Architecture architecture, std::string_view mode) {
   std::string names;
   for (std::string_view each : modes(architecture)) {
@@ -50,7 +53,7 @@ inline void require_mode(retrace::Architecture architecture, std::string_view mo
                               std::string(mode) + "', only " + names);
 }
 
-/// The paper's network, with the channels and blocks that are given.
+/// Returns options of the paper's network with the given channels and blocks.
 inline retrace::NetOptions sized(retrace::Architecture architecture,
                                  const retrace::NetOptions& given) {
   retrace::NetOptions net = retrace::paper_options(architecture);

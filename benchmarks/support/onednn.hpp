@@ -1,4 +1,4 @@
-// oneDNN, where this build has it (RETRACE_ONEDNN).
+// oneDNN, if this build has it (RETRACE_ONEDNN).
 #pragma once
 
 #include <functional>
@@ -10,18 +10,18 @@
 
 namespace benchmark {
 
-/// Convolutions by oneDNN where it is faster; null where this build does not have it.
+/// Returns convolutions by oneDNN for shapes where it is faster; null if this build lacks oneDNN.
 std::unique_ptr<retrace::ConvolutionBackend> onednn_backend();
 
-/// How oneDNN computes: its direct kernel on NHWC, on the layout it likes best, or Winograd's.
+/// oneDNN's algorithm and layout: direct on NHWC, direct on its preferred layout, or Winograd.
 enum class OneDnn { nhwc, preferred, winograd };
 
-/// Runs one pass on data of its own, which lies as the kernel wants it already. Empty where
+/// Returns a function that runs one pass on its own data, already in the kernel's layout. Empty if
 /// this build, or oneDNN on this machine, has no such kernel.
 std::function<void()> onednn_convolution(const retrace::onednn::Problem& problem, OneDnn how,
                                          int threads);
 
-/// "2.6.3", or "" where this build does not have it.
+/// Returns a version such as "2.6.3", or "" if this build lacks oneDNN.
 std::string onednn_version();
 
 }  // namespace benchmark

@@ -1,4 +1,4 @@
-// Options that several benchmarks have: the device, and the size of a network.
+// Options that several benchmarks share: the device, and the size of a network.
 #pragma once
 
 #include <CLI/CLI.hpp>
@@ -19,25 +19,25 @@ inline void add_device_option(CLI::App& app, std::string& device) {
       ->check(CLI::IsMember({"cpu", "cuda"}));
 }
 
-/// Returns in the program for that device, which may be another one.
-/// @param of_processors  options that say nothing of a GPU
-/// @throws std::invalid_argument if one of them is given for a GPU.
+/// Switches to the program for that device, which may be another one, and returns in it.
+/// @param of_processors  options that do not apply to a GPU
+/// @throws std::invalid_argument if one of them is given with a GPU.
 /// @throws std::runtime_error if there is no program for that device.
 inline void choose_device(const CLI::App& app, const std::string& device, char** arguments,
                           std::initializer_list<const char*> of_processors) {
   for (const std::string option : of_processors)
     if (device != "cpu" && app.count(option) > 0)
-      throw std::invalid_argument(option + " is for --device cpu");
+      throw std::invalid_argument(option + " requires --device cpu");
   if (device != device_kind) become_program_for(device, arguments);
 }
 
 inline void add_size_options(CLI::App& app, retrace::NetOptions& net) {
   app.add_option("--channels", net.channels,
-                 "Of every level, with commas; the paper's if not given")
+                 "Comma-separated, one per level (default: the paper's)")
       ->delimiter(',')
       ->check(CLI::Range(1, 100'000))
       ->type_name("C,...");
-  app.add_option("--blocks", net.blocks, "Of every level, with commas; the paper's if not given")
+  app.add_option("--blocks", net.blocks, "Comma-separated, one per level (default: the paper's)")
       ->delimiter(',')
       ->check(CLI::Range(1, 100'000))
       ->type_name("B,...");

@@ -17,10 +17,10 @@ namespace {
 constexpr int width = cpu::lanes<float>;
 using Vector = cpu::Block<float, width>;
 
-/// Enough independent sums to hide the latency of a multiply-add, few enough for 16 registers.
+/// Enough independent sums to hide the latency of a multiply-add, and few enough for 16 registers.
 constexpr std::size_t sums = 12;
 
-/// `rounds` multiply-adds to each of the sums. What it returns depends on all of them.
+/// Adds `rounds` multiply-adds to each of the sums. The result depends on all of them.
 float multiply_add(long rounds, float factor) {
   std::array<Vector, sums> sum{};
   for (std::size_t i = 0; i < sums; ++i) sum[i] += static_cast<float>(i);
@@ -38,7 +38,7 @@ float multiply_add(long rounds, float factor) {
 double measure_peak(int threads) {
   using Clock = std::chrono::steady_clock;
   constexpr long rounds = 1'000'000;
-  volatile float factor = 0.999f;  // not known to the compiler
+  volatile float factor = 0.999f;  // unknown to the compiler
   ThreadTeam team(threads);
   double fastest = 0;
   for (int repetition = 0; repetition < 8; ++repetition) {

@@ -1,10 +1,10 @@
-// The most arithmetic that the machine can do.
+// The peak arithmetic rate of the machine.
 #pragma once
 
 namespace benchmark {
 
-/// GFLOP/s of fused multiply-adds between registers, two operations each, on `threads` threads at
-/// once: measured for about a tenth of a second, with the vectors this program is compiled for.
+/// Returns GFLOP/s of fused multiply-adds between registers, two operations each, on `threads`
+/// threads. Measures for about 0.1 s, with the vectors that this program is compiled for.
 double measure_peak(int threads);
 
 }  // namespace benchmark

@@ -16,13 +16,13 @@
 
 namespace benchmark {
 
-/// A curve. Points whose y is not finite are left out, as are those that a logarithm cannot show.
-/// Without a label it does not stand in the legend.
+/// A curve. Points with a y that is not finite, or not positive on a logarithmic axis, are skipped.
+/// A curve without a label is not in the legend.
 struct Series {
   std::string label;
   std::vector<double> x, y;
   bool line = true, dots = true, dashed = false;
-  std::size_t colour = npos;  ///< index into the palette; the series' own place if left out
+  std::size_t colour = npos;  ///< palette index; default: the index of the series
 
   static constexpr std::size_t npos = static_cast<std::size_t>(-1);
 
@@ -43,12 +43,12 @@ struct Plot {
   std::vector<Series> series;
 };
 
-/// Where values of an axis lie, in pixels, and which of them are marked.
+/// Maps the values of an axis to pixels, and selects its tick marks.
 class PlotScale {
  public:
   PlotScale(bool logarithmic, double low, double high, double from, double to)
       : logarithmic_(logarithmic), from_(from), to_(to) {
-    if (!(low <= high)) low = logarithmic ? 1 : 0, high = low;  // there are no points
+    if (!(low <= high)) low = logarithmic ? 1 : 0, high = low;  // no points
     if (logarithmic) {
       low_ = std::floor(std::log10(low));
       high_ = std::max(std::ceil(std::log10(high)), low_ + 1);
@@ -179,7 +179,7 @@ class PlotPanel {
   int legend_rows_ = 0;
 };
 
-/// Plots side by side under a title, with a note below it that says how they were made.
+/// Draws plots side by side under a title, with a note below.
 inline void draw_plots(std::ostream& out, const std::string& title, const std::string& note,
                        std::span<const Plot> plots) {
   constexpr double top = 62, gap = 30;

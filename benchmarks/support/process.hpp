@@ -1,4 +1,4 @@
-// What the operating system says about this process.
+// Memory figures of this process from the operating system.
 #pragma once
 
 #include <cstddef>
@@ -6,8 +6,8 @@
 
 namespace benchmark {
 
-/// A value of /proc/self/status in bytes: "VmRSS", or "VmHWM" for the highest that was.
-/// @throws std::runtime_error where there is no such value.
+/// Returns a value of /proc/self/status in bytes: "VmRSS", or "VmHWM" for its peak.
+/// @throws std::runtime_error if there is no such value.
 std::size_t process_memory(std::string_view field);
 
 }  // namespace benchmark

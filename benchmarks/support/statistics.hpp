@@ -1,4 +1,4 @@
-// What many measurements of one thing say together.
+// Statistics of repeated measurements.
 #pragma once
 
 #include <algorithm>

@@ -10,7 +10,7 @@ namespace benchmark {
 
 namespace {
 
-/// Columns of a terminal: the bytes of UTF-8 that begin a character.
+/// Returns the width in terminal columns: the number of bytes that begin a UTF-8 character.
 std::size_t width(std::string_view text) {
   return static_cast<std::size_t>(
       std::count_if(text.begin(), text.end(), [](char byte) { return (byte & 0xC0) != 0x80; }));

@@ -12,11 +12,11 @@ namespace benchmark {
 enum class TableStyle { aligned, markdown };
 using Line = std::vector<std::string>;
 
-/// 1.2345 with 2 digits is "1.23".
+/// Formats a number: 1.2345 with 2 digits is "1.23".
 std::string fixed(double value, int digits);
 
-/// Lines of as many cells as the first one, which is the head. The first `names` columns are text,
-/// the others numbers.
+/// Prints lines with as many cells as the first one, which is the header. The first `names` columns
+/// are text, the others numbers.
 void print_lines(std::ostream& out, std::span<const Line> lines, std::size_t names,
                  TableStyle style);
 

@@ -44,7 +44,7 @@ Index Training::widest_convolution() {
   Index width = 0;
   for (const auto& named : sgd_.parameters().parameters) {
     const Shape shape = named.parameter->value.shape();
-    if (shape.h > 1) width = std::max(width, shape.c);  // a 3x3 window, unlike what else is trained
+    if (shape.h > 1) width = std::max(width, shape.c);  // convolutions only
   }
   return width;
 }

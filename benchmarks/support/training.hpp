@@ -1,4 +1,4 @@
-// A network while it is being trained on noise: what benchmarks measure.
+// A network in training on noise, for benchmarks.
 #pragma once
 
 #include <cstddef>
@@ -10,15 +10,15 @@
 
 namespace benchmark {
 
-using ::Device;  // and not the concept of this name
+using ::Device;  // not the concept of this name
 using Net = retrace::Chain<float, Device>;
 
-/// Puts a network into the mode that train_cifar10 calls by this name: stored, checkpoint,
-/// reversible or inverted.
-/// @throws std::invalid_argument for another name.
+/// Puts a network into the mode with this name in train_cifar10: stored, checkpoint, reversible or
+/// inverted.
+/// @throws std::invalid_argument for other names.
 void select_mode(Net& net, std::string_view mode);
 
-/// Images of noise and their labels.
+/// Noise images and their labels.
 struct Batch {
   Batch(Device& device, retrace::Shape shape);
 
@@ -26,7 +26,7 @@ struct Batch {
   std::vector<std::int32_t> labels;
 };
 
-/// A network and its optimizer: momentum makes it hold three times its parameters.
+/// A network and its optimizer. With momentum and gradients it stores its parameters three times.
 class Training {
  public:
   Training(Device& device, retrace::Architecture architecture, const retrace::NetOptions& options,
@@ -36,23 +36,23 @@ class Training {
   retrace::Sgd<float, Device>& optimizer() { return sgd_; }
   Device& device() { return device_; }
   retrace::Index parameters() { return sgd_.parameters().count(); }
-  /// The most channels that a convolution gives.
+  /// Returns the largest number of output channels of a convolution.
   retrace::Index widest_convolution();
-  /// What is held between two steps.
+  /// Returns the bytes that are held between steps.
   std::size_t bytes_at_rest() { return device_.memory().live().total(); }
 
-  /// Forward, loss, backward, update: done when it returns.
+  /// Runs forward, loss, backward and update, and waits until they are finished.
   retrace::LossValue step(Batch& batch);
 
-  /// Multiply-adds of convolutions and matrix products in a forward pass, and in a whole step.
+  /// Multiply-adds of convolutions and matrix products in a forward pass and in a whole step.
   struct MultiplyAdds {
     double forward, step;
   };
   MultiplyAdds count(retrace::Shape batch);
 
-  /// The peak of a step, by a dry run.
+  /// Predicts the peak of a step by a dry run.
   retrace::PeakMemory predict(retrace::Shape batch);
-  /// The peak of a step, by taking one.
+  /// Measures the peak of a step.
   retrace::PeakMemory measure(retrace::Shape batch);
 
  private:

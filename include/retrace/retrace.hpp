@@ -1,4 +1,4 @@
-// Everything that runs on the host.
+// All headers that run on the host.
 #pragma once
 
 #include "retrace/cpu/cpu_features.hpp"

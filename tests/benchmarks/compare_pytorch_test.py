@@ -14,7 +14,8 @@ BUILD = Path(sys.argv.pop(1))
 SOURCE = Path(__file__).resolve().parents[2] / "benchmarks" / "compare_pytorch"
 STEP_TIME = BUILD / "benchmarks" / "step_time"
 
-# Answers as a library would whose step takes as long as its first argument says: a number, or round by round.
+# Answers as a library would whose step takes as long as its first argument says: a number, or round
+# by round.
 FAKE = """#!{python}
 import json, sys
 seconds, sizes, threads, memcnn = {seconds}, {sizes}, {threads}, {memcnn}
@@ -116,7 +117,7 @@ class Comparison(unittest.TestCase):
                      "--only", "*resnet_stored", theirs=self.fake("theirs", sizes=(31, 4)))
 
     def test_other_thread_counts_are_not_compared(self):
-        self.refuses("pytorch runs on 2 threads, not on 1", theirs=self.fake("theirs", threads=2))
+        self.refuses("pytorch runs on 2 threads but must run on 1", theirs=self.fake("theirs", threads=2))
 
     def test_a_process_that_ends_is_an_error(self):
         self.refuses(r"/bin/false ended \(status 1\)", theirs="/bin/false")

@@ -52,7 +52,8 @@ class StepTime(unittest.TestCase):
     def test_multiply_adds_are_counted_by_mode(self):
         stored, reversible = (self.json("--mode", mode)["multiply_adds"] for mode in ("stored", "reversible"))
         self.assertEqual(stored["forward"], reversible["forward"])
-        # Stem, two blocks of four convolutions on 4 and 8 channels, one between the levels, the linear layer.
+        # Stem, two blocks of four convolutions on 4 and 8 channels, one between the levels, the
+        # linear layer.
         convolutions = 1024 * 9 * (3 * 8 + 4 * 4 * 4) + 256 * 9 * (8 * 16 + 4 * 8 * 8)
         self.assertEqual(stored["forward"], 8 * (convolutions + 16 * 10))
         self.assertEqual(stored["whole_passes"], 3)
@@ -93,7 +94,7 @@ class StepTime(unittest.TestCase):
         self.assertGreater(first["seconds"], 0)
         self.assertLess(later["loss"], first["loss"])  # it trains
         self.assertGreaterEqual(resident["peak_bytes"], resident["bytes"])
-        for answer, pattern in zip(errors, ("was not prepared", "not 'rest'", "no mode 'stord'", "no network 'resnext'",
+        for answer, pattern in zip(errors, ("was not prepared", "but is 'rest'", "no mode 'stord'", "no network 'resnext'",
                                             "key 'row' not found", "parse error"), strict=True):
             self.assertRegex(answer["error"], pattern)
 

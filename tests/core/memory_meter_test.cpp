@@ -13,7 +13,7 @@ TEST_CASE("the meter counts live and peak bytes by use") {
   CHECK(meter.live().total() == 80);
   CHECK(meter.live()[Use::gradient] == 50);
   CHECK(meter.live()[Use::workspace] == 30);
-  // What was held at the moment of the peak, not the sum of each use's own peak.
+  // The bytes held at the peak, not the sum of each use's own peak.
   CHECK(meter.peak().total() == 150);
   CHECK(meter.peak()[Use::activation] == 100);
   CHECK(meter.peak()[Use::workspace] == 0);
@@ -24,7 +24,7 @@ TEST_CASE("the meter counts live and peak bytes by use") {
   CHECK(meter.peak().total() == 80);
 }
 
-TEST_CASE("bytes that change their use are neither more nor a peak") {
+TEST_CASE("changing the use of bytes does not affect the total or the peak") {
   MemoryMeter meter;
   meter.set_limit(100);
   meter.allocated(Use::activation, 100);
@@ -34,7 +34,7 @@ TEST_CASE("bytes that change their use are neither more nor a peak") {
   CHECK(meter.peak()[Use::activation] == 100);
 }
 
-TEST_CASE("the peak remembers the layer at work") {
+TEST_CASE("the peak records the current layer") {
   MemoryMeter meter;
   meter.allocated(Use::activation, 10);
   CHECK(meter.peak_place() == "");
@@ -47,7 +47,7 @@ TEST_CASE("the peak remembers the layer at work") {
       meter.allocated(Use::stash, 1);
     }
     meter.released(Use::stash, 2);
-    meter.allocated(Use::workspace, 2);  // as much as at the peak, which stays where it was
+    meter.allocated(Use::workspace, 2);  // equals the peak, whose place does not change
   }
   CHECK(meter.place() == "");
   CHECK(meter.peak_place() == "level1.block0.conv1");
@@ -65,7 +65,7 @@ TEST_CASE("the place of the peak outlives the layer it names") {
   CHECK(meter.peak_place() == "a layer with a name too long for a small string");
 }
 
-TEST_CASE("a limit throws, says everything, and counts nothing") {
+TEST_CASE("exceeding a limit throws with all details and counts nothing") {
   MemoryMeter meter;
   CHECK(meter.limit() == MemoryMeter::unlimited);
   meter.allocated(Use::parameter, 400'000);
@@ -75,7 +75,7 @@ TEST_CASE("a limit throws, says everything, and counts nothing") {
   const Bytes before = meter.live();
   try {
     meter.allocated(Use::workspace, 98'501);
-    FAIL("the limit was not kept");
+    FAIL("the limit was exceeded");
   } catch (const OutOfMemory& error) {
     CHECK(error.place == "level2.block0.conv0");
     CHECK(error.use == Use::workspace);
@@ -83,8 +83,8 @@ TEST_CASE("a limit throws, says everything, and counts nothing") {
     CHECK(error.held == before);
     CHECK(error.limit == 500'000);
     CHECK(std::string(error.what()) ==
-          "level2.block0.conv0: out of memory: 98.5 kB wanted for workspace while 401.5 kB are "
-          "held (stash 1.5 kB, parameter 400.0 kB) of a limit of 500.0 kB");
+          "level2.block0.conv0: out of memory: cannot allocate 98.5 kB for workspace: 401.5 kB are "
+          "in use (stash 1.5 kB, parameter 400.0 kB) and the limit is 500.0 kB");
   }
   CHECK(meter.live() == before);
   CHECK(meter.peak() == before);
@@ -93,7 +93,7 @@ TEST_CASE("a limit throws, says everything, and counts nothing") {
   CHECK_THROWS_AS(meter.allocated(Use::workspace, MemoryMeter::unlimited), OutOfMemory);
 }
 
-TEST_CASE("a limit below what is held allows nothing more") {
+TEST_CASE("a limit below the held bytes allows no allocation") {
   MemoryMeter meter;
   meter.allocated(Use::parameter, 100);
   meter.set_limit(50);

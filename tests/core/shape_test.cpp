@@ -5,7 +5,7 @@
 
 using namespace retrace;
 
-TEST_CASE("shapes count their elements and print themselves") {
+TEST_CASE("shapes count elements and convert to text") {
   constexpr Shape shape{2, 8, 7, 16};
   static_assert(shape.pixels() == 112 && shape.size() == 1792);
   static_assert(with_channels(shape, 3) == Shape{2, 8, 7, 3});
@@ -22,5 +22,5 @@ TEST_CASE("checks name the place and both values") {
                     "LeakyRelu::backward: y is 2x8x8x16 but dy is 2x8x8x8");
   CHECK_NOTHROW(require_channels("Here", "x", a, 16));
   CHECK_THROWS_WITH(require_channels("Conv2d", "x", a, 8),
-                    "Conv2d: x is 2x8x8x16 but has to have 8 channels");
+                    "Conv2d: x is 2x8x8x16 but must have 8 channels");
 }

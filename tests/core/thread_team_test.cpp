@@ -15,14 +15,14 @@ using namespace retrace;
 
 namespace {
 
-/// Returns when `ready` holds.
+/// Waits until `ready` returns true.
 void wait_until(const std::function<bool()>& ready) {
   while (!ready()) std::this_thread::yield();
 }
 
 }  // namespace
 
-TEST_CASE("every piece runs once, and a thread has one piece at a time") {
+TEST_CASE("every piece runs once, and a thread runs one piece at a time") {
   for (int threads : {1, 2, 3, 8}) {
     ThreadTeam team(threads);
     CHECK(team.threads() == threads);
@@ -42,12 +42,12 @@ TEST_CASE("every piece runs once, and a thread has one piece at a time") {
   }
 }
 
-TEST_CASE("a team has a thread for each processor if no number is given") {
+TEST_CASE("a team has one thread per processor by default") {
   CHECK(ThreadTeam::processors() >= 1);
   CHECK(ThreadTeam().threads() == ThreadTeam::processors());
 }
 
-TEST_CASE("a thread that is held up leaves its pieces to the others") {
+TEST_CASE("other threads take over the pieces of a delayed thread") {
   for (Index held_up : {0, 5, 9}) {
     CAPTURE(held_up);
     ThreadTeam team(2);
@@ -60,11 +60,11 @@ TEST_CASE("a thread that is held up leaves its pieces to the others") {
   }
 }
 
-TEST_CASE("threads that have gone to sleep wake up, and teams end in any state") {
+TEST_CASE("sleeping threads wake up, and teams can be destroyed in any state") {
   for (int calls : {0, 1, 3}) {
     ThreadTeam team(3);
     for (int call = 0; call < calls; ++call) {
-      // Nobody but all three threads together gets through these pieces.
+      // Only all three threads together get through these pieces.
       std::atomic<int> arrived = 0;
       team.try_run(3, [&](Index, int) {
         ++arrived;
@@ -85,16 +85,16 @@ TEST_CASE("one piece runs on the calling thread") {
   CHECK(where == std::this_thread::get_id());
 }
 
-TEST_CASE("many small calls, one directly after another") {
+TEST_CASE("many small calls in direct succession") {
   ThreadTeam team(3);
-  std::array<int, 3> counts{};  // a race, if a call returned before its pieces are done
+  std::array<int, 3> counts{};  // a data race if a call returns before its pieces are done
   constexpr int calls = 5000;
   for (int call = 0; call < calls; ++call)
     team.try_run(3, [&](Index piece, int) { ++counts.at(static_cast<std::size_t>(piece)); });
   CHECK(counts == std::array<int, 3>{calls, calls, calls});
 }
 
-TEST_CASE("what a piece throws arrives where the team was called") {
+TEST_CASE("an exception of a piece reaches the caller") {
   ThreadTeam team(3);
   for (Index thrower : {0, 4, 8}) {
     CAPTURE(thrower);
@@ -128,7 +128,7 @@ TEST_CASE("a call from within a piece runs on the piece's thread") {
   CHECK(same);
   CHECK(inner == 100);
 
-  int through = 0;  // another team's piece, and back in this one
+  int through = 0;  // from another team's piece back into this team
   team.try_run(1, [&](Index, int) {
     other.try_run(1, [&](Index, int) { through += 1; });
     CHECK(team.try_run(2, [&](Index, int) { through += 10; }));
@@ -136,7 +136,7 @@ TEST_CASE("a call from within a piece runs on the piece's thread") {
   CHECK(through == 21);
 }
 
-TEST_CASE("a team refuses a second thread while one is in a call") {
+TEST_CASE("a team refuses a second thread during a call") {
   ThreadTeam team(2);
   std::atomic<bool> inside = false, tried = false;
   std::thread first([&] {
@@ -154,7 +154,7 @@ TEST_CASE("a team refuses a second thread while one is in a call") {
   CHECK(team.try_run(4, [](Index, int) {}));
 }
 
-TEST_CASE("two teams work at once in two threads") {
+TEST_CASE("two teams work concurrently in two threads") {
   std::array<long, 2> sums{};
   const auto work = [&](std::size_t which) {
     ThreadTeam team(3);
@@ -170,7 +170,7 @@ TEST_CASE("two teams work at once in two threads") {
   CHECK(sums == std::array<long, 2>{14000, 14000});
 }
 
-TEST_CASE("work of no device is shared out once, from several threads too") {
+TEST_CASE("share_out covers its range once, also from several threads") {
   const auto covers = [](Index count) {
     std::vector<std::atomic<int>> seen(static_cast<std::size_t>(count));
     share_out(count, 1, [&](Index first, Index last) {
@@ -190,7 +190,7 @@ TEST_CASE("work of no device is shared out once, from several threads too") {
   CHECK(right);
 
   const auto here = std::this_thread::get_id();
-  share_out(100, 1e-6, [&](Index first, Index last) {  // too little
+  share_out(100, 1e-6, [&](Index first, Index last) {  // too little work to share
     CHECK(last - first == 100);
     CHECK(std::this_thread::get_id() == here);
   });

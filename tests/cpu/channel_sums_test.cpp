@@ -37,7 +37,7 @@ MeanVariance definition(View<T, Cpu> x) {
 
 }  // namespace
 
-TEST_CASE("mean and variance are those of their definition") {
+TEST_CASE("mean and variance match their definition") {
   for (int threads : {1, 2, 3}) {
     Cpu device(threads);
     for (Index channels : {1, 3, 16, 33, 64})
@@ -76,7 +76,7 @@ TEST_CASE("moments merge in any grouping") {
   CHECK(none.squares == 3);
 }
 
-TEST_CASE("sums over pixels add to what is there") {
+TEST_CASE("sums over pixels are added to the target") {
   Cpu device(2);
   const auto x = normal<float>(device, {3, 17, 19, 21});
   auto sums = tensor<float>(device, per_channel(21), Values(21, 5.0));
@@ -87,7 +87,7 @@ TEST_CASE("sums over pixels add to what is there") {
   CHECK(distance_in_roundings<float>(values(sums), expected) < 16);
 }
 
-TEST_CASE("a row a thread lies in cache lines of its own and is cleared with the others") {
+TEST_CASE("rows of threads share no cache line and are cleared together") {
   Cpu device(3);
   cpu::ThreadRows<double> rows(device, 5);
   rows.clear();

@@ -12,11 +12,11 @@ namespace {
 
 constexpr Index all_channels[] = {1, 3, 8, 16, 20, 33, 64};
 
-/// The roundings a sum of `terms` products may be off by, at the size of the largest result.
+/// Returns the allowed error of a sum of `terms` products, in roundings of the largest result.
 double allowed(Index terms) { return 4 + 2 * std::sqrt(static_cast<double>(terms)); }
 
-/// Whether both passes of a convolution agree with the reference, on channel slices of wider
-/// tensors, stored in each of the three ways, and touch nothing else.
+/// Checks that both passes of a convolution agree with the reference on channel slices of wider
+/// tensors, stored in each of the three ways, and that they change nothing else.
 template <class T>
 void check_conv(Cpu& device, Shape shape, Index outputs, Index kernel, Index stride) {
   CAPTURE(to_string(shape), outputs, kernel, stride, sizeof(T));
@@ -82,15 +82,15 @@ TEST_CASE("convolutions agree with their definition for all extents") {
         }
 }
 
-TEST_CASE("convolutions larger than the caches they fill agree with their definition") {
+TEST_CASE("convolutions larger than the caches agree with their definition") {
   ConvDevice device(2);
   device.use_winograd(GENERATE(true, false));
-  check_conv<float>(device, {1, 70, 66, 16}, 6, 3, 1);  // bands of an image
+  check_conv<float>(device, {1, 70, 66, 16}, 6, 3, 1);  // several bands per image
   check_conv<double>(device, {1, 65, 67, 16}, 5, 3, 2);
-  check_conv<double>(device, {1, 3, 2, 128}, 144, 3, 1);  // groups of output channels
+  check_conv<double>(device, {1, 3, 2, 128}, 144, 3, 1);  // several groups of output channels
 }
 
-TEST_CASE("a convolution normalises and activates what it reads") {
+TEST_CASE("a convolution normalises and activates its input") {
   ConvDevice device(2);
   device.use_winograd(GENERATE(true, false));
   for (Index in : {3, 4, 7, 16, 20})
@@ -110,7 +110,7 @@ TEST_CASE("a convolution normalises and activates what it reads") {
       }
 }
 
-TEST_CASE("a convolution measures its output as a pass of its own would") {
+TEST_CASE("moments measured by a convolution match a separate pass") {
   Cpu device(2);
   device.use_winograd(GENERATE(true, false));
   for (Shape shape : {Shape{3, 5, 7, 8}, Shape{60, 2, 4, 16}, Shape{1, 40, 9, 5}}) {
@@ -131,7 +131,7 @@ TEST_CASE("a convolution measures its output as a pass of its own would") {
   }
 }
 
-TEST_CASE("an input gradient is summed as a pass of its own would") {
+TEST_CASE("sums measured by an input gradient match a separate pass") {
   Cpu device(2);
   device.use_winograd(GENERATE(true, false));
   for (Shape shape : {Shape{3, 5, 7, 8}, Shape{60, 2, 4, 20}})
@@ -154,7 +154,7 @@ TEST_CASE("an input gradient is summed as a pass of its own would") {
     }
 }
 
-TEST_CASE("the bits of a convolution depend neither on threads nor on the run nor on `how`") {
+TEST_CASE("the bits of a convolution depend neither on threads, on the run nor on `how`") {
   ConvDevice one(1), two(2), three(3);
   const bool winograd = GENERATE(true, false);
   for (Cpu* device : {&one, &two, &three}) device->use_winograd(winograd);
@@ -181,10 +181,10 @@ TEST_CASE("the bits of a convolution depend neither on threads nor on the run no
   }
 }
 
-TEST_CASE("a convolution of one image has the bits of the same image in a batch") {
+TEST_CASE("a convolution of one image gives the same bits as in a batch") {
   ConvDevice device(2);
   device.use_winograd(GENERATE(true, false));
-  const Index batch = 53;  // rows of tiles in several groups, which part images
+  const Index batch = 53;  // rows of tiles in several groups that split images
   const auto x = normal<float>(device, {batch, 6, 7, 20});
   const auto w = normal<float>(device, {3, 3, 20, 8}, 2);
   Tensor<float, Cpu> all(device, {batch, 6, 7, 8}), one(device, {1, 6, 7, 8});
@@ -195,8 +195,8 @@ TEST_CASE("a convolution of one image has the bits of the same image in a batch"
   }
 }
 
-TEST_CASE("Winograd's algorithm is an option, and rounds a few times as much") {
-  Cpu device(2);  // not another library's convolutions
+TEST_CASE("Winograd's algorithm can be disabled, and its error is a few times larger") {
+  Cpu device(2);  // without another library
   const Index channels = 64;
   const auto x = normal<float>(device, {1, 16, 16, channels});
   const auto w = normal<float>(device, {3, 3, channels, channels}, 2);
@@ -215,7 +215,7 @@ TEST_CASE("Winograd's algorithm is an option, and rounds a few times as much") {
   CHECK(transformed < 8 * direct);
 }
 
-TEST_CASE("a convolution's scratch does not depend on the batch") {
+TEST_CASE("a convolution's workspace does not depend on the batch") {
   ConvDevice device(2);
   std::size_t scratch[2];
   for (Index i : {0, 1}) {
@@ -240,7 +240,7 @@ TEST_CASE("a dry convolution counts its multiply-adds") {
   CHECK(device.work().multiply_adds == 2 * 5 * 4 * 11 * 9 * 5);
 }
 
-TEST_CASE("a convolution takes no image at all") {
+TEST_CASE("a convolution accepts a batch of no images") {
   ConvDevice device(2);
   Tensor<float, Cpu> x(device, {0, 9, 7, 5}), y(device, {0, 9, 7, 11});
   const auto w = normal<float>(device, {3, 3, 5, 11});

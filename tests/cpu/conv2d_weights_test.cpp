@@ -66,14 +66,14 @@ TEST_CASE("weight gradients agree with their definition for all extents and thre
   }
 }
 
-TEST_CASE("weight gradients larger than the caches they fill agree with their definition") {
+TEST_CASE("weight gradients larger than the caches agree with their definition") {
   ConvDevice device(2);
-  check_weight_gradient<float>(device, {2, 70, 66, 16}, 6, 3, 1);    // bands of an image
-  check_weight_gradient<double>(device, {3, 3, 2, 128}, 144, 3, 1);  // shared out by channel
-  check_weight_gradient<float>(device, {300, 2, 2, 6}, 5, 3, 1);     // groups of images
+  check_weight_gradient<float>(device, {2, 70, 66, 16}, 6, 3, 1);    // several bands per image
+  check_weight_gradient<double>(device, {3, 3, 2, 128}, 144, 3, 1);  // split by channel
+  check_weight_gradient<float>(device, {300, 2, 2, 6}, 5, 3, 1);     // several groups of images
 }
 
-TEST_CASE("a weight gradient normalises and activates what it reads") {
+TEST_CASE("a weight gradient normalises and activates its input") {
   ConvDevice device(2);
   for (Index in : {3, 4, 7, 16, 20})
     for (double slope : {0.0, 0.25})
@@ -94,7 +94,7 @@ TEST_CASE("a weight gradient normalises and activates what it reads") {
 
 TEST_CASE("weight gradients repeat bit for bit, and differ little between thread counts") {
   ConvDevice one(1), two(2), same(2);
-  for (Index outputs : {5, 40}) {  // shared out by images, and by channels
+  for (Index outputs : {5, 40}) {  // split by images, and by channels
     const Values expected = weight_gradient(two, {9, 7, 6, 10}, outputs);
     CHECK(same_bits(weight_gradient(two, {9, 7, 6, 10}, outputs), expected));
     CHECK(same_bits(weight_gradient(same, {9, 7, 6, 10}, outputs), expected));
@@ -102,9 +102,9 @@ TEST_CASE("weight gradients repeat bit for bit, and differ little between thread
   }
 }
 
-TEST_CASE("a long sum of float keeps its digits") {
+TEST_CASE("a long sum in float stays accurate") {
   ConvDevice device(2);
-  // A mean far from 0 makes every product of one sign, where one float chain loses most.
+  // A mean far from 0 gives all products one sign, for which one chain of float loses most.
   auto x = normal<float>(device, {64, 16, 16, 4}), dy = normal<float>(device, {64, 16, 16, 4}, 2);
   for (Index i = 0; i < x.shape().size(); ++i) x.data()[i] += 3, dy.data()[i] += 3;
   Tensor<float, Cpu> dw(device, {1, 1, 4, 4});

@@ -4,7 +4,7 @@
 
 using namespace retrace;
 
-TEST_CASE("a program knows the vectors it was compiled for") {
+TEST_CASE("a program reports the vectors that it was compiled for") {
   const CpuFeatures features = cpu_features();
   CHECK(features.vector_bytes == vector_bytes);
 #if defined(__AVX2__) && defined(__FMA__) && !defined(__AVX512F__)
@@ -14,7 +14,7 @@ TEST_CASE("a program knows the vectors it was compiled for") {
   CHECK(features.wider_available == (features.widest != features.compiled_for));
 }
 
-TEST_CASE("a program compiled for less than its processor has says what to do") {
+TEST_CASE("a program compiled for narrower vectors than its processor has prints a hint") {
   CHECK(to_string(CpuFeatures{"avx2", 32, "avx2", false}) == "avx2, 32-byte vectors");
   CHECK(to_string(CpuFeatures{"baseline", 16, "avx512", true}) ==
         "baseline, 16-byte vectors (this processor has avx512: compile with -march=native, or "

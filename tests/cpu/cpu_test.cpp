@@ -14,11 +14,11 @@ using namespace retrace::test;
 
 namespace {
 
-constexpr Work much{1e9, 0};  ///< enough to be shared out
+constexpr Work much{1e9, 0};  ///< enough to be split
 
 }  // namespace
 
-TEST_CASE("freed memory serves the next tensor of its size") {
+TEST_CASE("freed memory is reused for the next tensor of its size") {
   Cpu device;
   const void* first;
   {
@@ -31,7 +31,7 @@ TEST_CASE("freed memory serves the next tensor of its size") {
   CHECK(device.allocations() == 1);
 }
 
-TEST_CASE("parallel covers a range once") {
+TEST_CASE("parallel covers a range exactly once") {
   for (int threads : {1, 2, 3}) {
     Cpu device(threads);
     CHECK(device.threads() == threads);
@@ -47,7 +47,7 @@ TEST_CASE("parallel covers a range once") {
   }
 }
 
-TEST_CASE("shares are the same each time, whoever computes them") {
+TEST_CASE("shares are the same every time, whichever thread computes them") {
   for (int threads : {1, 2, 3})
     for (Work work : {Work{}, much})
       for (Index count : {1, 2, 7, 100})
@@ -67,7 +67,7 @@ TEST_CASE("shares are the same each time, whoever computes them") {
         }
 }
 
-TEST_CASE("sums have the same bits however late which thread is") {
+TEST_CASE("sums have the same bits whichever thread is late") {
   constexpr Index count = 4000;
   Cpu device(3);
   const auto sum = [&](unsigned delays) {
@@ -100,14 +100,14 @@ TEST_CASE("little work stays on the calling thread") {
   CHECK(calls == 1);
 }
 
-TEST_CASE("a device serves one thread at a time, and two devices two") {
+TEST_CASE("a device serves one thread at a time, and two devices serve two") {
   Cpu device(2), other(2);
   std::thread first([&] {
     device.parallel(1, {}, [&](Index, Index, int) {
       std::thread second([&] {
-        CHECK_THROWS_WITH(device.parallel(1, {}, [](Index, Index, int) { FAIL("it ran"); }),
-                          "Cpu: another thread is in an operation of this device; each thread "
-                          "needs a device of its own");
+        CHECK_THROWS_WITH(
+            device.parallel(1, {}, [](Index, Index, int) { FAIL("the body ran"); }),
+            "Cpu: another thread is using this device; each thread needs its own device");
         std::atomic<Index> done = 0;
         other.parallel(100, much, [&](Index from, Index to, int) { done += to - from; });
         CHECK(done == 100);
@@ -125,17 +125,18 @@ TEST_CASE("a dry device meters, counts work and allocates nothing") {
   Cpu device = Cpu::dry_device();
   CHECK(device.dry());
   constexpr Index channels = sizeof(std::size_t) > 4 ? 1000 : 1;
-  Tensor<float, Cpu> x(device, {1000, 1000, 1000, channels});  // 4 TB, or GB: more than there is
+  Tensor<float, Cpu> x(device,
+                       {1000, 1000, 1000, channels});  // 4 TB (or GB), more than the machine has
   CHECK(x.data() == nullptr);
   CHECK(device.memory().live()[Use::activation] == std::size_t{4'000'000'000} * channels);
   CHECK(device.allocations() == 0);
   fill(x.view(), 1.0f);
   CHECK(device.work().bytes == 4e9 * channels);
-  device.parallel(5, {10, 20}, [](Index, Index, int) { FAIL("a dry device computes"); });
+  device.parallel(5, {10, 20}, [](Index, Index, int) { FAIL("a dry device computed"); });
   CHECK(device.work().multiply_adds == 10);
 }
 
-TEST_CASE("a rehearsal leaves the device as it was") {
+TEST_CASE("a rehearsal restores the device") {
   Cpu device;
   device.memory().set_limit(1000);
   Tensor<float, Cpu> x(device, {1, 1, 1, 100});
@@ -155,7 +156,7 @@ TEST_CASE("a rehearsal leaves the device as it was") {
   CHECK(device.work().bytes == 0);
 }
 
-TEST_CASE("what a body throws on any thread arrives where parallel was called") {
+TEST_CASE("an exception of a body on any thread reaches the caller of parallel") {
   Cpu device(3);
   for (Work work : {Work{}, much})
     for (Index thrower : {0, 5, 11}) {

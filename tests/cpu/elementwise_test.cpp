@@ -8,7 +8,7 @@
 using namespace retrace;
 using namespace retrace::test;
 
-TEST_CASE("fill, copy and add work on channel slices and nowhere else") {
+TEST_CASE("fill, copy and add change only the channel slices they are given") {
   Cpu device(2);
   auto wide = normal<double>(device, {3, 2, 5, 7});
   const Values before = values(wide);
@@ -52,17 +52,19 @@ TEST_CASE("fill, copy and add work on channel slices and nowhere else") {
   }
 }
 
-TEST_CASE("elementwise operations refuse what does not fit") {
+TEST_CASE("elementwise operations refuse shapes that do not match") {
   Cpu device;
   auto x = normal<float>(device, {2, 3, 4, 5}), y = normal<float>(device, {2, 3, 4, 6});
   CHECK_THROWS_WITH(copy(x.view(), y.view()), "copy: to is 2x3x4x5 but from is 2x3x4x6");
   CHECK_THROWS_WITH(add(x.view(), y.view()), "add: to is 2x3x4x5 but from is 2x3x4x6");
   std::vector<float> list(7);
-  CHECK_THROWS_WITH(upload(x.view(), list), "upload: 7 values for 2x3x4x5");
-  CHECK_THROWS_WITH(download(std::span<float>(list), x.view()), "download: 7 values for 2x3x4x5");
+  CHECK_THROWS_WITH(upload(x.view(), list),
+                    "upload: there are 7 values but 2x3x4x5 has 120 elements");
+  CHECK_THROWS_WITH(download(std::span<float>(list), x.view()),
+                    "download: there are 7 values but 2x3x4x5 has 120 elements");
 }
 
-TEST_CASE("all_finite finds a NaN or an infinity anywhere") {
+TEST_CASE("all_finite finds NaN or infinity anywhere") {
   Cpu device(2);
   auto x = normal<float>(device, {3, 2, 5, 7});
   CHECK(all_finite(x.view()));

@@ -8,7 +8,7 @@ using namespace retrace::test;
 
 namespace {
 
-/// 37 channels: whole vectors and some left over.
+/// 37 channels: full vectors and a remainder.
 constexpr Shape shape{3, 5, 4, 37};
 
 template <class E>
@@ -30,7 +30,7 @@ void check_rounding() {
     CHECK(largest_magnitude(q.view()) == 256 * largest(expected));
     CHECK(largest_magnitude(back.view().images(0, 0)) == 0);
 
-    // Into some channels of a wider state, and back.
+    // Store into some channels of a wider state, and read back.
     auto wide = normal<float>(device, with_channels(shape, 50), 2);
     Tensor<E, Cpu> state(device, wide.shape());
     store_rounded(state.view(), wide.view(), 0x1p-8, Store::set);
@@ -45,12 +45,12 @@ void check_rounding() {
 
 }  // namespace
 
-TEST_CASE("rounding into fixed point is undone bit for bit, with one thread and with two") {
+TEST_CASE("rounded additions are undone bit for bit, with one thread and with two") {
   check_rounding<std::int16_t>();
   check_rounding<std::int32_t>();
 }
 
-TEST_CASE("all that does not fit is counted, with one thread and with two") {
+TEST_CASE("all values that do not fit are counted, with one thread and with two") {
   for (int threads : {1, 2}) {
     Cpu device(threads);
     auto x = normal<float>(device, shape);
@@ -59,7 +59,7 @@ TEST_CASE("all that does not fit is counted, with one thread and with two") {
     x.data()[8] = std::numeric_limits<float>::quiet_NaN();
     Tensor<std::int16_t, Cpu> q(device, shape);
     const auto counts = store_rounded(q.view(), x.view(), 1, Store::set);
-    CHECK(counts.overflows == 4);  // and the infinity
+    CHECK(counts.overflows == 4);  // including the infinity
     CHECK(counts.nonfinite == 2);
     x = normal<float>(device, shape);
     store_rounded(q.view(), x.view(), 1, Store::set);

@@ -16,7 +16,7 @@ struct Block {
   unsigned char mark;
 };
 
-/// Blocks of random sizes, each full of its own mark.
+/// Blocks of random sizes, each filled with its own mark.
 class Blocks {
  public:
   Blocks(cpu::Heap& heap, std::size_t most) : heap_(heap), most_(most) {}
@@ -71,7 +71,7 @@ TEST_CASE("blocks of a heap are aligned and do not overlap") {
   heap.release(memory, 1);
 }
 
-TEST_CASE("a heap holds no more free memory than it is allowed") {
+TEST_CASE("a heap holds at most the allowed free memory") {
   cpu::Heap heap;
   constexpr std::size_t most = 400'000;
   Blocks blocks(heap, most);
@@ -89,7 +89,7 @@ TEST_CASE("a heap holds no more free memory than it is allowed") {
   CHECK(blocks.intact());
 }
 
-TEST_CASE("what was allocated once needs no fresh memory when it is repeated") {
+TEST_CASE("repeated allocations need no fresh memory") {
   cpu::Heap heap;
   constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
   const auto round = [&] {
@@ -112,7 +112,7 @@ TEST_CASE("what was allocated once needs no fresh memory when it is repeated") {
   CHECK(heap.acquisitions() == acquired);
 }
 
-TEST_CASE("memory that the machine has not is refused") {
+TEST_CASE("memory that the machine does not have is refused") {
   cpu::Heap heap;
   constexpr std::size_t most = std::numeric_limits<std::size_t>::max();
   for (std::size_t bytes : {most - most / 8, most - 1, most})

@@ -23,8 +23,8 @@ struct Pair {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("normalisations give channel slices the bits of packed tensors", "", float,
-                   double) {
+TEMPLATE_TEST_CASE("normalisations give the same bits on channel slices as on packed tensors", "",
+                   float, double) {
   using T = TestType;
   Cpu device(2);
   for (Index channels : {1, 3, 8, 16, 20, 33, 64})
@@ -74,7 +74,7 @@ TEMPLATE_TEST_CASE("normalisations give channel slices the bits of packed tensor
     }
 }
 
-TEST_CASE("sums and gradient of a normalisation are those of its definition") {
+TEST_CASE("sums and gradient of a normalisation match their definition") {
   Cpu device(2);
   const Shape shape{3, 5, 7, 20};
   const RandomNorm<double> random(device, 20);
@@ -101,7 +101,7 @@ TEST_CASE("sums and gradient of a normalisation are those of its definition") {
   CHECK(relative_distance(values(sums), expected_sums) < 1e-13);
   CHECK(relative_distance(values(dx), expected) < 1e-13);
 
-  // In two steps: without the means, and what they take off.
+  // In two steps: without the means, then the terms of the means.
   Tensor<double, Cpu> none(device, sums.shape());
   fill(none.view(), 0);
   normalise_activate_backward(dx.view(), x.view(), dy.view(), {none.view(), 1}, norm,

@@ -6,7 +6,7 @@
 using namespace retrace;
 using namespace retrace::test;
 
-TEST_CASE("maximum and mean read and write channel slices") {
+TEST_CASE("maximum and mean work on channel slices") {
   Cpu device(2);
   const auto wide = normal<double>(device, {3, 4, 6, 9});
   const auto x = wide.view().channels(2, 5);
@@ -55,7 +55,7 @@ TEST_CASE("permutations are undone bit for bit on any number of threads") {
   }
 }
 
-TEST_CASE("permutations need scratch for an image a thread at most, whatever the batch") {
+TEST_CASE("permutations need a workspace of at most one image per thread for any batch") {
   Cpu device(2);
   std::size_t scratch[2];
   for (Index i : {0, 1}) {

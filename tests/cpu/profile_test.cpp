@@ -11,7 +11,7 @@ using namespace retrace::test;
 
 namespace {
 
-/// The operations that took any time.
+/// Returns the operations that took time.
 std::vector<Operation> seen(const Profile& profile) {
   std::vector<Operation> list;
   for (Operation operation : all_operations)
@@ -43,7 +43,7 @@ TEST_CASE("an operation's time is counted under its name") {
   CHECK(of([&] { activate(y.view(), relu); }) == List{Operation::normalisation});
 }
 
-TEST_CASE("a device without a profile counts nothing any more") {
+TEST_CASE("a device stops counting without its profile") {
   Cpu device(1);
   Tensor<float, Cpu> x(device, {1, 4, 4, 3});
   Profile profile;
@@ -56,7 +56,7 @@ TEST_CASE("a device without a profile counts nothing any more") {
   CHECK(profile.total() == seconds);
 }
 
-TEST_CASE("an operation within another is the time of the outer one") {
+TEST_CASE("the time of a nested operation counts for the outer one") {
   Profile profile;
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
@@ -70,7 +70,7 @@ TEST_CASE("an operation within another is the time of the outer one") {
   CHECK(profile.seconds(Operation::convolution) <= passed);
 }
 
-TEST_CASE("operations have names of their own") {
+TEST_CASE("operations have distinct names") {
   for (Operation a : all_operations)
     for (Operation b : all_operations) CHECK((name(a) == name(b)) == (a == b));
 }

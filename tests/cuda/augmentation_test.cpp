@@ -1,11 +1,11 @@
-// Batches that a GPU makes are those of the host.
+// Batches made on a GPU match those of the host.
 #include "cuda/devices.hpp"
 #include "support/catch.hpp"
 
 using namespace retrace;
 using namespace retrace::test;
 
-TEMPLATE_TEST_CASE("a GPU crops, flips and normalises as the host does, bit for bit", "", float,
+TEMPLATE_TEST_CASE("a GPU crops, flips and normalises like the host, bit for bit", "", float,
                    double) {
   using T = TestType;
   const ImageSet images = synthetic_images(40, 3);

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests the benchmarks of memory and time on a GPU, emulated, against those on the host.
+"""Compares the benchmarks of memory and time on an emulated GPU with those on the host.
 
 usage: benchmarks_check.py BUILD
 """
@@ -14,7 +14,7 @@ import unittest
 BUILD = pathlib.Path(sys.argv.pop(1)).resolve()
 HOST = BUILD / "benchmarks"
 EMULATED = BUILD / "tests"
-# Of 12 images of 128 x 128 a step holds more than the 4 MiB that cuBLAS works with.
+# For 12 images of 128 x 128, a step needs more than the 4 MiB of the cuBLAS workspace.
 TABLE = ["--arch", "layerwise", "resnet-inplace-abn", "--channels", "8,32", "--blocks", "1,1", "--batch", "12",
          "--extent", "128", "--timed-batch", "1", "--steps", "1"]
 STEP = ["--channels", "8,16", "--blocks", "1,1", "--batch", "2", "--steps", "2"]
@@ -86,9 +86,9 @@ class Benchmarks(unittest.TestCase):
 
     def test_refuses_what_only_a_processor_has(self):
         for option in (("--threads", "2"), ("--onednn",), ("--scaling",)):
-            self.refuses(f"{option[0]} is for --device cpu", HOST / "step_time", "--device", "cuda", *option)
+            self.refuses(f"{option[0]} requires --device cpu", HOST / "step_time", "--device", "cuda", *option)
         for option in (("--threads", "2"), ("--resident",)):
-            self.refuses(f"{option[0]} is for --device cpu", HOST / "memory_table", "--device", "cuda", *option)
+            self.refuses(f"{option[0]} requires --device cpu", HOST / "memory_table", "--device", "cuda", *option)
 
     def test_says_in_one_line_that_there_is_no_program_for_a_gpu(self):
         with tempfile.TemporaryDirectory() as folder:

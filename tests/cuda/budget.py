@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds what ptxas says of every kernel against kernels/budget.txt.
+"""Checks the resources of every kernel, as reported by ptxas, against kernels/budget.txt.
 
 usage: budget.py NVCC ROOT [--architecture sm_80] [--write]
 
@@ -19,7 +19,7 @@ HEADER = "# registers  shared  kernel: at most, for {}; {} --write makes it anew
 
 
 def compiled(nvcc, root, source, architecture):
-    """The compiler's report on one source: {kernel: (registers, shared, stack)}."""
+    """Returns the compiler's report on one source: {kernel: (registers, shared, stack)}."""
     with tempfile.TemporaryDirectory() as folder:
         result = subprocess.run(
             [nvcc, "-std=c++20", "--expt-relaxed-constexpr", "-O3", f"-arch={architecture}",
@@ -44,7 +44,7 @@ def compiled(nvcc, root, source, architecture):
 
 
 def readable(names):
-    """C++ names of mangled ones, without their arguments."""
+    """Returns demangled C++ names without arguments."""
     text = subprocess.run(["c++filt", "-p"], input="\n".join(names), capture_output=True, text=True,
                           check=True).stdout
     short = (line.replace("retrace::kernels::", "").replace("void ", "") for line in
@@ -86,13 +86,13 @@ def main():
         return 0
     table = read_table(path)
     wrong = [f"{name} is not in {path.name}" for name in found if name not in table]
-    wrong += [f"{name} is no kernel any more" for name in table if name not in found]
+    wrong += [f"{name} no longer exists" for name in table if name not in found]
     for name in sorted(found.keys() & table.keys()):
         for what, got, most in zip(("registers", "bytes of shared memory", "bytes of stack"),
                                    found[name], table[name]):
             if got > most:
-                wrong.append(f"{name} takes {got} {what}, but has {most}")
-    print("\n".join(wrong) or f"{len(found)} kernels keep their budgets")
+                wrong.append(f"{name} uses {got} {what} but may use at most {most}")
+    print("\n".join(wrong) or f"{len(found)} kernels are within their budgets")
     return 1 if wrong else 0
 
 

@@ -23,7 +23,7 @@ const std::vector<Case> cases{{{2, 5, 7, 3}, 8, 3, 1},
                               {{3, 1, 1, 32}, 10, 1, 1},
                               {{2, 9, 9, 16}, 16, 3, 1}};
 
-/// What the three passes make of x, w and dy, each added to ones.
+/// Computes the three passes from x, w and dy, each added to ones.
 template <class T, class D>
 std::vector<Values> passes(D& device, const Case& c, const Values& x, const Values& w,
                            const Values& dy, const NormActivation<T, D>* prologue) {
@@ -39,7 +39,7 @@ std::vector<Values> passes(D& device, const Case& c, const Values& x, const Valu
   return {values(y), values(dx), values(dw)};
 }
 
-/// As elements of E hold them.
+/// Rounds values to elements of E.
 template <class E>
 Values rounded(const Values& list, double scale = 1) {
   Values result;
@@ -49,7 +49,7 @@ Values rounded(const Values& list, double scale = 1) {
   return result;
 }
 
-/// act(scale·x + shift) on the host, in float.
+/// Computes act(scale·x + shift) on the host, in float.
 Values activated(Cpu& host, const Case& c, const Values& x, const Values& numbers) {
   auto result = moved<float>(host, x, c.x);
   const auto norm = moved<float>(host, numbers, {2, 1, 1, c.x.c});
@@ -67,7 +67,7 @@ void check_case(ConvolutionType type, double gradient_scale, const Case& c, bool
   const Values x = normal_values(c.x.size(), 1), w = normal_values(c.w().size(), 2);
   const Values numbers = normal_values(2 * c.x.c, 3);
   Values dy = normal_values(c.y().size(), 4);
-  for (double& value : dy) value *= 1e-7;  // halves have no such number
+  for (double& value : dy) value *= 1e-7;  // below the smallest half
 
   const auto norm = moved<float>(gpu, numbers, {2, 1, 1, c.x.c});
   const auto scale = norm.view().images(0, 1), shift = norm.view().images(1, 1);
@@ -76,7 +76,7 @@ void check_case(ConvolutionType type, double gradient_scale, const Case& c, bool
   const auto expected =
       passes<double, Cpu>(host, c, rounded<E>(normalises ? activated(host, c, x, numbers) : x),
                           rounded<E>(w), rounded<E>(dy, gradient_scale), nullptr);
-  // Results of cuDNN are rounded, too, by at most half of the last bit.
+  // Results of cuDNN are also rounded, by at most half of the last bit.
   const double of_result = type == ConvolutionType::half ? 0x1p-11 : 0x1p-8;
   for (std::size_t i = 0; i < found.size(); ++i) {
     CAPTURE(i);
@@ -100,7 +100,7 @@ TEST_CASE("operands of convolutions are rounded to bfloat16, and sums are not") 
         check_case<Eigen::bfloat16>(ConvolutionType::bfloat16, 1, each, libraries, normalises);
 }
 
-TEST_CASE("convolutions of double stay as they are") {
+TEST_CASE("convolutions of double are not rounded") {
   const Case c = cases[0];
   Cpu host(1);
   Cuda gpu(0, {.convolutions = ConvolutionType::bfloat16});

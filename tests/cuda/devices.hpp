@@ -1,4 +1,4 @@
-// The same operation on the host and on a GPU, and how far apart its results are.
+// Runs the same operation on the host and on a GPU and compares the results.
 #pragma once
 
 #include <cmath>
@@ -21,7 +21,7 @@ Values values(const Tensor<T, Cuda>& x) {
   return values(x.view());
 }
 
-/// The same elements on another device.
+/// Copies elements to another device.
 template <class T, class D>
 Tensor<T, D> moved(D& device, const Values& list, Shape shape, Use use = Use::activation) {
   Tensor<T, D> x(device, shape, use);
@@ -30,14 +30,14 @@ Tensor<T, D> moved(D& device, const Values& list, Shape shape, Use use = Use::ac
   return x;
 }
 
-/// How a view lies in memory: channels beside its own before and behind it.
+/// The channels before and after a view in memory.
 struct Margin {
   Index before, behind;
 };
-/// Packed, in packs of any type, and in none.
+/// Packed, accessible in packs of any type, and not accessible in packs.
 inline const std::vector<Margin> margins{{0, 0}, {16, 16}, {1, 2}};
 
-/// Tensors of standard normal numbers on a device, with channels around the views of them.
+/// Tensors of standard normal numbers on a device, with margins of channels around their views.
 template <class T, class D>
 class Operands {
  public:
@@ -50,7 +50,7 @@ class Operands {
     }
   }
   View<T, D> operator[](std::size_t i) const { return views_[i]; }
-  /// All elements, those around the views as well.
+  /// Returns all elements, including the margins.
   Values all() const {
     Values list;
     for (const auto& each : tensors_) {
@@ -65,8 +65,8 @@ class Operands {
   std::vector<View<T, D>> views_;
 };
 
-/// The largest distance between what operation(device, operands), which returns Values, gives and
-/// leaves on the host and on a GPU, in roundings of T of the largest element.
+/// Returns the largest difference between host and GPU, in roundings of T of the largest element,
+/// over the Values that operation(device, operands) returns and the operands afterwards.
 template <class T, class Operation>
 double distance(const std::vector<Shape>& shapes, Margin margin, Operation operation,
                 const CudaOptions& options = {}) {

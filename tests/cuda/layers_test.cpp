@@ -1,4 +1,4 @@
-// Every layer does on a GPU what it does on the host, where it is held to the contract of layers.
+// Every layer gives the same results on a GPU as on the host, where it is tested by its contract.
 #include <functional>
 
 #include "cuda/devices.hpp"
@@ -18,7 +18,7 @@ struct Case {
   std::function<void(D&, Chain<double, D>&)> add;
 };
 
-/// Over 60 lines, since it is a table: a row for each layer.
+/// Longer than 60 lines because it is a table with one row per layer.
 template <class D>
 std::vector<Case<D>> all_layers() {
   using T = double;
@@ -115,7 +115,7 @@ std::vector<Case<D>> all_layers() {
   };
 }
 
-/// What a layer makes of a batch, and what is held between its passes and after them.
+/// The results of a layer for a batch, and the bytes held between and after its passes.
 struct Made {
   std::vector<Values> values;
   std::size_t between, after;
@@ -129,7 +129,7 @@ Made passes(D& device, const Case<D>& layer, Mode mode) {
   net.set_chunk(1);
   auto list = net.parameters();
   unsigned seed = 9;
-  for (auto& named : list.parameters) {  // scales away from 0
+  for (auto& named : list.parameters) {  // keep scales away from 0
     Tensor<double, D>& value = named.parameter->value;
     Values numbers = normal_values(value.shape().size(), seed++);
     for (double& number : numbers) number = std::abs(number) / 2 + 0.1;
@@ -160,7 +160,7 @@ Made passes(D& device, const Case<D>& layer, Mode mode) {
 
 }  // namespace
 
-TEST_CASE("every layer does on a GPU what it does on the host") {
+TEST_CASE("every layer gives the same results on a GPU as on the host") {
   const auto on_host = all_layers<Cpu>();
   const auto on_gpu = all_layers<Cuda>();
   for (std::size_t i = 0; i < on_host.size(); ++i)

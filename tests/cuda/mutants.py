@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plants faults in the kernels, one at a time, and requires the tests to find each.
+"""Plants faults in the kernels, one at a time, and checks that the tests find each.
 
 usage: mutants.py BUILD [--only NAME] [--jobs N]
 
@@ -21,7 +21,7 @@ import time
 LIBRARY = "tests/cuda/libretrace_cuda_emulated.a"
 BARRIER = "    __syncthreads();\n"
 
-# name: (changes, source to compile, tests that find it). A change is (file, text, what it becomes).
+# name: (changes, source to compile, tests that find it). A change is (file, text, replacement).
 MUTANTS = {
     "missing barrier": (
         [("product.cuh", "sums[m][n] += left[m] * right[n];\n    }\n" + BARRIER,
@@ -77,7 +77,7 @@ class Failure(Exception):
 
 
 class Build:
-    """The commands of a build folder, for files of other places."""
+    """The compile and link commands of a build folder, applied to files elsewhere."""
 
     def __init__(self, folder, root):
         self.folder, self.kernels = folder, root / "kernels"
@@ -102,7 +102,7 @@ class Build:
         return target
 
     def program(self, objects, folder):
-        """test_cuda with those objects in place of the library's own."""
+        """Links test_cuda with the objects instead of the library's own."""
         target = folder / "test_cuda"
         first = " ".join(shlex.quote(str(each)) for each in objects)
         command = self.link.replace("-o tests/test_cuda ", f"-o {shlex.quote(str(target))} ")
@@ -124,12 +124,12 @@ def changed_copy(kernels, folder, changes):
         path = folder / "kernels" / file
         content = path.read_text(encoding="utf-8")
         if text not in content:
-            raise Failure(f"{file} has no more: {text.strip()}")
+            raise Failure(f"{file} no longer contains: {text.strip()}")
         path.write_text(content.replace(text, becomes), encoding="utf-8")
 
 
 def test(program, tests):
-    """Whether they pass, and what the first failure says."""
+    """Returns whether the tests pass, and the first failure."""
     try:
         result = subprocess.run([program, "--warn", "NoTests", "--abort", tests],
                                 capture_output=True, text=True, check=False, timeout=200)
@@ -143,7 +143,7 @@ def test(program, tests):
 
 
 def check(build, name):
-    """One mutant: "" if it is found, else what is wrong."""
+    """Tests one mutant. Returns "" if it is found, or the problem."""
     changes, source, tests = MUTANTS[name]
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutant-") as path:

@@ -1,4 +1,4 @@
-// Whole networks on a GPU take the steps that they take on the host, in every mode.
+// Whole networks take the same steps on a GPU as on the host, in every mode.
 #include "support/nets.hpp"
 
 #include "cuda/devices.hpp"
@@ -12,7 +12,7 @@ namespace {
 
 constexpr Shape batch{4, 8, 8, 3};
 
-/// A step of training without an update: what it leaves, and the bytes that it took at most.
+/// The results of a training step without an update, and its peak memory.
 struct Step {
   double loss = 0;
   Index correct = 0;
@@ -44,7 +44,7 @@ Step step_on(D& device, Architecture architecture, const auto& choose) {
   return step;
 }
 
-/// The modes, and checkpoints.
+/// The number of modes, including checkpoints.
 constexpr int way_count = 5;
 template <class Net>
 void choose_way(Net& net, int way) {
@@ -73,7 +73,7 @@ TEST_CASE("every network takes the same step on a GPU, in every mode") {
     }
 }
 
-TEST_CASE("a step on a GPU takes the bytes that were predicted") {
+TEST_CASE("the peak of a step on a GPU is the predicted one") {
   Cuda gpu;
   for (Architecture architecture : all_architectures) {
     CAPTURE(name(architecture));
@@ -93,7 +93,7 @@ TEST_CASE("a step on a GPU gives the same bits every time") {
   }
 }
 
-TEST_CASE("with convolutions in 16 bits a step is much the same, in the bytes predicted, twice") {
+TEST_CASE("with convolutions in 16 bits a step is similar, has the predicted peak, and repeats") {
   for (ConvolutionType type : {ConvolutionType::half, ConvolutionType::bfloat16})
     for (Architecture architecture : {Architecture::revnet, Architecture::hybrid}) {
       CAPTURE(static_cast<int>(type), name(architecture));
@@ -107,13 +107,13 @@ TEST_CASE("with convolutions in 16 bits a step is much the same, in the bytes pr
       CHECK(same_bits(first.gradients, second.gradients));
       const double noise = type == ConvolutionType::half ? 0.02 : 0.1;
       CHECK(first.loss == Approx(expected.loss).epsilon(noise));
-      // Gradients of so few pixels jump where activations change sides; tests of convolutions say
-      // more.
+      // Gradients of few pixels jump when activations change sign; the tests of convolutions are
+      // stricter.
       CHECK_FALSE(same_bits(first.gradients, expected.gradients));
     }
 }
 
-TEST_CASE("states in fixed point are retraced bit for bit on a GPU") {
+TEST_CASE("fixed-point states are reconstructed bit for bit on a GPU") {
   Cuda gpu;
   for (Architecture architecture : {Architecture::revnet, Architecture::irevnet})
     for (Stream stream : {Stream::fixed32, Stream::fixed16}) {

@@ -1,4 +1,4 @@
-// Every operation of a GPU gives what that of the host gives, on packed and on pitched views.
+// Every operation gives the same results on a GPU as on the host, on packed and on pitched views.
 #include "cuda/devices.hpp"
 #include "support/catch.hpp"
 
@@ -7,11 +7,12 @@ using namespace retrace::test;
 
 namespace {
 
-/// Channels in packs and not, few and more than a block has threads, one pixel and many.
+/// Channel counts that fill packs and that do not, below and above the threads of a block; one
+/// pixel and many.
 const std::vector<Shape> shapes{
     {2, 4, 6, 8}, {3, 5, 7, 3}, {1, 1, 1, 5}, {2, 3, 3, 300}, {5, 9, 11, 4}};
 
-/// On every shape and margin, operation(device, operands) with `count` operands of that shape.
+/// Runs operation(device, operands) with `count` operands of every shape and margin.
 template <class T, class Operation>
 void check_everywhere(std::size_t count, double roundings, Operation operation) {
   for (Shape shape : shapes)
@@ -21,7 +22,7 @@ void check_everywhere(std::size_t count, double roundings, Operation operation) 
     }
 }
 
-/// A normalisation of random numbers on a device.
+/// A normalisation with random coefficients on a device.
 template <class T, class D>
 struct RandomNorm {
   Tensor<T, D> numbers;  ///< mean, 1/σ, scale, shift
@@ -128,7 +129,7 @@ TEMPLATE_TEST_CASE("channels are measured", "", float, double) {
 
 TEMPLATE_TEST_CASE("variances far from zero do not cancel", "", float, double) {
   using T = TestType;
-  // Σx²/m − μ² would be off by a million roundings.
+  // Σx²/m − μ² would have an error of a million roundings.
   check_everywhere<T>(1, 1024, [](auto& device, auto& x) {
     const Index channels = x[0].shape().c;
     Tensor<T, std::remove_reference_t<decltype(device)>> shift(device, per_channel(channels));
@@ -180,7 +181,7 @@ TEMPLATE_TEST_CASE("statistics are recorded, recalled and folded", "", float, do
                 Values measured = normal_values(2 * channels, 5);
                 for (double& value : measured) value = std::abs(value) + 0.1;
                 const auto batch = moved<double, D>(device, measured, {2, 1, 1, channels});
-                activate(x[3], relu);  // a variance is not negative
+                activate(x[3], relu);  // variances must not be negative
                 record_statistics(x[0], x[1], x[2], x[3], batch.view().images(0, 1),
                                   batch.view().images(1, 1), 20, 1e-5, 0.1, update);
                 fold_normalisation(x[4], x[5], x[0], x[1], x[6], x[7],
@@ -291,7 +292,7 @@ const std::vector<ConvolutionCase> convolution_cases{{{2, 5, 7, 3}, 8, 3, 1},
                                                      {{3, 7, 7, 4}, 4, 5, 2},
                                                      {{2, 9, 9, 16}, 16, 3, 1}};
 
-/// All three passes; what is left of x, y and dx, and the gradient of the weights.
+/// Runs all three passes. Returns x, y and dx afterwards, and the weight gradient.
 template <class T>
 double convolution_distance(const ConvolutionCase& each, Margin margin, Store how, bool normalises,
                             const CudaOptions& options) {
@@ -393,8 +394,8 @@ TEMPLATE_TEST_CASE("a loss and its gradient, an update, dropped elements", "", f
 
 namespace {
 
-/// Many parameters, of few and of many elements, some of which decay: all updated together or one
-/// by one; all that is left of them.
+/// Updates many small and large parameters, some with weight decay, all at once or one by one.
+/// Returns all results.
 template <class T, class D>
 Values updated(D& device, bool together) {
   const Momentum momentum{0.9, true};
@@ -425,7 +426,7 @@ Values updated(D& device, bool together) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("parameters are updated together as one by one", "", float, double) {
+TEMPLATE_TEST_CASE("parameters are updated together like one by one", "", float, double) {
   Cpu host(1);
   Cuda gpu;
   const Values together = updated<TestType>(gpu, true);
@@ -445,7 +446,7 @@ TEMPLATE_TEST_CASE("states of integers round, wrap, count and widen", "", std::i
                 Values start = normal_values(shape.size(), 11);
                 for (double& value : start) value = std::round(value * 10000);
                 auto q = moved<E, D>(device, start, shape);
-                // So fine a step that some do not fit.
+                // A step so fine that some values do not fit.
                 const double step = sizeof(E) == 2 ? 0x1p-14 : 0x1p-30;
                 const auto counts = store_rounded(q.view(), x[0], step, how);
                 widen(x[1], q.view(), step);

@@ -1,4 +1,4 @@
-// Steps that are recorded are the steps that are taken one operation after the other.
+// Recorded steps give the same results as steps that run one operation after the other.
 #include "cuda/devices.hpp"
 #include "retrace/layer/dropout.hpp"
 #include "retrace/net/architectures.hpp"
@@ -20,7 +20,7 @@ std::vector<double> class_weights() {
 
 const CrossEntropyOptions criterion{.smoothing = 0.1, .ignore = 9, .weights = class_weights()};
 
-/// Ten steps at rates and on images that change, and an inference among them: all that is left.
+/// Runs ten steps with changing rates and images, and an inference in between. Returns all results.
 std::vector<Values> train(Architecture architecture, Mode mode, bool libraries, bool recorded) {
   Cuda gpu(0, {.libraries = libraries});
   auto net = build<float>(gpu, architecture, small_options(architecture));
@@ -57,7 +57,7 @@ std::vector<Values> train(Architecture architecture, Mode mode, bool libraries, 
 
 }  // namespace
 
-TEST_CASE("recorded steps leave what steps leave, bit for bit") {
+TEST_CASE("recorded steps give the same results as steps, bit for bit") {
   for (auto [architecture, mode, libraries] :
        {std::tuple{Architecture::revnet, Mode::reversible, true},
         {Architecture::hybrid, Mode::streamed, false}}) {
@@ -67,7 +67,7 @@ TEST_CASE("recorded steps leave what steps leave, bit for bit") {
   }
 }
 
-TEST_CASE("what asks the host is not recorded, and the GPU is as it was") {
+TEST_CASE("operations that wait for the host are not recorded, and the GPU stays usable") {
   Cuda gpu;
   Tensor<float, Cuda> x(gpu, {1, 1, 1, 8});
   fill(x.view(), 1.f);
@@ -83,7 +83,7 @@ TEST_CASE("what asks the host is not recorded, and the GPU is as it was") {
   CHECK(values(x) == Values(8, 8.0));
 }
 
-TEST_CASE("steps in which the host has a part are refused") {
+TEST_CASE("steps that need the host are refused") {
   Cuda gpu;
   const Shape logits{4, 1, 1, 3};
   const std::vector<std::int32_t> targets{0, 1, 2, 0};
@@ -101,7 +101,7 @@ TEST_CASE("steps in which the host has a part are refused") {
                     containing("fused or clips"));
 }
 
-TEST_CASE("a recorded step takes a loss with a target") {
+TEST_CASE("a recorded step supports a loss with a target") {
   std::vector<Values> left;
   for (bool recorded : {false, true}) {
     Cuda gpu;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests the trainer on a GPU, emulated, against the trainer on the host.
+"""Compares the trainer on an emulated GPU with the trainer on the host.
 
 usage: trainer_check.py BUILD
 """

@@ -82,7 +82,7 @@ refuses "--max-minutes: 'soon' is not a number" --max-minutes soon
 
 refuses "--stream is 'fixed8', but must be float, fixed32 or fixed16" --stream fixed8
 refuses 'a stream in fixed16 needs .* but layerwise is not' --arch layerwise --stream fixed16
-refuses 'fixed point of 16 bits has 0 to 14 fraction bits, not 15' \
+refuses 'the number of fraction bits is 15 but must be 0 to 14 in 16-bit fixed point' \
   --stream fixed16 --fraction-bits 15
 refuses '--fraction-bits are of --stream fixed32 or fixed16' --fraction-bits 9
 refuses "--on-overflow is 'wrap', but must be lower or refuse" --on-overflow wrap
@@ -136,7 +136,7 @@ holds out 'total +[0-9.]+ MB'
 
 "$program" --arch resnet --batch 256 --memory-limit 200M >out 2>err
 [[ $? == 2 ]] || fail "--memory-limit: status is not 2"
-holds err '^train_cifar10: level[^:]+: out of memory: .* wanted for .* of a limit of 200.0 MB'
+holds err '^train_cifar10: level[^:]+: out of memory: cannot allocate .* for .* and the limit is 200.0 MB'
 holds err '--arch resnet --mode checkpoint --batch 128 \([0-9.]+ MB\)'
 holds err '--arch hybrid --mode inverted --batch 256 \([0-9.]+ MB\)'
 

@@ -37,9 +37,9 @@ TEST_CASE("memory that cannot be viewed is refused") {
   CHECK(borrow(device, data, {1, 2, 3, 8}).packed());
   CHECK_THROWS_WITH(borrow(device, data, {1, 2, 3, -8}), "borrow: 1x2x3x-8 has a negative extent");
   CHECK_THROWS_AS(borrow(device, data, {1, 2, 3, 8}, 7), ShapeError);
-  CHECK_THROWS_WITH(borrow(device, data, {1, 2, 3, 8}, 7), containing("they overlap"));
-  CHECK_THROWS_WITH(borrow(device, data, {huge, huge, 1, 1}), containing("address can count"));
-  CHECK_THROWS_WITH(borrow(device, data, {huge, 1, 1, 1}, huge), containing("address can count"));
+  CHECK_THROWS_WITH(borrow(device, data, {1, 2, 3, 8}, 7), containing("overlap"));
+  CHECK_THROWS_WITH(borrow(device, data, {huge, huge, 1, 1}), containing("address space"));
+  CHECK_THROWS_WITH(borrow(device, data, {huge, 1, 1, 1}, huge), containing("address space"));
   CHECK_THROWS_WITH(borrow(device, static_cast<double*>(nullptr), {1, 2, 3, 8}),
                     "borrow: the data is null");
   CHECK_THROWS_WITH(borrow(device, reinterpret_cast<double*>(bytes + 4), {1, 2, 3, 4}),

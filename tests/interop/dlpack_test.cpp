@@ -133,33 +133,33 @@ TEST_CASE("fewer axes, no strides, an offset and a pitch are understood") {
 TEST_CASE("a tensor that is no NHWC view of such elements is refused") {
   using F = Foreign<VersionedTensor>;
   CHECK(refusal([](F& f) { f.managed.version.major = 2; }) ==
-        "DlpackView: the tensor is of version 2 of DLPack, but only version 1 is known");
+        "DlpackView: the tensor has DLPack version 2 but must have version 1");
   CHECK(refusal<double>([](F&) {}) ==
-        "DlpackView: elements are code 2 of 32 bits x 1, not code 2 of 64 bits x 1");
-  CHECK_THAT(refusal<std::int32_t>([](F&) {}), containing("not code 0 of 32 bits"));
+        "DlpackView: the element type is code 2 of 32 bits x 1 but must be code 2 of 64 bits x 1");
+  CHECK_THAT(refusal<std::int32_t>([](F&) {}), containing("must be code 0 of 32 bits"));
   CHECK_THAT(refusal([](F& f) { f.managed.tensor.type.lanes = 4; }), containing("bits x 4"));
   CHECK_THAT(refusal([](F& f) { f.managed.flags = dlpack::read_only; }), containing("read-only"));
   CHECK(refusal<const float>([](F& f) { f.managed.flags = dlpack::read_only; }).empty());
   CHECK(refusal<float, ManagedTensor>([](auto& f) { f.managed.tensor.device.type = 2; }) ==
-        "DlpackView: the tensor is on a device of type 2, not on a CPU");
-  CHECK_THAT(refusal([](F& f) { f.managed.tensor.axes = 5; }), containing("not 5"));
-  CHECK_THAT(refusal([](F& f) { f.managed.tensor.axes = 0; }), containing("not 0"));
+        "DlpackView: the tensor is on device type 2 but must be on device type 1 (CPU)");
+  CHECK_THAT(refusal([](F& f) { f.managed.tensor.axes = 5; }), containing("has 5"));
+  CHECK_THAT(refusal([](F& f) { f.managed.tensor.axes = 0; }), containing("has 0"));
   CHECK_THAT(refusal([](F& f) { f.managed.tensor.data = nullptr; }), containing("is null"));
   CHECK_THAT(refusal([](F& f) { f.managed.tensor.byte_offset = 2; }), containing("not aligned"));
   CHECK_THAT(refusal([](F& f) { f.shape[1] = -3; }), containing("negative extent"));
   const std::int64_t huge = std::int64_t{1} << 32;
   CHECK_THAT(refusal([=](F& f) { f.shape = {huge, huge, huge, 5, 1, 1}; }),
-             containing("address can count"));
+             containing("address space"));
   const std::int64_t far = std::int64_t{1} << 58;
   CHECK_THAT(refusal([=](F& f) { f.strides = {12 * far, 4 * far, far, 1, 1, 1}; }),
-             containing("address can count"));
+             containing("address space"));
   for (const std::array<std::int64_t, 6> strides :
        {std::array<std::int64_t, 6>{60, 20, 1, 4, 1, 1},  // NCHW in memory
         {60, 20, 5, 2, 1, 1},                             // channels apart
         {61, 20, 5, 1, 1, 1},                             // images apart
         {60, 21, 5, 1, 1, 1},                             // rows apart
         {20, 60, 5, 1, 1, 1}})
-    CHECK_THAT(refusal([&](F& f) { f.strides = strides; }), containing("at one pitch"));
+    CHECK_THAT(refusal([&](F& f) { f.strides = strides; }), containing("constant pitch"));
   for (std::int64_t pitch : {0, 4, -5})
     CHECK_THAT(refusal([&](F& f) { f.strides = {12 * pitch, 4 * pitch, pitch, 1, 1, 1}; }),
                containing("overlap"));

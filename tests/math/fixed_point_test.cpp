@@ -20,14 +20,14 @@ E rounded(T x, int bits, Counts& counts) {
   return saturated<E>(x, static_cast<T>(std::ldexp(1.0, bits)), counts);
 }
 
-/// What the sum is when nothing is cut off.
+/// Returns the sum without overflow.
 std::int64_t exact_sum(std::int64_t q, std::int64_t r, Store how) {
   return how == Store::add ? q + r : q - r;
 }
 
 }  // namespace
 
-TEST_CASE("rounding into fixed point goes to the nearest integer, ties to even") {
+TEST_CASE("rounding to fixed point is to nearest, ties to even") {
   Counts counts;
   CHECK(rounded<std::int16_t>(0.5f, 0, counts) == 0);
   CHECK(rounded<std::int16_t>(1.5f, 0, counts) == 2);
@@ -38,7 +38,7 @@ TEST_CASE("rounding into fixed point goes to the nearest integer, ties to even")
   CHECK(counts.nonfinite == 0);
 }
 
-TEST_CASE("rounding into fixed point saturates and counts what it cut off") {
+TEST_CASE("rounding to fixed point saturates and counts the values that do not fit") {
   Counts counts;
   CHECK(rounded<std::int16_t>(32767.4f, 0, counts) == 32767);
   CHECK(rounded<std::int16_t>(-32768.4f, 0, counts) == -32768);
@@ -47,7 +47,8 @@ TEST_CASE("rounding into fixed point saturates and counts what it cut off") {
   CHECK(counts.overflows == 0);
   CHECK(rounded<std::int16_t>(32768.f, 0, counts) == 32767);
   CHECK(rounded<std::int16_t>(-1e30f, 0, counts) == -32768);
-  CHECK(rounded<std::int32_t>(2147483648.0f, 0, counts) == 2147483520);  // what a float can be
+  CHECK(rounded<std::int32_t>(2147483648.0f, 0, counts) ==
+        2147483520);  // the largest float that fits
   CHECK(rounded<std::int32_t>(3e38f, 30, counts) == 2147483520);
   CHECK(counts.overflows == 4);
   CHECK(counts.nonfinite == 0);
@@ -59,7 +60,7 @@ TEST_CASE("rounding into fixed point saturates and counts what it cut off") {
   CHECK(counts.nonfinite == 3);
 }
 
-TEST_CASE("sums wrap, are undone bit for bit, and every overflow is counted") {
+TEST_CASE("sums wrap, can be undone bit for bit, and count every overflow") {
   constexpr std::array<int, 9> values{0, 1, -1, 5, -7, 32767, -32768, 32766, -32767};
   for (int a : values)
     for (int b : values)
@@ -82,7 +83,7 @@ TEST_CASE("sums wrap, are undone bit for bit, and every overflow is counted") {
   CHECK(wrapping_sum(sum, std::int32_t{1}, Store::subtract, counts) == most);
 }
 
-TEST_CASE("fraction bits are chosen with head-room and refused out of range") {
+TEST_CASE("fraction bits leave headroom and are refused out of range") {
   CHECK(fraction_bits_for<std::int16_t>(1, 0) == 14);
   CHECK(fraction_bits_for<std::int16_t>(1.1, 0) == 14);
   CHECK(fraction_bits_for<std::int16_t>(2.1, 0) == 13);
@@ -94,7 +95,7 @@ TEST_CASE("fraction bits are chosen with head-room and refused out of range") {
   CHECK_THROWS_AS(fraction_bits_for<std::int16_t>(std::nan(""), 2), std::invalid_argument);
   CHECK_NOTHROW(require_fraction_bits<std::int16_t>(14));
   CHECK_THROWS_WITH(require_fraction_bits<std::int16_t>(15),
-                    "fixed point of 16 bits has 0 to 14 fraction bits, not 15");
+                    "the number of fraction bits is 15 but must be 0 to 14 in 16-bit fixed point");
   CHECK_THROWS_AS(require_fraction_bits<std::int32_t>(-1), std::invalid_argument);
 }
 

@@ -1,4 +1,4 @@
-// Analytic noise gains against those measured on the layers, to 1 dB.
+// Compares analytic noise gains with measurements on the layers, to within 1 dB.
 #include "retrace/math/noise_gain.hpp"
 
 #include <numeric>
@@ -21,7 +21,7 @@ namespace {
 
 constexpr Shape batch{4, 32, 32, 16};
 
-/// y receives white noise of deviation 1e-5 and is inverted: the share of the ratio that is left.
+/// Returns the share of the ratio that remains if y with white noise of deviation 1e-5 is inverted.
 template <class L>
 double measured_gain(L& layer, const Image& x) {
   Image y = clone(x);
@@ -42,7 +42,7 @@ void check_to_1_db(double measured, double expected) {
 
 }  // namespace
 
-TEST_CASE("a leaky rectifier's noise gain is the measured one, slope by slope") {
+TEST_CASE("the noise gain of a leaky rectifier matches the measurement for every slope") {
   Cpu device;
   const auto x = normal<double>(device, batch);
   for (double slope : {0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0}) {
@@ -54,7 +54,7 @@ TEST_CASE("a leaky rectifier's noise gain is the measured one, slope by slope") 
   CHECK(math::decibels(math::leaky_relu_noise_gain(0.2)) == Approx(-8.3).margin(0.05));
 }
 
-TEST_CASE("a normalisation's noise gain is the measured one") {
+TEST_CASE("the noise gain of a normalisation matches the measurement") {
   Cpu device;
   InvertibleBatchNorm<double, Cpu> layer(device, batch.c);
   for (unsigned seed : {1u, 2u, 3u}) {
@@ -78,7 +78,7 @@ TEST_CASE("a normalisation's noise gain is the measured one") {
   }
 }
 
-TEST_CASE("the paper's toy normalisation is the formula for two channels") {
+TEST_CASE("the paper's toy normalisation matches the formula for two channels") {
   const std::vector<double> zero{0, 0}, one{1, 1};
   for (double rho : {0.01, 0.3, 1.0, 5.0}) {
     const std::vector<double> scale{1, rho};
@@ -87,7 +87,7 @@ TEST_CASE("the paper's toy normalisation is the formula for two channels") {
   }
 }
 
-TEST_CASE("a coupling's noise gain is the measured one") {
+TEST_CASE("the noise gain of a coupling matches the measurement") {
   Cpu device;
   using Branch = StackBranch<Conv2d<double, Cpu>>;
   for (double gain : {0.3, 1.0, 3.0}) {

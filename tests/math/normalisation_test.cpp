@@ -4,7 +4,7 @@
 
 using namespace retrace;
 
-TEST_CASE("an invertible scale is |gamma| + floor and never vanishes") {
+TEST_CASE("an invertible scale is |gamma| + floor and never 0") {
   constexpr math::ScaleRule positive{true, 0.125}, plain{false, 0.125};
   static_assert(positive.scale(0.5) == 0.625 && positive.scale(-0.5) == 0.625);
   static_assert(positive.scale(0.0) == 0.125 && positive.scale(-0.125) == 0.25);

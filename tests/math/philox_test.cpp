@@ -1,4 +1,4 @@
-// Philox against the known answers of its authors, and the numbers made of it.
+// Compares Philox with the known answers of its authors, and tests numbers derived from it.
 #include "retrace/math/philox.hpp"
 
 #include <array>
@@ -10,8 +10,8 @@
 
 using namespace retrace;
 
-TEST_CASE("philox gives the known answers of Random123") {
-  // kat_vectors of Random123: philox4x32, 10 rounds.
+TEST_CASE("philox matches the known answers of Random123") {
+  // From Random123's kat_vectors: philox4x32, 10 rounds.
   CHECK(philox({0, 0, 0, 0}, {0, 0}) ==
         PhiloxCounter{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
   CHECK(philox({0xffffffff, 0xffffffff, 0xffffffff, 0xffffffff}, {0xffffffff, 0xffffffff}) ==
@@ -21,7 +21,7 @@ TEST_CASE("philox gives the known answers of Random123") {
   static_assert(philox({0, 0, 0, 0}, {0, 0})[0] == 0x6627e8d5);
 }
 
-TEST_CASE("words become numbers within their bounds") {
+TEST_CASE("words are converted to numbers within bounds") {
   static_assert(uniform(0u) == 0.0f);
   static_assert(uniform(0xffffffffu) == 1.0f - 0x1p-24f);
   static_assert(uniform(0u, 0u) == 0.0);
@@ -34,14 +34,15 @@ TEST_CASE("words become numbers within their bounds") {
   CHECK(standard_normal({0, 0, 0, 0}) == std::array<double, 2>{0, 0});
 }
 
-TEST_CASE("Random walks through the blocks of its stream") {
+TEST_CASE("Random returns the words of its stream in order") {
   Random random(0x0123456789abcdef, 0xfedcba9876543210, 5);
   for (std::uint32_t block = 5; block < 8; ++block)
     for (std::uint32_t word : philox({block, 0, 0x76543210, 0xfedcba98}, {0x89abcdef, 0x01234567}))
       CHECK(random() == word);
 }
 
-TEST_CASE("seeds, streams and purposes give different numbers, the same ones the same") {
+TEST_CASE(
+    "different seeds, streams and purposes give different numbers, equal ones equal numbers") {
   const std::uint32_t first = Random(1, 2)();
   CHECK(first == Random(1, 2)());
   CHECK(first != Random(2, 2)());
@@ -49,7 +50,7 @@ TEST_CASE("seeds, streams and purposes give different numbers, the same ones the
   CHECK(first != Random(1, 2, 1)());
   static_assert(stream("shuffle", 1) != stream("shuffle", 2));
   static_assert(stream("shuffle", 1) != stream("augmentation", 1));
-  static_assert(stream("", 7) == 0x811c9dc500000007);  // FNV-1a of nothing
+  static_assert(stream("", 7) == 0x811c9dc500000007);  // FNV-1a of the empty string
   static_assert(stream("a", 0) == 0xe40c292c00000000);
 }
 
@@ -81,12 +82,12 @@ TEST_CASE("random numbers have the moments of their distribution") {
     CHECK(std::abs(squares / count - 1) < error * std::sqrt(2.0));
     CHECK(std::abs(fourths / count - 3) < error * std::sqrt(96.0));
   }
-  SECTION("below: each value as often as any other") {
+  SECTION("below: all values equally often") {
     std::array<int, 7> counts{};
     for (int i = 0; i < count; ++i) ++counts.at(random.below(7));
     for (int each : counts) CHECK(std::abs(each - count / 7.0) < 4 * std::sqrt(count / 7.0));
   }
-  SECTION("it drives the standard distributions") {
+  SECTION("works with the standard distributions") {
     std::uniform_int_distribution<int> die(1, 6);
     const int value = die(random);
     CHECK(value >= 1);

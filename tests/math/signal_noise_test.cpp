@@ -9,7 +9,7 @@
 using namespace retrace;
 using namespace retrace::test;
 
-TEST_CASE("noise moves values across the kink of a rectifier: the error is the root of it") {
+TEST_CASE("the error is the root of the share of values that noise moves across a kink") {
   constexpr Index count = 1 << 20;
   const Values signal = normal_values(count, 1), noise = normal_values(count, 2);
   for (double amplitude : {0.1, 0.01, 0.001}) {
@@ -28,7 +28,7 @@ TEST_CASE("noise moves values across the kink of a rectifier: the error is the r
   }
 }
 
-TEST_CASE("40 dB are a tenth of the gradient's error") {
+TEST_CASE("40 dB reduce the gradient's error to a tenth") {
   CHECK(math::gradient_error(68) == Approx(0.1).epsilon(0.01));
   CHECK(math::gradient_error(108) == Approx(0.01).epsilon(0.01));
   constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -36,7 +36,7 @@ TEST_CASE("40 dB are a tenth of the gradient's error") {
   CHECK(math::gradient_error(-infinity) == infinity);
 }
 
-TEST_CASE("sums with a NaN or an infinity are not finite") {
+TEST_CASE("sums with NaN or infinity are not finite") {
   constexpr double infinity = std::numeric_limits<double>::infinity();
   constexpr double nan = std::numeric_limits<double>::quiet_NaN();
   math::SignalNoise sums;

@@ -10,7 +10,7 @@ namespace {
 
 using Transforms = math::Winograd<double>;
 
-/// Normal numbers, the same for the same seed.
+/// Returns normally distributed numbers that depend only on the seed.
 template <std::size_t N>
 void draw(double (&values)[N], unsigned seed) {
   std::mt19937 generator(seed);
@@ -27,7 +27,7 @@ double dot(const double (&a)[N], const double (&b)[N]) {
 
 }  // namespace
 
-TEST_CASE("six products filter six inputs to four outputs") {
+TEST_CASE("six products compute four outputs from six inputs") {
   double d[6], g[3], t[6], u[6], y[4];
   draw(d, 1);
   draw(g, 2);

@@ -1,4 +1,4 @@
-// Branches of stages in a row.
+// Branches that are sequences of stages.
 #pragma once
 
 #include <string>
@@ -10,7 +10,7 @@
 
 namespace retrace::test {
 
-/// The stages one after another, called "conv0", "conv1", and so on.
+/// Returns a branch of the stages in order, named "conv0", "conv1", and so on.
 template <class... Stages>
 auto branch_of(Stages... stages) {
   using First = std::tuple_element_t<0, std::tuple<Stages...>>;

@@ -11,7 +11,7 @@ using Catch::Approx;
 #endif
 
 /// Matches a message that contains `part`: REQUIRE_THROWS_WITH(f(), containing("2x8x8x8")).
-/// Two of them combine with && and ||.
+/// Matchers combine with && and ||.
 inline auto containing(const std::string& part) {
 #if __has_include(<catch2/catch_all.hpp>)
   return Catch::Matchers::ContainsSubstring(part);

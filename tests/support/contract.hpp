@@ -1,4 +1,4 @@
-// The library's checks of layers, compiled once for all tests.
+// The library's layer checks, compiled once for all tests.
 #pragma once
 
 #include "retrace/check.hpp"

@@ -1,12 +1,12 @@
-// The device on which convolutions are tested: the host, or another library on it.
+// The device on which convolutions are tested: the host, or another library on the host.
 #pragma once
 
 #include "retrace/cpu/conv_backend.hpp"
 
 namespace retrace::test {
 
-/// Computes the convolutions under test; null stands for the device's own kernels. Defined by
-/// support/ for all tests, and again by a program that tests another backend.
+/// Returns the convolutions under test; null means the device's own kernels. support/ defines it
+/// for all tests; a program that tests another backend defines it again.
 ConvolutionBackend* tested_convolutions();
 
 struct ConvDevice : Cpu {

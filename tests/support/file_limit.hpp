@@ -1,12 +1,12 @@
-// A disk that is full after some bytes, as far as this process can tell.
+// Simulates a disk that is full after some bytes, for this process.
 #pragma once
 
 #include <sys/resource.h>
 
 #include <csignal>
 
-/// No file may become longer than that as long as this lives: write() then fails with EFBIG, after
-/// having written what fits.
+/// Scope guard that limits the size of files: write() then writes the part that fits and fails with
+/// EFBIG.
 class FileLimit {
  public:
   explicit FileLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {

@@ -51,7 +51,7 @@ std::vector<Way> ways(Architecture architecture) {
 Way way(Architecture architecture, const std::string& name) {
   for (const Way& each : ways(architecture))
     if (each.name == name) return each;
-  throw std::invalid_argument("no way is called " + name);
+  throw std::invalid_argument("there is no variant named " + name);
 }
 
 void for_every_way(Cpu& device, const std::function<void(Net&, Architecture, const Way&)>& body) {
@@ -65,8 +65,8 @@ void for_every_way(Cpu& device, const std::function<void(Net&, Architecture, con
 }
 
 double noise_gain(Architecture architecture) {
-  // A leaky rectifier of slope n makes white noise 1/√α louder, α = 4/((1 + 1/n²)(1 + n²)); a
-  // normalisation σ/s, here below 4. How many of both are inverted one after another:
+  // A leaky rectifier of slope n amplifies white noise by 1/√α, α = 4/((1 + 1/n²)(1 + n²)), and a
+  // normalisation by σ/s, here below 4. The number of both that are inverted in a row:
   const int in_a_row = architecture == Architecture::layerwise ? 4
                        : architecture == Architecture::hybrid  ? 2
                                                                : 1;

@@ -1,5 +1,4 @@
-// Small networks of every architecture, the ways to spend memory on them, and what a training
-// step gives.
+// Small networks of every architecture, their memory modes, and the results of a training step.
 #pragma once
 
 #include <functional>
@@ -19,27 +18,29 @@ namespace retrace::test {
 
 using Net = Chain<double, Cpu>;
 
-/// The architecture with two or three narrow levels.
+/// Returns options of the architecture with two or three narrow levels.
 NetOptions small_options(Architecture architecture);
 Net small_net(Cpu& device, Architecture architecture);
-/// Of one level of 8 channels.
+/// Returns a network with one level of 8 channels.
 Net deep_net(Cpu& device, Architecture architecture, Index blocks);
 
-/// Neither square nor a multiple of a vector, but halved as often as the small networks need.
+/// Neither square nor a multiple of a vector, but divisible by 2 as often as the small networks
+/// need.
 inline constexpr Shape small_batch{5, 8, 12, 3};
 
-/// A way to spend memory on one and the same network.
+/// A memory mode of a network.
 struct Way {
   std::string name;
-  bool inverts;  ///< normalisations or activations are inverted: noise grows
+  bool inverts;  ///< normalisations or activations are inverted, which amplifies noise
   std::function<void(Net&)> choose;
 };
 std::vector<Way> ways(Architecture architecture);
 Way way(Architecture architecture, const std::string& name);
-/// Calls body(network, architecture, way) for every small network in each of its ways.
+/// Calls body(network, architecture, way) for every small network in each of its modes.
 void for_every_way(Cpu& device, const std::function<void(Net&, Architecture, const Way&)>& body);
 
-/// Rounding units of double by which inverting may move a gradient of the small network.
+/// Returns the rounding units of double by which inversion may change a gradient of the small
+/// network.
 double noise_gain(Architecture architecture);
 
 Tensor<double, Cpu> images(Cpu& device, Shape batch = small_batch, unsigned seed = 1);
@@ -49,13 +50,13 @@ std::vector<Values> weights(Net& net);
 std::vector<Values> gradients(Net& net);
 std::vector<Values> buffers(Net& net);
 bool same_bits(const std::vector<Values>& a, const std::vector<Values>& b);
-/// The largest relative distance of two lists' tensors.
+/// Returns the largest relative distance between tensors of two lists.
 double relative_distance(const std::vector<Values>& a, const std::vector<Values>& b);
 
-/// What one step without an update gives: gradients are emptied before.
+/// The results of one step without an update, starting from zero gradients.
 struct StepValues {
   LossValue loss;
-  Values x;  ///< the batch, afterwards
+  Values x;  ///< the batch after the step
   std::vector<Values> gradients, buffers;
 };
 StepValues step(Net& net, Cpu& device, Shape batch = small_batch, unsigned seed = 1);

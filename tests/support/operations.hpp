@@ -1,4 +1,4 @@
-// The operations of the host; those that take longest to compile are compiled once for all tests.
+// Host operations. Those that take longest to compile are compiled once for all tests.
 #pragma once
 
 #include "retrace/cpu/conv2d.hpp"

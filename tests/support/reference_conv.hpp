@@ -1,4 +1,4 @@
-// Convolutions as their definition has them: loops in double over every pixel, tap and channel.
+// Convolutions by definition: loops in double over every pixel, tap and channel.
 #pragma once
 
 #include "support/tensors.hpp"
@@ -24,7 +24,7 @@ struct Reference {
 };
 
 /// Calls body(n, i, j, h, w, ky, kx) for every output pixel (i, j) of x [N,H,W,C] and every tap of
-/// a kernel k x k whose input pixel (h, w) exists.
+/// a k x k kernel whose input pixel (h, w) exists.
 template <class Body>
 void for_each_tap(Shape x, Index kernel, Index stride, Body body) {
   for (Index n = 0; n < x.n; ++n)
@@ -76,7 +76,7 @@ inline Reference reference_weight_gradient(Shape w, const Reference& x, const Re
   return dw;
 }
 
-/// The numbers of a normalisation, drawn at random, and what a convolution behind it reads.
+/// Random coefficients of a normalisation, and the input of a convolution after it.
 template <class T>
 struct RandomNorm {
   Tensor<T, Cpu> mean, inverse_deviation, scale, shift;

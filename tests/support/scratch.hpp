@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-/// Gone, with all that is in it, at the end of the test.
+/// A folder that is deleted, with its contents, at the end of the test.
 struct Scratch {
   std::filesystem::path directory =
       std::filesystem::temp_directory_path() / ("retrace_test_" + std::to_string(getpid()));
@@ -31,7 +31,8 @@ inline std::string read_bytes(const std::filesystem::path& path) {
   return {std::istreambuf_iterator<char>(file), {}};
 }
 
-/// What an exception of type Error that `action` throws says, or "" if none is thrown.
+/// Returns the message of the exception of type Error that `action` throws, or "" if it throws
+/// none.
 template <class Error, class Action>
 std::string complaint(Action action) {
   try {

@@ -1,4 +1,4 @@
-// Small networks whose state is in fixed point, and what a pass through them gives, in bytes.
+// Small networks with a fixed-point state, and the results of a pass through them, as bytes.
 #pragma once
 
 #include <cstring>
@@ -19,14 +19,14 @@ using FixedChain = Chain<float, Cpu, E>;
 template <class E>
 using SmallStream = FixedStream<E, float, Cpu>;
 
-/// Couplings whose branches are single normalised convolutions of half the channels.
+/// Returns a coupling whose branches are single normalised convolutions on half the channels.
 inline AdditiveCoupling<Branch<float, Cpu>> small_coupling(Cpu& device, Index half,
                                                            Random& random) {
   Branch<float, Cpu> f = branch_of(NormActConv<float, Cpu>(device, half, half, random));
   return {std::move(f), branch_of(NormActConv<float, Cpu>(device, half, half, random))};
 }
 
-/// Blocks on `channels`, a channel pooling, and the same number of blocks behind it.
+/// Builds blocks on `channels`, a channel pooling, and the same number of blocks after it.
 template <class E>
 SmallStream<E> small_stream(Cpu& device, int blocks, FixedStreamOptions options = {},
                             Index channels = 4) {

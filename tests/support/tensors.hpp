@@ -1,4 +1,4 @@
-// Reproducible tensors and their values, as the library's checks have them.
+// Reproducible tensors and their values, shared with the library's checks.
 #pragma once
 
 #include "retrace/check/values.hpp"

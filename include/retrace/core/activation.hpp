@@ -1,12 +1,12 @@
-// Which rectifier: one number.
+// A rectifier, given by its slope for negative inputs.
 #pragma once
 
 #include "retrace/core/isa.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-/// y = u where u > 0, y = slope·u elsewhere. A slope of 0 is ReLU, of 1 the identity; in
-/// between it is a leaky ReLU (Maas et al. 2013, §2), which a positive slope makes invertible.
+/// y = u if u > 0, y = slope·u otherwise. A slope of 0 gives ReLU and a slope of 1 the identity. A
+/// slope in between gives a leaky ReLU (Maas et al. 2013, §2), which is invertible if positive.
 struct Activation {
   double slope = 1;
 

@@ -1,4 +1,4 @@
-// The per-channel numbers that a batch normalisation multiplies and adds with.
+// The per-channel scales and shifts that batch normalisation applies.
 #pragma once
 
 #include "retrace/core/activation.hpp"
@@ -6,8 +6,8 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// u = scale·x + shift and z = (x − mean)·inverse_deviation, all [1,1,1,C]. scale and shift fold
-/// the statistics and the parameters: scale = s/σ, shift = β − μ·s/σ.
+/// u = scale·x + shift and z = (x − mean)·inverse_deviation, all [1,1,1,C]. scale and shift combine
+/// the statistics with the parameters: scale = s/σ, shift = β − μ·s/σ.
 template <class T, Device D>
 struct ChannelNorm {
   View<const T, D> mean, inverse_deviation, scale, shift;
@@ -20,7 +20,8 @@ struct NormActivation {
   Activation activation;
 };
 
-/// What a normalisation's backward takes off g: (Σ g, Σ g·z) per channel, [2, C], over `pixels`.
+/// Per-channel sums (Σ g, Σ g·z), [2, C], over `pixels`: the correction that the backward pass of a
+/// normalisation subtracts from g.
 template <Device D>
 struct GradientSums {
   View<const double, D> sums;

@@ -1,12 +1,12 @@
-// What a GPU, its driver or one of its libraries reports.
+// Errors of a GPU, its driver or one of its libraries.
 #pragma once
 
 #include <stdexcept>
 
 namespace retrace {
 
-/// Says which call failed, where, and what the library calls it. Thrown by compiled kernels, it is
-/// the same for every instruction set.
+/// Names the failed call, its source location and the library's name for the error. Thrown by
+/// compiled kernels, so it is the same type for every instruction set.
 struct DeviceError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };

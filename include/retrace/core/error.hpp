@@ -11,7 +11,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// An exception that names the layer at work in front of its message:
+/// An exception whose message begins with the name of the current layer:
 /// "level2.block0.f.conv0: Conv2d: x is 2x8x8x15 but must have 16 channels".
 template <class Standard>
 class Located : public Standard {
@@ -21,9 +21,9 @@ class Located : public Standard {
         message_(std::move(message)),
         place_(std::move(place)) {}
 
-  /// The layer at work, "level2.block0.f.conv0"; "" outside any chain.
+  /// The current layer, "level2.block0.f.conv0"; "" outside any chain.
   const std::string& place() const { return place_; }
-  /// The message without the layer.
+  /// The message without the layer's name.
   const std::string& message() const { return message_; }
 
  private:
@@ -35,18 +35,18 @@ struct ShapeError : Located<std::invalid_argument> {
   using Located::Located;
 };
 
-/// A layer cannot do what it is called for in the state it is in.
+/// A layer cannot do what was called for in its current state.
 struct StateError : Located<std::logic_error> {
   using Located::Located;
 };
 
-/// A file, a batch or a label does not hold what it should.
+/// A file, a batch or a label has invalid contents.
 struct DataError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Runs `body`; a ShapeError or StateError that leaves it carries `name`, the part of a network
-/// that it works for.
+/// Runs `body`. If it throws a ShapeError or StateError, `name`, the current part of a network, is
+/// prepended to the error's place.
 template <class Body>
 decltype(auto) named(std::string_view name, Body body) {
   const auto within = [&](const std::string& inner) {
@@ -61,7 +61,7 @@ decltype(auto) named(std::string_view name, Body body) {
   }
 }
 
-/// The same, and the meter records a peak under that name.
+/// Like the overload above; also names `name` as the place of memory peaks.
 template <class Body>
 decltype(auto) at_place(MemoryMeter& meter, std::string_view name, Body body) {
   const MemoryMeter::Place place(meter, name);
@@ -76,7 +76,7 @@ inline void require_same_shape(std::string_view where, std::string_view a_name, 
                    " but " + std::string(b_name) + " is " + to_string(b));
 }
 
-/// Throws ShapeError "Conv2d: x is 2x8x8x16 but must have 8 channels" unless it has.
+/// Throws ShapeError "Conv2d: x is 2x8x8x16 but must have 8 channels" unless it has that many.
 inline void require_channels(std::string_view where, std::string_view name, Shape shape,
                              Index channels) {
   if (shape.c == channels) return;

@@ -1,9 +1,9 @@
-// Names the instruction set a translation unit is compiled for, and how wide its vectors are.
+// Names the instruction set that a translation unit is compiled for, and its vector width.
 #pragma once
 
 // Everything in Retrace lives in an inline namespace of this name. Two translation units built
-// for different instruction sets then never share an inline function, so the linker cannot hand
-// AVX-512 code to the one that was built to run anywhere.
+// for different instruction sets therefore never share an inline function: otherwise the linker
+// could give AVX-512 code to a unit that was built to run on any processor.
 #if defined(__AVX512F__)
 #define RETRACE_ISA avx512
 #define RETRACE_VECTOR_BYTES 64
@@ -22,8 +22,7 @@
 #endif
 
 #ifdef __FAST_MATH__
-#error \
-    "Retrace recomputes activations bit for bit, which -ffast-math does not allow: build without it."
+#error "Retrace recomputes activations bit for bit, which -ffast-math breaks: build without it."
 #endif
 
 #define RETRACE_TEXT_OF(name) #name
@@ -31,10 +30,10 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// "avx512": its name as a text.
+/// The name of the instruction set as text: "avx512".
 inline constexpr const char* instruction_set = RETRACE_TEXT(RETRACE_ISA);
 
-/// Bytes of one vector register of the target.
+/// Bytes per vector register of the target.
 inline constexpr int vector_bytes = RETRACE_VECTOR_BYTES;
 
 }  // namespace retrace::inline RETRACE_ISA

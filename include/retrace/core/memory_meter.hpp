@@ -1,4 +1,4 @@
-// Counts the bytes a device holds: what for, how many at the peak, and in which layer that was.
+// Counts the bytes that a device holds by use, and records the peak and the layer that reached it.
 #pragma once
 
 #include <array>
@@ -14,7 +14,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What a tensor is held for.
+/// The purpose of a tensor.
 enum class Use { activation, gradient, stash, parameter, parameter_gradient, optimizer, workspace };
 
 inline constexpr std::array<Use, 7> all_uses{
@@ -28,7 +28,7 @@ constexpr std::string_view name(Use use) {
   return names[static_cast<std::size_t>(use)];
 }
 
-/// Bytes by use.
+/// Bytes per use.
 struct Bytes {
   std::array<std::size_t, 7> by_use{};
 
@@ -38,7 +38,7 @@ struct Bytes {
   bool operator==(const Bytes&) const = default;
 };
 
-/// "123.4 MB" or "56 B": decimal units, as memory is sold.
+/// Formats bytes as "123.4 MB" or "56 B", in decimal units.
 inline std::string format_bytes(double bytes) {
   constexpr std::array<const char*, 5> units{" B", " kB", " MB", " GB", " TB"};
   std::size_t unit = 0;
@@ -48,7 +48,7 @@ inline std::string format_bytes(double bytes) {
   return digits + units[unit];
 }
 
-/// A tensor was wanted that the limit of the meter, or the machine, has no room for.
+/// Thrown if a tensor does not fit within the meter's limit or the machine's memory.
 class OutOfMemory : public std::runtime_error {
  public:
   OutOfMemory(std::string where, Use purpose, std::size_t bytes, Bytes live, std::size_t allowed)
@@ -59,24 +59,25 @@ class OutOfMemory : public std::runtime_error {
         held(live),
         limit(allowed) {}
 
-  std::string place;   ///< the layer that wanted it, "level1.block0"
-  Use use;             ///< what it was for
-  std::size_t wanted;  ///< bytes
-  Bytes held;          ///< bytes held at that moment
-  std::size_t limit;   ///< bytes allowed, or MemoryMeter::unlimited if the machine refused
+  std::string place;   ///< the current layer, "level1.block0"
+  Use use;             ///< the purpose of the tensor
+  std::size_t wanted;  ///< bytes requested
+  Bytes held;          ///< bytes held at that time
+  std::size_t limit;   ///< the meter's limit, or MemoryMeter::unlimited if the machine refused
 
  private:
   static std::string message(const std::string& where, Use purpose, std::size_t bytes, Bytes live,
                              std::size_t allowed);
 };
 
-/// Counts the bytes of every tensor of a device, now and at the peak, by use, and refuses what
-/// would pass a limit.
+/// Counts the bytes of every tensor of a device by use, now and at the peak. Refuses allocations
+/// that would exceed a limit.
 class MemoryMeter {
  public:
   static constexpr std::size_t unlimited = std::numeric_limits<std::size_t>::max();
 
-  /// @throws OutOfMemory, and counts nothing, if the total would pass the limit.
+  /// Counts an allocation.
+  /// @throws OutOfMemory, and counts nothing, if the total would exceed the limit.
   void allocated(Use use, std::size_t bytes) {
     if (bytes > limit_ || total_ > limit_ - bytes)
       throw OutOfMemory(place(), use, bytes, live_, limit_);
@@ -92,17 +93,17 @@ class MemoryMeter {
     live_[use] -= bytes;
     total_ -= bytes;
   }
-  /// The same bytes serve another purpose from now on: no byte more is held, so no peak and no
-  /// limit is touched.
+  /// Counts bytes under another use. The total does not change, so neither peak nor limit is
+  /// affected.
   void moved(Use from, Use to, std::size_t bytes) noexcept {
     live_[from] -= bytes;
     live_[to] += bytes;
   }
 
   const Bytes& live() const { return live_; }
-  /// What was held when the most was held since the last restart.
+  /// The bytes held at the peak since the last restart.
   const Bytes& peak() const { return peak_; }
-  /// The layer that was at work then: "level1.block0", or "" outside any chain.
+  /// The layer that was running at the peak: "level1.block0", or "" outside any chain.
   const std::string& peak_place() const { return peak_place_; }
   void restart_peak() {
     peak_ = live_;
@@ -110,7 +111,7 @@ class MemoryMeter {
     peak_place_ = place();
   }
 
-  /// Takes peak and limit from a meter that was this one earlier; what is held now stays counted.
+  /// Restores peak and limit from an earlier copy of this meter; current bytes stay counted.
   void resume(const MemoryMeter& earlier) {
     peak_ = earlier.peak_;
     peak_total_ = earlier.peak_total_;
@@ -122,7 +123,7 @@ class MemoryMeter {
   std::size_t limit() const { return limit_; }
   void set_limit(std::size_t bytes) { limit_ = bytes; }
 
-  /// The layer at work now.
+  /// The current layer.
   std::string place() const {
     std::string joined;
     for (std::string_view part : path_) {
@@ -132,7 +133,7 @@ class MemoryMeter {
     return joined;
   }
 
-  /// Names what is at work for as long as it lives. `name` must outlive it.
+  /// Scope guard that names the current part of a network. `name` must outlive it.
   class Place {
    public:
     Place(MemoryMeter& meter, std::string_view name) : meter_(meter) {
@@ -150,15 +151,15 @@ class MemoryMeter {
   Bytes live_, peak_;
   std::size_t total_ = 0, peak_total_ = 0, limit_ = unlimited;
   std::vector<std::string_view> path_;
-  std::string peak_place_;  // not views of names, which may be gone when it is asked for
+  std::string peak_place_;  // a copy: the names may be destroyed before it is read
 };
 
 inline std::string OutOfMemory::message(const std::string& where, Use purpose, std::size_t bytes,
                                         Bytes live, std::size_t allowed) {
   const auto number = [](std::size_t count) { return format_bytes(static_cast<double>(count)); };
-  std::string text = (where.empty() ? "" : where + ": ") + "out of memory: " + number(bytes) +
-                     " wanted for " + std::string(name(purpose)) + " while " +
-                     number(live.total()) + " are held (";
+  std::string text = (where.empty() ? "" : where + ": ") + "out of memory: cannot allocate " +
+                     number(bytes) + " for " + std::string(name(purpose)) + ": " +
+                     number(live.total()) + " are in use (";
   const char* comma = "";
   for (Use each : all_uses)
     if (live[each]) {
@@ -166,7 +167,7 @@ inline std::string OutOfMemory::message(const std::string& where, Use purpose, s
       comma = ", ";
     }
   return text + (allowed == MemoryMeter::unlimited ? ") and the machine has no more"
-                                                   : ") of a limit of " + number(allowed));
+                                                   : ") and the limit is " + number(allowed));
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -1,4 +1,4 @@
-// What devices have in common: a memory meter, and a way to rehearse work without doing it.
+// Base class of devices: a memory meter, and dry execution that counts work without computing.
 #pragma once
 
 #include "retrace/core/memory_meter.hpp"
@@ -6,21 +6,21 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What a dry device counted instead of computing.
+/// The work that a dry device counted.
 struct Work {
-  double multiply_adds = 0;  ///< of convolutions and matrix products
-  double bytes = 0;          ///< read and written by every operation, caches apart
+  double multiply_adds = 0;  ///< in convolutions and matrix products
+  double bytes = 0;          ///< read and written by all operations, ignoring caches
 };
 
-/// The work of a pass that touches every element of `shape` `times` times.
+/// Returns the work of reading or writing every element of `shape` `times` times.
 template <class T>
 Work pass(Shape shape, double times) {
   return {0, times * sizeof(T) * static_cast<double>(shape.size())};
 }
 
 /// A *dry* device meters every tensor and counts the work of every operation, but allocates no
-/// memory and computes nothing: the same layers, run on it, tell what they would need. The
-/// elements of a tensor made on it do not exist.
+/// memory and computes nothing: running the same layers on it measures their cost in advance. A
+/// tensor made on a dry device has no elements in memory.
 class MeteredDevice {
  public:
   MeteredDevice(const MeteredDevice&) = delete;
@@ -30,8 +30,8 @@ class MeteredDevice {
   bool dry() const { return dry_; }
   const Work& work() const { return work_; }
 
-  /// Makes a device dry for a while, without a limit, and gives its meter back peak and limit. What
-  /// is still held from within stays counted until it is released.
+  /// Scope guard that makes a device dry and removes its memory limit, and restores peak and limit
+  /// afterwards. Tensors that outlive it stay counted until they are released.
   class Rehearsal {
    public:
     explicit Rehearsal(MeteredDevice& device)

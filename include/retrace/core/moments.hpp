@@ -1,4 +1,4 @@
-// Mean and variance of the channels of a batch.
+// Mean and variance of each channel over a batch.
 #pragma once
 
 #include "retrace/core/tensor.hpp"

@@ -1,4 +1,4 @@
-// The kind of a forward pass: which statistics it uses and what it stores.
+// The kind of a forward pass: the statistics that it uses and what it stores.
 #pragma once
 
 #include <atomic>
@@ -8,11 +8,11 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Where a normalisation takes its mean and deviation from.
+/// The source of a normalisation's mean and deviation.
 enum class Statistics {
-  running,   ///< the averages over past batches: inference
-  batch,     ///< this batch, whose statistics are recorded
-  recorded,  ///< those that the layer recorded last: the same numbers once more
+  running,   ///< running averages over past batches, for inference
+  batch,     ///< the current batch; its statistics are recorded
+  recorded,  ///< the statistics that the layer recorded last
 };
 
 /// Images [first, first + count) of a batch; a count of 0 means all of it.
@@ -22,32 +22,33 @@ struct Chunk {
   constexpr bool operator==(const Chunk&) const = default;
 };
 
-/// What a forward pass uses and what it leaves behind.
+/// Options of a forward pass.
 struct Run {
   Statistics statistics = Statistics::batch;
-  bool update_running = false;  ///< the running averages take this batch in
-  bool keep = false;            ///< backward follows: what it will need is stored
+  bool update_running = false;  ///< update the running averages with this batch
+  bool keep = false;            ///< backward follows: store what it needs
   bool restore = true;          ///< backward must reconstruct the input
-  Chunk chunk = {};             ///< which images of the batch these are
-  std::uint64_t pass = 0;       ///< number of the pass; the outermost chain gives it
+  Chunk chunk = {};             ///< the images that are passed
+  std::uint64_t pass = 0;       ///< number of the pass, set by the outermost chain
 
   constexpr bool operator==(const Run&) const = default;
 };
 
 inline constexpr Run inference{.statistics = Statistics::running};
 inline constexpr Run training{.update_running = true, .keep = true};
-/// Forward by the running averages with backward to follow: for gradients with respect to an input.
+/// Uses running statistics and keeps what backward needs: for gradients of the input.
 inline constexpr Run differentiable_inference{.statistics = Statistics::running, .keep = true};
-/// Forward by the batch's statistics that leaves no trace.
+/// Uses the batch's statistics and leaves no trace.
 inline constexpr Run measuring_run{};
 
-/// The first evaluation of a function that will be evaluated again: stores nothing.
+/// Returns `run` for the first of two evaluations of a function: stores nothing.
 constexpr Run preview(Run run) {
   run.keep = false;
   return run;
 }
 
-/// The second evaluation: the same numbers, the batch not counted twice, ready for backward.
+/// Returns `run` for the second evaluation: reuses the recorded statistics, does not update the
+/// running averages again, and stores what backward needs.
 constexpr Run replay(Run run) {
   if (run.statistics != Statistics::running) run.statistics = Statistics::recorded;
   run.update_running = false;
@@ -55,7 +56,7 @@ constexpr Run replay(Run run) {
   return run;
 }
 
-/// A number that no other pass of this process has.
+/// Returns a number that no other pass of this process has.
 inline std::uint64_t next_pass() {
   static std::atomic<std::uint64_t> last{0};
   return ++last;

@@ -1,9 +1,10 @@
-// What an operation does with the value it computes.
+// How an operation stores its result.
 #pragma once
 
 namespace retrace {
 
-/// Without functions, it is the same for every instruction set, and compiled kernels take it.
+/// Sets the target, adds to it or subtracts from it. Identical for every instruction set, so
+/// compiled kernels can take it.
 enum class Store { set, add, subtract };
 
 }  // namespace retrace

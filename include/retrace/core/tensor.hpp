@@ -15,8 +15,8 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Where tensors live. Operations overload on it; layers only pass it along.
-/// allocate() gives null on a dry device, and release(null) is allowed.
+/// A place where tensors live. Operations are overloaded for it; layers only pass it along.
+/// allocate() returns null on a dry device, and release(null) is allowed.
 template <class D>
 concept Device = requires(D device, void* memory, std::size_t bytes) {
   { device.allocate(bytes) } -> std::same_as<void*>;
@@ -26,7 +26,7 @@ concept Device = requires(D device, void* memory, std::size_t bytes) {
   { device.dry() } -> std::same_as<bool>;
 };
 
-/// Names elements it does not own. `pitch` counts the elements from one pixel to the next, so
+/// A non-owning view of elements. `pitch` is the number of elements from one pixel to the next, so
 /// a view of some of the channels needs no copy.
 template <class T, Device D>
 class View {
@@ -62,27 +62,27 @@ class View {
   Index pitch_;
 };
 
-/// The read-only view that the type of a parameter is not deduced from, so that a view of a
-/// writable tensor converts to it: `void copy(View<T, D> to, ConstView<T, D> from)`.
+/// A read-only view whose types are not deduced from the argument, so that a view of a writable
+/// tensor converts to it: `void copy(View<T, D> to, ConstView<T, D> from)`.
 template <class T, class D>
 using ConstView = View<const std::type_identity_t<T>, std::type_identity_t<D>>;
 
-/// The writable view that types are not deduced from.
+/// A writable view whose types are not deduced from the argument.
 template <class T, class D>
 using SameView = View<std::type_identity_t<T>, std::type_identity_t<D>>;
 
-/// Owns its elements, packed. Moving is free; the one way to copy is clone().
+/// Owns its elements, stored packed. Moves are cheap; clone() makes a copy.
 template <class T, Device D>
 class Tensor {
  public:
   using Element = T;
 
-  /// Leaves the elements unset.
-  /// @throws OutOfMemory if the meter's limit or the machine has no room for them.
+  /// Allocates the elements without initialising them.
+  /// @throws OutOfMemory if the meter's limit or the machine does not allow it.
   Tensor(D& device, Shape shape, Use use = Use::activation)
       : device_(&device), data_(acquire(device, bytes(shape), use)), shape_(shape), use_(use) {}
 
-  /// A tensor of no elements.
+  /// Returns a tensor without elements.
   static Tensor none(D& device) { return {device, {0, 0, 0, 0}}; }
 
   Tensor(Tensor&& other) noexcept
@@ -91,7 +91,7 @@ class Tensor {
         shape_(other.shape_),
         use_(other.use_),
         pass_(other.pass_) {}
-  /// Copies the elements. Explicit: no function takes a copy by accident.
+  /// Copies the elements. Explicit, so that no function copies by accident.
   explicit Tensor(const Tensor& other) : Tensor(clone(other, other.use_)) {}
   Tensor& operator=(const Tensor&) = delete;
   Tensor& operator=(Tensor&& other) noexcept {
@@ -114,23 +114,23 @@ class Tensor {
   View<T, D> view() { return {*device_, data_, shape_, shape_.c}; }
   View<const T, D> view() const { return {*device_, data_, shape_, shape_.c}; }
 
-  /// The number of the pass whose output this is; 0 if it is of none. A chain sets it.
+  /// The number of the pass that made this tensor as its output, or 0. A chain sets it.
   std::uint64_t pass() const { return pass_; }
   void set_pass(std::uint64_t pass) { pass_ = pass; }
 
-  /// Hands the tensor to a new purpose; the memory meter follows.
+  /// Changes the tensor's use; the memory meter follows.
   Tensor&& as(Use use) && {
     if (device_) device_->memory().moved(use_, use, bytes(shape_));
     use_ = use;
     return std::move(*this);
   }
 
-  /// The same elements in the same order under other extents.
+  /// Changes the extents; the elements and their order stay the same.
   /// @throws ShapeError unless both shapes have the same number of elements.
   void reshape(Shape shape) {
     if (shape.size() != shape_.size())
-      throw ShapeError("Tensor::reshape: " + to_string(shape_) + " cannot become " +
-                       to_string(shape) + ": the numbers of elements differ");
+      throw ShapeError("Tensor::reshape: " + to_string(shape_) + " cannot be reshaped to " +
+                       to_string(shape) + ": the element counts differ");
     shape_ = shape;
   }
 
@@ -171,7 +171,7 @@ class Tensor {
   std::uint64_t pass_ = 0;
 };
 
-/// A packed copy with memory of its own.
+/// Returns a packed copy with its own memory.
 template <class T, Device D>
 Tensor<std::remove_const_t<T>, D> clone(View<T, D> x, Use use = Use::activation) {
   Tensor<std::remove_const_t<T>, D> result(x.device(), x.shape(), use);
@@ -185,16 +185,16 @@ Tensor<T, D> clone(const Tensor<T, D>& x, Use use = Use::activation) {
   return result;
 }
 
-/// The shape of each half of a tensor that a coupling splits by its channels.
-/// @throws ShapeError if the channels are odd in number.
+/// Returns the shape of each channel half of a tensor that a coupling splits.
+/// @throws ShapeError if the number of channels is odd.
 inline Shape half_of(Shape x) {
   if (x.c % 2 != 0)
     throw ShapeError("a coupling needs an even number of channels, but x is " + to_string(x));
   return with_channels(x, x.c / 2);
 }
 
-/// The two channel halves of a view: (x₁, x₂) of a coupling.
-/// @throws ShapeError if the channels are odd in number.
+/// Returns the two channel halves of a view: (x₁, x₂) of a coupling.
+/// @throws ShapeError if the number of channels is odd.
 template <class T, Device D>
 std::pair<View<T, D>, View<T, D>> halves(View<T, D> x) {
   const Index half = half_of(x.shape()).c;

@@ -1,4 +1,4 @@
-// Threads that compute the pieces of an operation together.
+// A team of threads that compute the pieces of an operation together.
 #pragma once
 
 #if defined(__linux__)
@@ -22,15 +22,15 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// The calling thread and threads - 1 others, which start with the first work that is shared out.
+/// The calling thread and threads - 1 workers, which start when work is first shared out.
 ///
-/// Each thread begins with a range of pieces of its own and then takes over pieces of the others,
-/// so an operation ends when its work is done: a thread that is late, because another process has
-/// its processor, is not waited for unless it has begun a piece. Threads that wait spin for some
-/// microseconds, then sleep. If there are more threads than processors they sleep at once.
+/// Each thread begins with its own range of pieces and then takes over pieces of the others. An
+/// operation ends when its work is done: it does not wait for a thread that another process delays,
+/// unless that thread has begun a piece. Waiting threads spin for some microseconds and then sleep.
+/// If there are more threads than processors, they sleep at once.
 class ThreadTeam {
  public:
-  /// The processors that this process may run on, at least 1.
+  /// Returns the number of processors that this process may run on, at least 1.
   static int processors() {
 #if defined(__linux__)
     cpu_set_t set;
@@ -39,13 +39,13 @@ class ThreadTeam {
     return static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
   }
 
-  /// The team of work that belongs to no device. The first call says how many threads it has.
+  /// Returns the team for work that belongs to no device. The first call sets its size.
   static ThreadTeam& shared(int threads = 0) {
     static ThreadTeam team(threads);
     return team;
   }
 
-  /// @param threads  0 takes one for each processor.
+  /// @param threads  the number of threads; 0 means one per processor.
   explicit ThreadTeam(int threads = 0)
       : threads_(std::clamp(threads > 0 ? threads : processors(), 1, most_threads)) {}
   ThreadTeam(const ThreadTeam&) = delete;
@@ -59,10 +59,10 @@ class ThreadTeam {
   int threads() const { return threads_; }
 
   /// Calls piece(index, thread) once for each index in [0, pieces), on any threads in any order,
-  /// and returns when all are done. No two pieces have the same `thread` at the same time. One
-  /// piece runs on the calling thread, and so do all of a call from within a piece.
-  /// @return false, and nothing is done, if another thread is in a call of this team.
-  /// @throws what a piece throws; of several, any. Pieces that have not begun are left out then.
+  /// and returns when all are done. No two pieces have the same `thread` at the same time. A single
+  /// piece runs on the calling thread, and so do all pieces of a call made from within a piece.
+  /// @return false, without calling any piece, if another thread is using this team.
+  /// @throws any one of the exceptions that pieces throw; pieces that have not begun are skipped.
   /// @throws std::system_error if a thread cannot be started.
   template <class Piece>
   bool try_run(Index pieces, Piece&& piece) {
@@ -91,24 +91,24 @@ class ThreadTeam {
  private:
   using Clock = std::chrono::steady_clock;
 
-  /// What threads wait for in a loop before they sleep: longer than most gaps between operations
-  /// of a step, shorter than it takes to notice that another process has the processor.
+  /// The time that threads spin before they sleep: longer than most gaps between operations of a
+  /// step, shorter than the delay if another process takes the processor.
   static constexpr std::chrono::microseconds longest_spin{50};
 
-  // One word has the state of an operation: whether pieces are given out, how many workers have
-  // joined, and a number that tells it from the operation before.
+  // One word holds the state of an operation: whether pieces are available, how many workers have
+  // joined, and a number that distinguishes it from the operation before.
   static constexpr std::uint32_t open_bit = 1, stop_bit = 2, one_worker = 4, generation = 1U << 16;
   static constexpr int most_threads = generation / one_worker - 1;
   static std::uint32_t number(std::uint32_t state) { return state / generation; }
   static bool has_workers(std::uint32_t state) { return state % generation / one_worker > 0; }
 
-  /// The pieces that one thread begins with, on a cache line of their own.
+  /// The pieces that one thread begins with, on a separate cache line.
   struct alignas(64) Range {
     std::atomic<Index> next = 0;
     Index end = 0;
   };
 
-  /// The team whose piece the current thread computes, if any, and as which of its threads.
+  /// The team, if any, whose piece the current thread computes, and the thread's number in it.
   struct Place {
     const ThreadTeam* team = nullptr;
     int thread = 0;
@@ -159,7 +159,7 @@ class ThreadTeam {
     state_ = (number(state_) + 1) * generation + open_bit;
     state_.notify_all();
     take_pieces(0);
-    // A worker that comes after this is too late to join.
+    // A worker that arrives after this is too late to join.
     if (has_workers(state_.fetch_and(~open_bit)))
       wait(finished_, [](std::uint32_t finished) { return finished != 0; });
     if (failed_) std::rethrow_exception(std::exchange(failure_, nullptr));
@@ -197,7 +197,8 @@ class ThreadTeam {
     }
   }
 
-  /// The first value of `word` that `ready` accepts: spins for a while, then sleeps.
+  /// Waits until `ready` accepts the value of `word`, and returns it. Spins for a while, then
+  /// sleeps.
   template <class Ready>
   std::uint32_t wait(const std::atomic<std::uint32_t>& word, Ready ready) const {
     std::uint32_t value = word;
@@ -215,7 +216,7 @@ class ThreadTeam {
     return value;
   }
 
-  /// Leaves the execution units of a core to its other thread for some cycles.
+  /// Yields the execution units of a core to its other hardware thread for some cycles.
   static void relax() {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
@@ -227,9 +228,9 @@ class ThreadTeam {
   int threads_;
   bool oversubscribed_ = threads_ > processors();
   std::vector<std::thread> workers_{};
-  std::atomic<bool> busy_ = false;  ///< a thread is in a call
+  std::atomic<bool> busy_ = false;  ///< a thread is using the team
 
-  // Of the operation at work.
+  // The current operation.
   std::vector<Range> ranges_{};
   void (*call_)(void* body, Index index, int thread) = nullptr;
   void* body_ = nullptr;
@@ -239,13 +240,13 @@ class ThreadTeam {
   std::atomic<bool> failed_ = false;
 };
 
-/// Work that takes one thread less is not worth waking another.
+/// Work that takes one thread less time than this is not worth waking another thread.
 inline constexpr double least_shared_seconds = 20e-6;
 
-/// Calls body(first, last) for pieces of [0, count), on the threads of ThreadTeam::shared(): for
-/// work that belongs to no device. If several threads call it at once, one has the team and each
+/// Calls body(first, last) for pieces of [0, count) on the threads of ThreadTeam::shared(), for
+/// work that belongs to no device. If several threads call it at once, one uses the team and each
 /// of the others computes alone.
-/// @param seconds  what the work takes one thread, roughly
+/// @param seconds  the rough time of the work on one thread
 template <class Body>
 void share_out(Index count, double seconds, Body body) {
   if (count <= 0) return;

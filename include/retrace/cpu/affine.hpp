@@ -1,4 +1,4 @@
-// Bounded scaling and shifting on the host: the arithmetic of affine couplings.
+// Bounded scaling and shifting on the host, for affine couplings.
 #pragma once
 
 #include "retrace/cpu/elementwise.hpp"
@@ -6,8 +6,8 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// x = x·e(s) + t with e(s) = exp(bound·tanh s). `values` holds s, and t behind it in the channels
-/// if it has twice as many as x; t is 0 otherwise.
+/// Computes x = x·e(s) + t with e(s) = exp(bound·tanh s). `values` holds s and, if it has twice as
+/// many channels as x, t after it. Otherwise t is 0.
 template <class T>
 void scale_and_shift(View<T, Cpu> x, ConstView<T, Cpu> values, double bound) {
   const Index channels = x.shape().c;
@@ -22,7 +22,7 @@ void scale_and_shift(View<T, Cpu> x, ConstView<T, Cpu> values, double bound) {
       values);
 }
 
-/// The inverse: y = (y − t)/e(s).
+/// Computes the inverse: y = (y − t)/e(s).
 template <class T>
 void unscale_and_unshift(View<T, Cpu> y, ConstView<T, Cpu> values, double bound) {
   const Index channels = y.shape().c;
@@ -37,7 +37,7 @@ void unscale_and_unshift(View<T, Cpu> y, ConstView<T, Cpu> values, double bound)
       values);
 }
 
-/// From the restored x: dy becomes dx = dy·e(s), values become (dy·x·e′(s), dy).
+/// Replaces dy by dx = dy·e(s) and `values` by (dy·x·e′(s), dy), given the reconstructed x.
 template <class T>
 void scale_and_shift_backward(View<T, Cpu> dy, ConstView<T, Cpu> x, SameView<T, Cpu> values,
                               double bound) {

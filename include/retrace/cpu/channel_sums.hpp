@@ -1,4 +1,4 @@
-// Per-channel reductions on the host: tiles in the element type, tiles together in double.
+// Per-channel reductions on the host: each tile in the element type, the sum of tiles in double.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@ namespace retrace::inline RETRACE_ISA {
 
 namespace cpu {
 
-/// Rows of values, unset, far enough apart that threads do not share cache lines.
+/// Uninitialised rows of values, spaced so that threads do not share cache lines.
 template <class R>
 class Rows {
  public:
@@ -27,20 +27,21 @@ class Rows {
   Tensor<R, Cpu> rows_;
 };
 
-/// One row a thread: workspace of the pieces it computes.
+/// One row per thread: workspace for the pieces it computes.
 template <class R>
 struct ThreadRows : Rows<R> {
   ThreadRows(Cpu& device, Index length) : Rows<R>(device, device.threads(), length) {}
 };
 
-/// One row a share (Cpu::parallel_shares): its sums.
+/// One row per share (Cpu::parallel_shares), for its sums.
 template <class R>
 struct ShareRows : Rows<R> {
   ShareRows(Cpu& device, Index length) : Rows<R>(device, device.shares(), length) {}
 };
 
-/// Takes pixels [first, last) of channels [channel, channel + count) of a tensor as soon as a
-/// thread has made them, while they are in its cache. They belong to one of the device's shares().
+/// Reads pixels [first, last) of channels [channel, channel + count) of a tensor as soon as a
+/// thread has computed them, while they are in its cache. They belong to one of the device's
+/// shares().
 class PixelReader {
  public:
   virtual void read(Index first, Index last, Index channel, Index count, Index share) = 0;
@@ -49,7 +50,7 @@ class PixelReader {
   ~PixelReader() = default;
 };
 
-/// All pixels of a tensor, in a pass of its own that reads it `times` times.
+/// Reads all pixels of a tensor in a separate pass, which counts as reading it `times` times.
 template <class T>
 void read_all(PixelReader& reader, Cpu& device, Shape shape, double times = 1) {
   device.parallel_shares(device.shares(), shape.pixels(), pass<T>(shape, times),
@@ -58,14 +59,14 @@ void read_all(PixelReader& reader, Cpu& device, Shape shape, double times = 1) {
                          });
 }
 
-/// Sums of N values at every channel: sums[k·C + c] = Σ over pixels of the k-th value.
-/// `tile.operator()<W>(first, last, channel)` gives the N sums over pixels [first, last) for W
-/// channels. Tiles may come in parts of the channels, as the shares produce them; the order of
-/// summation depends on that alone.
+/// Per-channel sums of N values: sums[k·C + c] = Σ over pixels of the k-th value.
+/// `tile.operator()<W>(first, last, channel)` returns the N sums over pixels [first, last) for W
+/// channels. A tile may cover only some of the channels. The order of summation depends only on the
+/// shares that call read().
 template <class T, int N, class Tile>
 class ChannelSums final : public PixelReader {
  public:
-  /// @param device  whose threads will read
+  /// @param device  the device whose threads will read
   ChannelSums(Cpu& device, View<double, Cpu> sums, Index channels, Tile tile)
       : device_(device),
         sums_(sums),
@@ -109,7 +110,7 @@ class ChannelSums final : public PixelReader {
   ShareRows<double> partial_;
 };
 
-/// The same in a pass of its own, which reads `times` tensors of a shape.
+/// Computes ChannelSums in a separate pass, which reads `times` tensors of a shape.
 template <class T, int N, class Tile>
 void channel_sums(View<double, Cpu> sums, Shape shape, double times, Tile tile) {
   ChannelSums<T, N, Tile> all(sums.device(), sums, shape.c, tile);
@@ -117,7 +118,7 @@ void channel_sums(View<double, Cpu> sums, Shape shape, double times, Tile tile) 
   all.finish();
 }
 
-/// Mean and sum of squared distances of a set, which merges with another's (Chan et al. 1979).
+/// Mean and sum of squared deviations of a set. Two of them can be merged (Chan et al. 1979).
 struct Moments {
   double count = 0, mean = 0, squares = 0;
 
@@ -131,7 +132,7 @@ struct Moments {
 };
 
 /// The mean and the biased variance of every channel of x. Each tile is summed about its own mean
-/// and tiles are merged in double, since Σx² − m·μ² cancels.
+/// and tiles are merged in double, because Σx² − m·μ² would cancel.
 template <class T>
 class ChannelMoments final : public PixelReader {
  public:
@@ -185,7 +186,7 @@ class ChannelMoments final : public PixelReader {
 
 }  // namespace cpu
 
-/// The mean and the biased variance of every channel of x over its pixels.
+/// Computes the mean and the biased variance of every channel of x over its pixels.
 /// @pre mean and variance hold one value per channel, and x has a pixel.
 template <class T>
 void channel_moments(View<T, Cpu> x, View<double, Cpu> mean, View<double, Cpu> variance) {

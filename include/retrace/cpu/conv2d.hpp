@@ -1,4 +1,4 @@
-// Convolutions on the host, in NHWC on pitched views: forward and both gradients.
+// Convolutions on the host, in NHWC on pitched views: forward pass and both gradients.
 #pragma once
 
 #include "retrace/cpu/conv_backend.hpp"
@@ -11,11 +11,12 @@ namespace retrace::inline RETRACE_ISA {
 
 namespace cpu {
 
-/// Whether Winograd's is the faster way. It depends on one image alone: a convolution gives an
-/// image the same bits in any batch.
+/// Returns whether Winograd's algorithm is faster. The answer depends on one image alone, so a
+/// convolution gives an image the same bits in any batch.
 ///
-/// A tile that hangs over the image's edge costs as much as a whole one. Few products of channels
-/// do not pay for the transforms, and too many inputs make the 36 matrices too large to hold.
+/// A tile that overlaps the image's edge costs as much as a full one. With few channels the
+/// products do not pay for the transforms; with too many inputs the 36 matrices do not fit in the
+/// cache.
 template <class T>
 bool winograd_pays(const Cpu& device, Shape image, Index inputs, Index outputs, Index kernel,
                    Index stride) {
@@ -67,16 +68,17 @@ void convolve_gradient(View<T, Cpu> dx, View<const T, Cpu> dy, View<const T, Cpu
 
 }  // namespace cpu
 
-/// y (set, += or −=) x * w with zero "same" padding; `prologue` is applied to x as it is read.
+/// Computes y (set, += or −=) x * w with zero "same" padding. `prologue` is applied to x as it is
+/// read.
 /// Shapes: x [N,H,W,C], w [k,k,C,K] with k odd, y [N,⌈H/stride⌉,⌈W/stride⌉,K].
-/// y must not overlap x. Bits do not depend on `how`, nor on the number of threads or images.
+/// y must not overlap x. The bits depend neither on `how` nor on the number of threads or images.
 template <class T>
 void conv2d(View<T, Cpu> y, ConstView<T, Cpu> x, ConstView<T, Cpu> w, Index stride,
             const NormActivation<T, Cpu>* prologue = nullptr, Store how = Store::set) {
   cpu::convolve<T>(y, x, w, stride, prologue, how);
 }
 
-/// conv2d and channel_moments(y) in one: y is measured while it is in the cache.
+/// Computes conv2d and channel_moments(y) in one pass: y is measured while it is in the cache.
 /// @pre mean and variance hold one value per channel of y, and y has a pixel.
 template <class T>
 void conv2d_moments(View<T, Cpu> y, ConstView<T, Cpu> x, ConstView<T, Cpu> w, Index stride,
@@ -87,15 +89,15 @@ void conv2d_moments(View<T, Cpu> y, ConstView<T, Cpu> x, ConstView<T, Cpu> w, In
   moments.finish(mean, variance);
 }
 
-/// dx (set, += or −=) the gradient of conv2d's input. dx must not overlap dy.
+/// Computes dx (set, += or −=), the gradient of conv2d's input. dx must not overlap dy.
 template <class T>
 void conv2d_input_gradient(View<T, Cpu> dx, ConstView<T, Cpu> dy, ConstView<T, Cpu> w, Index stride,
                            Store how = Store::set) {
   cpu::convolve_gradient<T>(dx, dy, w, stride, how);
 }
 
-/// conv2d_input_gradient and normalise_activate_sums(sums, x, dx, …) in one: the gradient of what
-/// was normalised and activated is summed while it is in the cache.
+/// Computes conv2d_input_gradient and normalise_activate_sums(sums, x, dx, …) in one pass: dx, the
+/// gradient of the normalised and activated x, is summed while it is in the cache.
 template <class T>
 void conv2d_input_gradient_sums(View<T, Cpu> dx, ConstView<T, Cpu> dy, ConstView<T, Cpu> w,
                                 Index stride, View<double, Cpu> sums, ConstView<T, Cpu> x,
@@ -107,7 +109,7 @@ void conv2d_input_gradient_sums(View<T, Cpu> dx, ConstView<T, Cpu> dy, ConstView
   all.finish();
 }
 
-/// dw += the gradient of conv2d's weights; `prologue` is applied to x as it is read.
+/// Adds the gradient of conv2d's weights to dw. `prologue` is applied to x as it is read.
 template <class T>
 void conv2d_weight_gradient(View<T, Cpu> dw, ConstView<T, Cpu> x, ConstView<T, Cpu> dy,
                             Index stride, const NormActivation<T, Cpu>* prologue = nullptr) {

@@ -1,4 +1,4 @@
-// The seam at which another library may compute a device's convolutions.
+// The interface through which another library can compute a device's convolutions.
 #pragma once
 
 #include <concepts>
@@ -9,13 +9,13 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Another implementation of conv2d and its gradients in float, for every device that is given it
-/// (Cpu::set_convolutions). A function either does all of its work and returns true, or it does
-/// nothing and returns false, and the device's own kernels are run. Which of the two must depend
-/// on the shapes and the device alone, and the same call must give the same bits again: a layer
-/// recomputes on the way back what it computed on the way forward.
+/// Another implementation of conv2d and its gradients in float, for devices that it is set on
+/// (Cpu::set_convolutions). A function either does all of its work and returns true, or does
+/// nothing and returns false, in which case the device's own kernels run. This choice must depend
+/// only on the shapes and the device, and the same call must always give the same bits, because
+/// backward recomputes activations of the forward pass.
 ///
-/// On a dry device it takes its workspace and computes nothing, as every operation does.
+/// On a dry device it allocates its workspace and computes nothing, as every operation does.
 class ConvolutionBackend {
  public:
   using Out = View<float, Cpu>;
@@ -30,7 +30,8 @@ class ConvolutionBackend {
 
 namespace cpu {
 
-/// Whether the device's backend, if it has one, has done it. Backends compute in float alone.
+/// Runs `pass` on the device's backend, if there is one. Returns whether the backend has done the
+/// work. Backends support float only.
 template <class T, class Pass>
 bool done_elsewhere(const Cpu& device, Pass pass) {
   if constexpr (std::same_as<T, float>)

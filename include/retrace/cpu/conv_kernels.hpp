@@ -1,26 +1,26 @@
-// The inner loops of a convolution: a tile of sums in registers, nothing else.
+// The inner loops of a convolution: each computes one tile of sums in registers.
 #pragma once
 
 #include "retrace/cpu/simd.hpp"
 
 namespace retrace::inline RETRACE_ISA::cpu {
 
-/// Where a packed image lies, in elements: [channel block][row][column][CB].
+/// The layout of a packed image, in elements: [channel block][row][column][CB].
 struct PackedSteps {
   Index plane, row;
 };
 
-/// Registers that may hold sums: half of an AVX-512 or 64-bit Arm register file of 32, and half
-/// of 16 elsewhere.
+/// The number of registers for sums: half of the register file, which has 32 registers with AVX-512
+/// or 64-bit Arm and 16 elsewhere.
 #if defined(__AVX512F__) || defined(__aarch64__)
 inline constexpr int sum_registers = 16;
 #else
 inline constexpr int sum_registers = 8;
 #endif
 
-/// Σ over channels and taps for RH x RW output pixels and KV registers of output channels.
-/// `in` is the first tap of the first pixel, `weights` are [channel block][tap][CB][KV registers].
-/// More than one pixel are for a stride of 1.
+/// Computes Σ over channels and taps for RH x RW output pixels and KV registers of output channels.
+/// `in` is the first tap of the first pixel; `weights` are [channel block][tap][CB][KV registers].
+/// Tiles of more than one pixel require a stride of 1.
 template <class T, int CB, int KV, int RH, int RW>
 struct ConvTile {
   static constexpr int width = lanes<T>;
@@ -50,12 +50,13 @@ struct ConvTile {
   }
 };
 
-/// dw[r][KV registers] += Σ over pixels of a[r]·dy for R neighbouring elements a of the packed
-/// input, summed from zero so that one float chain is no longer than the pixels of a call.
+/// Computes dw[r][KV registers] += Σ over pixels of a[r]·dy for R neighbouring elements a of the
+/// packed input. The sum starts from zero, so a chain of float additions covers one call's pixels
+/// only.
 struct GradientPixels {
   Index images, rows, columns;
-  Index a_image, a_row, a_pixel;     ///< steps of the packed input
-  Index dy_image, dy_row, dy_pixel;  ///< steps of the packed output gradient
+  Index a_image, a_row, a_pixel;     ///< steps in the packed input
+  Index dy_image, dy_row, dy_pixel;  ///< steps in the packed output gradient
 };
 template <class T, int R, int KV>
 void add_weight_gradient(T* dw, Index dw_step, const T* a, const T* dy, const GradientPixels& g) {

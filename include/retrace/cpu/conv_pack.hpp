@@ -1,4 +1,4 @@
-// Lays out a convolution's input and weights for its kernels: padded, blocked, contiguous.
+// Packs a convolution's input and weights for its kernels: padded, blocked, contiguous.
 #pragma once
 
 #include <algorithm>
@@ -14,19 +14,19 @@ constexpr Index round_up(Index value, Index multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-/// One image as a convolution reads it: a dilation of 2 puts a zero pixel after every pixel, in
-/// both directions, which turns the input gradient of a stride of 2 into one of stride 1.
+/// One image as the input of a convolution. A dilation of 2 inserts a zero pixel after every pixel
+/// in both directions, which turns the input gradient of a stride of 2 into one of stride 1.
 template <class T>
 struct ConvImage {
   const T* data;
-  Index height, width, channels, pitch;  ///< of the image itself
+  Index height, width, channels, pitch;  ///< before dilation
   Index dilation = 1;
   const NormActivation<T, Cpu>* prologue = nullptr;
 };
 
 /// Writes rows [first_row, first_row + rows) of the image, `columns` wide from column −padding on,
-/// as out[channel/CB][row][column][CB], with zeros wherever the image has no pixel or channel.
-/// first_row may be negative.
+/// as out[channel/CB][row][column][CB], with zeros outside the image and its channels. first_row
+/// may be negative.
 template <int CB, class T>
 class ImagePacker {
  public:
@@ -43,7 +43,7 @@ class ImagePacker {
       pack_channels(out, channel);
   }
 
-  /// Only the block of channels [channel, channel + CB).
+  /// Packs only the block of channels [channel, channel + CB).
   void pack_channels(T* out, Index channel) const {
     if (image_.channels - channel < CB)
       pack_partial_block(out, channel);
@@ -57,7 +57,7 @@ class ImagePacker {
   }
 
  private:
-  static constexpr int piece = CB < lanes<T> ? CB : lanes<T>;  // of a block, in one register
+  static constexpr int piece = CB < lanes<T> ? CB : lanes<T>;  // channels in one register
 
   void pack_normalised_block(T* out, Index channel) const {
     Block<T, piece> scale[CB / piece], shift[CB / piece];
@@ -75,7 +75,7 @@ class ImagePacker {
     });
   }
 
-  /// The last block, where channels are no multiple of CB: those beyond the last are zero.
+  /// Packs the last block if the channel count is not a multiple of CB; missing channels are zero.
   void pack_partial_block(T* out, Index channel) const {
     const Index count = image_.channels - channel;
     T scale[CB] = {}, shift[CB] = {};
@@ -118,11 +118,11 @@ class ImagePacker {
 
   const ConvImage<T>& image_;
   Index first_row_, rows_, columns_, padding_;
-  Index pixels_;  ///< of a row of the image that lie within the columns
+  Index pixels_;  ///< pixels of an image row that lie within the columns
 };
 
-/// The weights w[tap][input][output] of a forward pass, or, transposed, those that carry a
-/// gradient from outputs back to inputs: taps turned by 180°, channels exchanged.
+/// The weights w[tap][input][output] of a forward pass or, if transposed, of an input gradient:
+/// taps rotated by 180°, inputs and outputs exchanged.
 template <class T>
 struct ConvWeights {
   const T* data;
@@ -135,8 +135,8 @@ struct ConvWeights {
   }
 };
 
-/// Writes the weights of outputs [first, first + count) as out[input/CB][tap][CB][count], zero
-/// where a channel does not exist.
+/// Writes the weights of outputs [first, first + count) as out[input/CB][tap][CB][count], with
+/// zeros for channels that do not exist.
 template <int CB, class T>
 void pack_weights(T* out, const ConvWeights<T>& weights, Index first, Index count) {
   const Index exist = std::min(count, weights.outputs - first);

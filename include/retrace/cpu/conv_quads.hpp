@@ -1,4 +1,4 @@
-// A convolution's last eight output channels: a register holds four of them for four pixels.
+// A convolution's last eight output channels: a register holds four channels of four pixels.
 #pragma once
 
 #include <utility>
@@ -8,18 +8,18 @@
 
 namespace retrace::inline RETRACE_ISA::cpu {
 
-// Eight output channels fill half a register of sixteen, and every other multiply-add would be
-// wasted. So here a register of sums is
+// Eight output channels fill only half a register of sixteen, which would waste every other
+// multiply-add. Here a register of sums is instead
 //
 //     pixel 0: k k+1 k+2 k+3 | pixel 1: k k+1 k+2 k+3 | …
 //
-// and one load brings four input channels of as many pixels, packed four channels to a block, for
-// the multiply-adds of two such quads. A single quad does not pay: loads that straddle cache lines
-// eat up what it saves.
+// and one load reads four input channels of as many pixels, packed four channels to a block, for
+// the multiply-adds of two such quads. A single quad does not pay, because loads that straddle
+// cache lines cost what it saves.
 
 inline constexpr int quad = 4, quads = 2;
 
-/// Whether two quads take less than the register that `outputs` channels would leave half empty.
+/// Returns whether two quads cost less than the register that `outputs` channels leave half empty.
 template <class T>
 constexpr bool quads_pay(Index outputs) {
   return lanes<T> == 4 * quad && outputs > quad && outputs <= quads * quad;
@@ -32,14 +32,14 @@ B spread_channel(B pixels, std::index_sequence<I...>) {
 }
 }  // namespace detail
 
-/// Channel C of each pixel in all four lanes of that pixel.
+/// Broadcasts channel C of each pixel to all four lanes of that pixel.
 template <class T, int C>
 Block<T, lanes<T>> spread_channel(Block<T, lanes<T>> pixels) {
   return detail::spread_channel<C>(pixels, std::make_index_sequence<lanes<T>>());
 }
 
-/// Writes the weights of outputs [first, first + 8) as out[input/4][tap][4][quad][pixel][4]: the
-/// same for every pixel of a register, zero where a channel does not exist.
+/// Writes the weights of outputs [first, first + 8) as out[input/4][tap][4][quad][pixel][4]: equal
+/// for all pixels of a register, zero for channels that do not exist.
 template <class T>
 void pack_quad_weights(T* out, const ConvWeights<T>& weights, Index first) {
   for (Index block = 0; block < weights.inputs; block += quad)
@@ -53,9 +53,9 @@ void pack_quad_weights(T* out, const ConvWeights<T>& weights, Index first) {
           }
 }
 
-/// Σ over channels and taps for RH rows of RG registers of pixels and eight outputs, for a stride
-/// of 1. `weights` are as pack_quad_weights writes them. Reads whole registers of pixels: beyond
-/// the last one that exists there has to be memory, whatever it holds.
+/// Computes Σ over channels and taps for RH rows of RG registers of pixels and eight outputs, for a
+/// stride of 1. `weights` are packed by pack_quad_weights. Reads whole registers of pixels, so
+/// there must be readable memory, of any contents, after the last pixel.
 template <class T, int RH, int RG>
 struct QuadTile {
   static constexpr int width = lanes<T>, pixels = width / quad;
@@ -76,7 +76,7 @@ struct QuadTile {
         }
   }
 
-  /// Output 0…7 of a pixel of the tile.
+  /// Returns output 0…7 of a pixel of the tile.
   T value(int row, Index pixel, int output) const {
     T lanes_of[width];
     save<width>(lanes_of, sums[row * RG + static_cast<int>(pixel) / pixels][output / quad]);

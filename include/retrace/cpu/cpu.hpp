@@ -15,17 +15,17 @@ namespace retrace::inline RETRACE_ISA {
 
 class ConvolutionBackend;
 
-/// Memory that is freed serves later tensors: a training step gets the addresses of the step
-/// before it, and no memory from the operating system. The process never holds more than a
-/// sixteenth above the meter's peak for it.
+/// The host. Freed memory is reused for later tensors, so a training step gets the same addresses
+/// as the step before it and needs no new memory from the operating system. The process never holds
+/// more than 1/16 above the metered peak.
 ///
-/// A device serves one thread at a time: each thread of a program needs a device of its own.
+/// A device serves one thread at a time: each thread of a program needs its own device.
 class Cpu : public MeteredDevice {
  public:
-  /// @param threads  0 takes one for each processor that this process may run on.
+  /// @param threads  the number of threads; 0 means one per processor that this process may use.
   explicit Cpu(int threads = 0) : team_(threads) {}
 
-  /// Returns a device that is always dry: networks larger than the machine can be built on it.
+  /// Returns a device that is always dry, on which networks larger than the machine can be built.
   static Cpu dry_device(int threads = 0) { return {threads, always_dry}; }
 
   /// The meter counts before the device allocates, so memory().peak() includes these bytes.
@@ -37,61 +37,61 @@ class Cpu : public MeteredDevice {
   void release(void* memory, std::size_t bytes) noexcept {
     if (memory) heap_.release(memory, bytes);
   }
-  /// How often memory was asked of the operating system rather than reused.
+  /// Returns how often memory came from the operating system instead of being reused.
   std::size_t allocations() const { return heap_.acquisitions(); }
 
   int threads() const { return team_.threads(); }
 
-  /// Whether convolutions may use Winograd's algorithm where it is faster: it rounds a few times
-  /// as much as a direct one (docs/performance.md). Not to be changed between a forward pass and
-  /// its backward pass.
+  /// Returns whether convolutions may use Winograd's algorithm if it is faster. Its rounding error
+  /// is a few times that of direct convolution (docs/performance.md). Must not change between a
+  /// forward pass and its backward pass.
   bool winograd() const { return winograd_; }
   void use_winograd(bool allowed) { winograd_ = allowed; }
 
-  /// Adds up the seconds of every operation from now on; null ends that.
+  /// Adds the seconds of every later operation to `profile`; null ends profiling.
   void set_profile(Profile* profile) { profile_ = profile; }
-  /// Declared at the top of an operation, times it for the profile.
+  /// Returns a guard that an operation declares first, to time itself for the profile.
   Profile::Timed timed(Operation operation) const { return {profile_, operation}; }
 
-  /// Lets another library compute convolutions (cpu/conv_backend.hpp); null ends that. The backend
-  /// must outlive its use. Not to be changed between a forward pass and its backward pass.
+  /// Sets another library for convolutions (cpu/conv_backend.hpp); null removes it. The backend
+  /// must outlive its use. Must not change between a forward pass and its backward pass.
   void set_convolutions(ConvolutionBackend* backend) { convolutions_ = backend; }
   ConvolutionBackend* convolutions() const { return convolutions_; }
 
-  /// Calls body(first, last, thread) for pieces that cover [0, count), as threads come free. Which
-  /// pieces and on which threads is left to chance, so what is computed for an index must not
-  /// depend on it; `thread` names a workspace that no other piece uses meanwhile. Little work stays
-  /// on the calling thread. A dry device only adds up `work`.
-  /// @throws what a body throws; of several, any.
-  /// @throws StateError if another thread is in an operation of this device.
+  /// Calls body(first, last, thread) for pieces that cover [0, count) as threads become free. The
+  /// pieces and their threads vary from run to run, so the result for an index must not depend on
+  /// them. No other piece runs with the same `thread` meanwhile, so it can index a workspace. Small
+  /// amounts of work stay on the calling thread. A dry device only counts `work`.
+  /// @throws any one of the exceptions that `body` throws.
+  /// @throws StateError if another thread is running an operation of this device.
   template <class Body>
   void parallel(Index count, Work work, Body body) {
     if (dry_) return add_work(work);
     compute(shares(), count, work,
             [&](Index first, Index last, int thread, Index) { body(first, last, thread); });
   }
-  /// The same for work that a dry device does not count, such as preparing weights.
+  /// Like the overload above, for work that a dry device does not count, such as packing weights.
   template <class Body>
   void parallel_uncounted(Index count, Work work, Body body) {
     if (!dry_) parallel(count, work, body);
   }
 
-  /// Calls body(first, last, thread, share) once for each of at most `shares` shares of [0, count),
-  /// which are contiguous and the same for the same numbers. For sums: each share has one of its
-  /// own, and sums that are added in the order of the shares have the same bits every time.
+  /// Calls body(first, last, thread, share) once for each of at most `shares` contiguous shares of
+  /// [0, count). The same arguments always give the same shares, so a sum per share, added in the
+  /// order of the shares, has the same bits every time.
   template <class Body>
   void parallel_shares(int shares, Index count, Work work, Body body) {
     if (dry_) return add_work(work);
     compute(shares, count, work, body);
   }
-  /// Shares enough for threads to take over work from one another; one if there is one thread.
+  /// Returns enough shares for threads to balance the work; 1 for a single thread.
   int shares() const { return threads() == 1 ? 1 : 4 * threads(); }
 
  private:
   enum AlwaysDry { always_dry };
   Cpu(int threads, AlwaysDry) : Cpu(threads) { dry_ = true; }
 
-  /// By what one thread takes, roughly.
+  /// Estimates from the rough time on one thread.
   static bool is_little(Work work) {
     constexpr double seconds_of_multiply_add = 0.04e-9, seconds_of_byte = 0.1e-9;
     return work.multiply_adds * seconds_of_multiply_add + work.bytes * seconds_of_byte <
@@ -107,8 +107,7 @@ class Cpu : public MeteredDevice {
     };
     if (!team_.try_run(pieces, piece))
       throw StateError(
-          "Cpu: another thread is in an operation of this device; each thread needs "
-          "a device of its own");
+          "Cpu: another thread is using this device; each thread needs its own device");
   }
 
   cpu::Heap heap_;

@@ -1,4 +1,4 @@
-// Which vectors a program was compiled for, and whether its processor has wider ones.
+// The vectors that a program is compiled for, and whether its processor has wider ones.
 #pragma once
 
 #include <string>
@@ -8,18 +8,18 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Retrace's kernels are compiled for one instruction set, that of their translation unit; nothing
-/// is dispatched at run time.
+/// The instruction set that Retrace's kernels use, compared with the processor's. Kernels are
+/// compiled for the instruction set of their translation unit; there is no run-time dispatch.
 struct CpuFeatures {
   std::string_view compiled_for;  ///< "avx512", "avx2", "avx", "neon" or "baseline"
-  int vector_bytes;               ///< of the registers the kernels use
-  std::string_view widest;        ///< what the processor at hand has, where that can be asked
-  bool wider_available;           ///< kernels compiled for that would be faster
+  int vector_bytes;               ///< size of the kernels' vector registers
+  std::string_view widest;        ///< the processor's widest, if it can be detected
+  bool wider_available;           ///< kernels compiled for `widest` would be faster
 };
 
 namespace detail {
 
-/// The widest instruction set of the processor that Retrace knows a kernel width for.
+/// Returns the widest instruction set of the processor for which Retrace has a kernel width.
 inline std::string_view widest_instruction_set([[maybe_unused]] std::string_view otherwise) {
 #if defined(__x86_64__) || defined(__i386__)
   if (__builtin_cpu_supports("avx512f")) return "avx512";
@@ -43,7 +43,7 @@ inline CpuFeatures cpu_features() {
   return {compiled_for, vector_bytes, widest, widest != compiled_for};
 }
 
-/// "avx2, 32-byte vectors", and what to do where the processor could do better.
+/// Returns "avx2, 32-byte vectors", and a hint if the processor has wider vectors.
 inline std::string to_string(const CpuFeatures& features) {
   std::string text = std::string(features.compiled_for) + ", " +
                      std::to_string(features.vector_bytes) + "-byte vectors";

@@ -1,4 +1,4 @@
-// Direct convolutions on the host: forward and input gradient, for any kernel and stride.
+// Direct convolutions on the host: forward pass and input gradient, for any kernel and stride.
 #pragma once
 
 #include <algorithm>
@@ -10,10 +10,10 @@
 
 namespace retrace::inline RETRACE_ISA::cpu {
 
-/// Cache one thread may fill with packed input, and all of them with packed weights.
+/// Bytes of cache for the packed input of one thread, and for the packed weights of all threads.
 inline constexpr Index packed_input_bytes = 192 * 1024, packed_weight_bytes = 1024 * 1024;
 
-/// How the output pixels of a batch are shared out: bands of rows of images.
+/// Splits the output pixels of a batch into bands: groups of rows of an image.
 struct Bands {
   Index images, height, rows;
 
@@ -24,7 +24,7 @@ struct Bands {
   Index row_count(Index band) const { return std::min(rows, height - first_row(band)); }
 };
 
-/// The tallest bands whose packed input of `columns` x `channels` fits the cache.
+/// Returns the tallest bands whose packed input of `columns` x `channels` fits in the cache.
 template <class T>
 Bands cache_bands(Index images, Index height, Index columns, Index channels, Index kernel,
                   Index stride) {
@@ -33,7 +33,7 @@ Bands cache_bands(Index images, Index height, Index columns, Index channels, Ind
   return {images, height, std::clamp<Index>(rows, 1, std::max<Index>(height, 1))};
 }
 
-/// y (set, += or −=) Σ weights·image: one convolution of a batch, whatever its meaning.
+/// Computes y (set, += or −=) Σ weights·image, for a forward pass or an input gradient.
 template <class T>
 struct DirectConvolution {
   View<T, Cpu> y;
@@ -45,7 +45,7 @@ struct DirectConvolution {
 
   static constexpr Index width = lanes<T>;
 
-  /// `reader`, if there is one, gets the pixels of y.
+  /// `reader`, if not null, reads the pixels of y.
   void run(PixelReader* reader) const {
     if (weights.inputs % 16 == 0 && !ends_in_quads())
       run_blocked<16>(reader);
@@ -54,7 +54,7 @@ struct DirectConvolution {
   }
 
  private:
-  /// Output channels come in blocks of two registers, then one, then two quads.
+  /// Output channels are computed in blocks of two registers, then one, then two quads.
   static constexpr Index block = 2 * width;
   static Index block_size(Index left) { return left >= block ? block : width; }
 
@@ -102,7 +102,7 @@ struct DirectConvolution {
     }
   }
 
-  /// The weights of `count` outputs in registers, and behind them those of the quads.
+  /// Packs the weights of `count` outputs in registers, followed by those of the quads.
   template <int CB>
   void pack_group(Tensor<T, Cpu>& packed, Index output_size, Index first, Index count,
                   bool tail) const {
@@ -143,7 +143,7 @@ struct DirectConvolution {
                        packed + count * weights.taps * blocks * CB);
   }
 
-  /// All pixels of a band for KV registers of outputs: wide tiles, then what is left over.
+  /// Computes all pixels of a band for KV registers of outputs: wide tiles, then the remainder.
   template <int CB, int KV>
   void convolve_rows(T* out, Index first, Index rows, const T* input, const PackedSteps& steps,
                      Index blocks, const T* w) const {
@@ -185,7 +185,7 @@ struct DirectConvolution {
     }
   }
 
-  /// All pixels of a band for the last eight outputs, in tiles of eight registers of sums.
+  /// Computes all pixels of a band for the last eight outputs, in tiles of eight registers of sums.
   void convolve_quads(T* out, Index first, Index rows, const T* input, const PackedSteps& steps,
                       Index blocks, const T* w) const {
     const Index columns = y.shape().w;
@@ -213,7 +213,7 @@ struct DirectConvolution {
       }
   }
 
-  /// What tiles of quads may read beyond the packed input: a row and pixels that do not exist.
+  /// Returns how many elements tiles of quads may read past the end of the packed input.
   static Index overrun(Index columns) { return 2 * columns * quad + 64; }
 };
 

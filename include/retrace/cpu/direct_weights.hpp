@@ -6,13 +6,13 @@
 
 namespace retrace::inline RETRACE_ISA::cpu {
 
-/// Private weight gradients larger than this are not made: channels are shared out instead.
+/// The largest weight gradient summed privately per share; above it, channels are split instead.
 inline constexpr Index private_gradient_bytes = 512 * 1024;
 
-/// dw += Σ over pixels of input ⊗ output gradient.
+/// Computes dw += Σ over pixels of input ⊗ output gradient.
 ///
-/// Small gradients: a share of the images for each thread is summed privately, and the sums are
-/// added in the order of the shares. Large ones: some output channels at a time through all images.
+/// For a small gradient, each share of the images has a private sum, and the sums are added in the
+/// order of the shares. For a large one, each thread sums some output channels over all images.
 template <class T>
 struct DirectWeightGradient {
   View<T, Cpu> dw;  ///< [k,k,C,K]
@@ -30,12 +30,12 @@ struct DirectWeightGradient {
   }
 
  private:
-  /// Several small images are packed together, so that sums in registers run over enough pixels.
+  /// Packs several small images together, so that sums in registers cover enough pixels.
   struct Layout {
-    Bands bands;            ///< of one image; more than one only where an image fills the cache
+    Bands bands;            ///< bands of one image; several only if it exceeds the cache
     Index group;            ///< images packed together
     Index kernel, columns;  ///< columns of a packed input row
-    Index channels;         ///< of the packed input
+    Index channels;         ///< channels of the packed input
     Index band_size() const { return in_rows(bands.rows) * columns * channels; }
     Index in_rows(Index rows) const { return (rows - 1) * stride + kernel; }
     Index stride;
@@ -97,7 +97,7 @@ struct DirectWeightGradient {
     }
   }
 
-  /// sums[block of outputs][channel block][ky][kx][CB][block] += those of some groups of images.
+  /// Adds some groups of images to sums[block of outputs][channel block][ky][kx][CB][block].
   template <int CB>
   void add_images(const Layout& l, Index from, Index to, Index first, Index count, T* sums,
                   T* input, T* gradient) const {
@@ -139,7 +139,7 @@ struct DirectWeightGradient {
   static void add_block(const Layout& l, T* sums, const T* input, const PackedSteps& steps,
                         const T* gradient, const GradientPixels& pixels) {
     constexpr int few = CB < sum_registers / 2 ? CB : sum_registers / 2;
-    const Index row = l.kernel * CB;  // the taps of a row lie side by side in the packed input
+    const Index row = l.kernel * CB;  // the taps of a row are adjacent in the packed input
     for (Index b = 0; b < l.channels / CB; ++b)
       for (Index ky = 0; ky < l.kernel; ++ky) {
         const T* a = input + b * steps.plane + ky * steps.row;
@@ -152,7 +152,7 @@ struct DirectWeightGradient {
       }
   }
 
-  /// Output channels [first, first + count) of some pixels, packed, zero where there is none.
+  /// Packs output channels [first, first + count) of some pixels, with zeros for missing channels.
   void pack_gradient(T* to, Index first_pixel, Index pixels, Index first, Index count) const {
     const Index exist = std::min(count, dy.shape().c - first);
     for (Index p = 0; p < pixels; ++p, to += count) {
@@ -161,7 +161,7 @@ struct DirectWeightGradient {
     }
   }
 
-  /// dw += the sums of `shares` shares, in their order.
+  /// Adds the sums of `shares` shares to dw, in their order.
   template <int CB, class Sums>
   void add_to_gradient(const Layout& l, Index first, Index count, Index shares, Sums sums) const {
     const Index inputs = image.channels, outputs = dy.shape().c;

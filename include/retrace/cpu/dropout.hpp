@@ -1,4 +1,4 @@
-// Dropping elements on the host.
+// Dropout on the host.
 #pragma once
 
 #include <algorithm>
@@ -9,9 +9,9 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Multiplies each element of x, packed, by 0 with probability `rate` and by 1/(1 − rate)
-/// otherwise. Element e takes word e % 4 of Philox block (e/4, step) under the key `seed`; x begins
-/// with element `begin`.
+/// Multiplies each element of packed x by 0 with probability `rate` and by 1/(1 − rate) otherwise.
+/// Element e uses word e % 4 of Philox block (e/4, step) under the key `seed`. `begin` is the
+/// number of x's first element.
 template <class T>
 void drop_elements(View<T, Cpu> x, double rate, std::uint64_t seed, std::uint64_t step,
                    Index begin = 0) {

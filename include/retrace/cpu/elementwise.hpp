@@ -14,7 +14,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// target = value, target += value or target -= value.
+/// Computes target = value, target += value or target -= value.
 template <class T>
 void store(T& target, T value, Store how) {
   target = how == Store::set ? value : how == Store::add ? target + value : target - value;
@@ -66,26 +66,28 @@ void copy(View<T, Cpu> to, ConstView<T, Cpu> from) {
                               });
 }
 
-/// Host values into a tensor's view, packed pixel by pixel.
+/// Copies packed host values into a view, pixel by pixel.
 template <class T>
 void upload(View<T, Cpu> to, std::span<const std::type_identity_t<T>> values) {
   if (static_cast<Index>(values.size()) != to.shape().size())
-    throw ShapeError("upload: " + std::to_string(values.size()) + " values for " +
-                     to_string(to.shape()));
+    throw ShapeError("upload: there are " + std::to_string(values.size()) + " values but " +
+                     to_string(to.shape()) + " has " + std::to_string(to.shape().size()) +
+                     " elements");
   copy(to, View<const T, Cpu>(to.device(), values.data(), to.shape(), to.shape().c));
 }
 
-/// A view's elements into host memory, packed pixel by pixel.
+/// Copies a view's elements into packed host memory, pixel by pixel.
 template <class T>
 void download(std::span<std::remove_const_t<T>> values, View<T, Cpu> from) {
   using U = std::remove_const_t<T>;
   if (static_cast<Index>(values.size()) != from.shape().size())
-    throw ShapeError("download: " + std::to_string(values.size()) + " values for " +
-                     to_string(from.shape()));
+    throw ShapeError("download: there are " + std::to_string(values.size()) + " values but " +
+                     to_string(from.shape()) + " has " + std::to_string(from.shape().size()) +
+                     " elements");
   copy(View<U, Cpu>(from.device(), values.data(), from.shape(), from.shape().c), from);
 }
 
-/// to += from, or to -= from.
+/// Computes to += from or to -= from.
 /// @throws ShapeError unless the shapes agree.
 template <class T>
 void add(View<T, Cpu> to, ConstView<T, Cpu> from, Store how = Store::add) {
@@ -99,7 +101,7 @@ void add(View<T, Cpu> to, ConstView<T, Cpu> from, Store how = Store::add) {
                               });
 }
 
-/// Whether x holds neither a NaN nor an infinity.
+/// Returns whether x contains neither NaN nor infinity.
 template <class T>
 bool all_finite(View<T, Cpu> x) {
   std::atomic<bool> finite = true;

@@ -1,4 +1,4 @@
-// Rounding into and widening out of a narrow state on the host.
+// Rounding to a narrow state and widening it again, on the host.
 #pragma once
 
 #include <atomic>
@@ -11,7 +11,8 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// q =, += or −= round(x/step), with `step` a power of two. Returns what did not fit.
+/// Computes q =, += or −= round(x/step), with `step` a power of two. Returns the counts of values
+/// that did not fit.
 /// @throws ShapeError unless the shapes agree.
 template <class E, class T>
 math::RoundingCounts<Index> store_rounded(View<E, Cpu> q, View<T, Cpu> x, double step, Store how) {
@@ -34,7 +35,7 @@ math::RoundingCounts<Index> store_rounded(View<E, Cpu> q, View<T, Cpu> x, double
   return {overflows, nonfinite};
 }
 
-/// x = q·step.
+/// Computes x = q·step.
 /// @throws ShapeError unless the shapes agree.
 template <class T, class E>
 void widen(View<T, Cpu> x, View<E, Cpu> q, double step) {
@@ -49,7 +50,7 @@ void widen(View<T, Cpu> x, View<E, Cpu> q, double step) {
       q);
 }
 
-/// Of elements that no vector register knows, as the integers they are stored in.
+/// Copies elements without vector support as the integers that they are stored in.
 inline void copy(View<math::Bfloat16, Cpu> to, View<const math::Bfloat16, Cpu> from) {
   using Word = std::uint16_t;
   copy(View<Word, Cpu>(to.device(), reinterpret_cast<Word*>(to.data()), to.shape(), to.pitch()),
@@ -57,7 +58,7 @@ inline void copy(View<math::Bfloat16, Cpu> to, View<const math::Bfloat16, Cpu> f
                              from.shape(), from.pitch()));
 }
 
-/// The largest |x|; 0 of none.
+/// Returns the largest |x|, or 0 if x is empty.
 template <class T>
 double largest_magnitude(View<T, Cpu> x) {
   const Index channels = x.shape().c;

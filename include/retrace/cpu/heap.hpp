@@ -1,4 +1,4 @@
-// Memory of the host from which tensors are carved, and which gives back what it need not hold.
+// Host memory for tensors, which returns unneeded pages to the operating system.
 #pragma once
 
 #include <sys/mman.h>
@@ -21,12 +21,12 @@
 
 namespace retrace::inline RETRACE_ISA::cpu {
 
-/// Blocks come from the lowest free address that has room for them, and neighbours merge when
-/// they are freed. A program that repeats its allocations, as training does from step to step,
-/// so gets the same addresses again, and fresh memory only in the first round.
+/// Allocates blocks at the lowest free address with enough room, and merges neighbouring free
+/// blocks. A program that repeats its allocations, such as training steps, therefore gets the same
+/// addresses again, and fresh memory only the first time.
 ///
-/// Address space is reserved in a few large regions; the operating system lends pages to it
-/// as they are first written to, large ones where it can.
+/// Address space is reserved in a few large regions. The operating system supplies pages, large
+/// ones if possible, when they are first written.
 class Heap {
  public:
   static constexpr std::size_t alignment = 64;  // one cache line, and any vector register
@@ -38,8 +38,8 @@ class Heap {
     for (const Region& region : regions_) munmap(region.begin, region.bytes);
   }
 
-  /// Pages of free memory go back to the operating system as far as it takes for no more than
-  /// `most` bytes to be held.
+  /// Allocates a block. Returns pages of free memory to the operating system until at most `most`
+  /// bytes are held.
   /// @throws std::bad_alloc if there is no address space for that many bytes.
   void* allocate(std::size_t bytes, std::size_t most) {
     if (bytes > std::numeric_limits<std::size_t>::max() - 2 * alignment) throw std::bad_alloc();
@@ -70,9 +70,9 @@ class Heap {
     if (range + 1 != free_.end() && (range + 1)->begin == range->end()) merge(range);
   }
 
-  /// How often a block was given out that needed pages from the operating system.
+  /// Returns how many allocated blocks needed pages from the operating system.
   std::size_t acquisitions() const { return acquisitions_; }
-  /// An upper bound of the bytes that have pages, in use and free.
+  /// Returns an upper bound of the bytes that have pages, used and free.
   std::size_t held() const { return live_ + spare_; }
 
  private:
@@ -83,7 +83,7 @@ class Heap {
   struct Range {
     char* begin;
     std::size_t bytes;
-    std::size_t paged;  ///< of them, from the beginning on, may have pages; the others have none
+    std::size_t paged;  ///< leading bytes that may have pages; the rest have none
     char* end() const { return begin + bytes; }
   };
   using Ranges = std::vector<Range>;
@@ -91,7 +91,7 @@ class Heap {
   Ranges::iterator add_region(std::size_t size) {
     const auto memory = static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) *
                         static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-    constexpr std::size_t modest = std::size_t{1} << 28;  // where addresses are as scarce as memory
+    constexpr std::size_t modest = std::size_t{1} << 28;  // for 32-bit address spaces
     std::size_t bytes = std::max(size, sizeof(void*) > 4 ? memory : modest);
     void* begin = MAP_FAILED;
     for (;; bytes = std::max(size, bytes / 2)) {
@@ -117,7 +117,7 @@ class Heap {
     if (range->bytes == 0) free_.erase(range);
   }
 
-  /// Makes one range of two that touch each other.
+  /// Merges a range with the adjacent one after it.
   Ranges::iterator merge(Ranges::iterator first) {
     const Range second = first[1];
     if (second.paged > 0) {
@@ -128,7 +128,7 @@ class Heap {
     return free_.erase(first + 1) - 1;
   }
 
-  /// Takes the pages of free ranges away, from the highest address down.
+  /// Returns the pages of free ranges to the operating system, from the highest address down.
   void give_back(std::size_t bytes) noexcept {
     const auto page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
     for (auto range = free_.rbegin(); range != free_.rend() && bytes > 0; ++range) {
@@ -146,7 +146,7 @@ class Heap {
   std::size_t blocks_ = 0, live_ = 0, spare_ = 0, acquisitions_ = 0;
 
 #if defined(__SANITIZE_ADDRESS__)
-  // Behind every block lies a line that nobody may touch.
+  // Each block is followed by a line that must not be accessed.
   static std::size_t padded(std::size_t bytes) {
     return (bytes + 2 * alignment - 1) / alignment * alignment;
   }

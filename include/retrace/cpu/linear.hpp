@@ -1,11 +1,11 @@
-// What a fully connected layer needs beside a 1 x 1 convolution: its bias.
+// The bias of a fully connected layer; the rest is a 1 x 1 convolution.
 #pragma once
 
 #include "retrace/cpu/channel_sums.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-/// x[pixel] += bias, [C], at every pixel.
+/// Computes x[pixel] += bias, [C], at every pixel.
 template <class T>
 void add_to_pixels(View<T, Cpu> x, ConstView<T, Cpu> bias) {
   const Index channels = x.shape().c;
@@ -14,7 +14,7 @@ void add_to_pixels(View<T, Cpu> x, ConstView<T, Cpu> bias) {
   });
 }
 
-/// sums, [C], += Σ over the pixels of x.
+/// Computes sums, [C], += Σ over the pixels of x.
 template <class T>
 void add_pixel_sums(View<T, Cpu> sums, ConstView<T, Cpu> x) {
   const Index channels = x.shape().c;

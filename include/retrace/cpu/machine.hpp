@@ -1,4 +1,4 @@
-// Which machine this is, as far as the time of an operation depends on it.
+// The name of a machine, as far as the time of an operation depends on it.
 #pragma once
 
 #include <fstream>
@@ -8,8 +8,8 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// "AMD EPYC, avx2, 2 threads": the processor as the operating system names it, the instruction set
-/// this was compiled for, and the device's threads.
+/// Returns "AMD EPYC, avx2, 2 threads": the operating system's name of the processor, the
+/// instruction set of this program, and the device's threads.
 inline std::string machine_name(const Cpu& device) {
   std::string processor = "unknown processor";
   std::ifstream file("/proc/cpuinfo");

@@ -1,4 +1,4 @@
-// Batch normalisation and activation on the host, each pass over memory doing all it can.
+// Batch normalisation and activation on the host, fused into few passes over memory.
 #pragma once
 
 #include "retrace/core/channel_norm.hpp"
@@ -10,7 +10,7 @@
 namespace retrace::inline RETRACE_ISA {
 
 /// Records the statistics of a batch of `count` pixels: mean and 1/σ. With `update`, the running
-/// averages move towards them, the running variance being the unbiased one.
+/// averages move towards them; the running variance is the unbiased one.
 template <class T>
 void record_statistics(View<T, Cpu> mean, SameView<T, Cpu> inverse_deviation,
                        SameView<T, Cpu> running_mean, SameView<T, Cpu> running_variance,
@@ -34,7 +34,7 @@ void record_statistics(View<T, Cpu> mean, SameView<T, Cpu> inverse_deviation,
   });
 }
 
-/// Recalls the running averages as mean and 1/σ.
+/// Uses the running averages as mean and 1/σ.
 template <class T>
 void recall_statistics(View<T, Cpu> mean, SameView<T, Cpu> inverse_deviation,
                        ConstView<T, Cpu> running_mean, ConstView<T, Cpu> running_variance,
@@ -48,7 +48,7 @@ void recall_statistics(View<T, Cpu> mean, SameView<T, Cpu> inverse_deviation,
   });
 }
 
-/// scale = s/σ and shift = β − μ·s/σ with s from γ by `rule`.
+/// Computes scale = s/σ and shift = β − μ·s/σ, with s from γ by `rule`.
 template <class T>
 void fold_normalisation(View<T, Cpu> scale, SameView<T, Cpu> shift, ConstView<T, Cpu> mean,
                         ConstView<T, Cpu> inverse_deviation, ConstView<T, Cpu> gamma,
@@ -61,7 +61,7 @@ void fold_normalisation(View<T, Cpu> scale, SameView<T, Cpu> shift, ConstView<T,
   });
 }
 
-/// dγ += ds/dγ·Σ g·z and dβ += Σ g, from sums = (Σ g, Σ g·z) of [2, C].
+/// Computes dγ += ds/dγ·Σ g·z and dβ += Σ g, from sums = (Σ g, Σ g·z), [2, C].
 template <class T>
 void add_normalisation_gradient(View<T, Cpu> dgamma, SameView<T, Cpu> dbeta,
                                 ConstView<T, Cpu> gamma, View<const double, Cpu> sums,
@@ -78,7 +78,7 @@ void add_normalisation_gradient(View<T, Cpu> dgamma, SameView<T, Cpu> dbeta,
 
 namespace cpu {
 
-/// The numbers of W channels of a normalisation, in registers.
+/// The coefficients of W channels of a normalisation, in registers.
 template <class T, int W>
 struct NormBlock {
   Block<T, W> mean, inverse_deviation, scale, shift;
@@ -102,7 +102,7 @@ template <class B, class T>
 B deactivated(B y, T slope) {
   return y > 0 ? y : y / slope;
 }
-/// dy·act′, told by the sign of u or y.
+/// Returns dy·act′. `sign` is u or y, which have the same sign.
 template <class B, class T>
 B gated(B dy, B sign, T slope) {
   return sign > 0 ? dy : slope * dy;
@@ -110,7 +110,7 @@ B gated(B dy, B sign, T slope) {
 
 }  // namespace cpu
 
-/// y = act(scale·x + shift). y may be x.
+/// Computes y = act(scale·x + shift). y may be x.
 template <class T>
 void normalise_activate(View<T, Cpu> y, ConstView<T, Cpu> x, const ChannelNorm<T, Cpu>& norm,
                         Activation activation) {
@@ -126,7 +126,7 @@ void normalise_activate(View<T, Cpu> y, ConstView<T, Cpu> x, const ChannelNorm<T
       });
 }
 
-/// y becomes x again: x = (act⁻¹(y) − shift)/scale.
+/// Replaces y by x = (act⁻¹(y) − shift)/scale.
 template <class T>
 void invert_normalise_activate(View<T, Cpu> y, const ChannelNorm<T, Cpu>& norm,
                                Activation activation) {
@@ -144,7 +144,7 @@ void invert_normalise_activate(View<T, Cpu> y, const ChannelNorm<T, Cpu>& norm,
 
 namespace cpu {
 
-/// The sums of normalise_activate_sums over a tile.
+/// Computes the sums of normalise_activate_sums over a tile.
 template <class T>
 struct NormalisedGradientTile {
   View<const T, Cpu> x, dy;
@@ -167,7 +167,8 @@ struct NormalisedGradientTile {
 
 }  // namespace cpu
 
-/// With g = dy·act′(scale·x + shift) and z standardised: sums = (Σ g, Σ g·z) per channel, [2, C].
+/// With g = dy·act′(scale·x + shift) and z the standardised x, computes sums = (Σ g, Σ g·z) per
+/// channel, [2, C].
 template <class T>
 void normalise_activate_sums(View<double, Cpu> sums, View<T, Cpu> x, ConstView<T, Cpu> dy,
                              const ChannelNorm<std::remove_const_t<T>, Cpu>& norm,
@@ -202,8 +203,8 @@ struct GradientMeans {
 
 }  // namespace cpu
 
-/// dx = scale·(g − mean g − z·mean(g·z)), set or added; dx may be dy. With constant statistics
-/// (sums all zero) this is scale·g.
+/// Computes dx = scale·(g − mean g − z·mean(g·z)), set or added; dx may be dy. With constant
+/// statistics (all sums zero) this is scale·g.
 template <class T>
 void normalise_activate_backward(View<T, Cpu> dx, ConstView<T, Cpu> x, ConstView<T, Cpu> dy,
                                  const GradientSums<Cpu>& batch, const ChannelNorm<T, Cpu>& norm,
@@ -226,8 +227,8 @@ void normalise_activate_backward(View<T, Cpu> dx, ConstView<T, Cpu> x, ConstView
       });
 }
 
-/// dx −= scale·(mean g + z·mean(g·z)): what normalise_activate_backward leaves out where it is
-/// given sums of zero.
+/// Computes dx −= scale·(mean g + z·mean(g·z)): the terms that normalise_activate_backward omits if
+/// its sums are zero.
 template <class T>
 void take_off_gradient_means(View<T, Cpu> dx, ConstView<T, Cpu> x, const GradientSums<Cpu>& batch,
                              const ChannelNorm<T, Cpu>& norm) {
@@ -245,7 +246,7 @@ void take_off_gradient_means(View<T, Cpu> dx, ConstView<T, Cpu> x, const Gradien
       });
 }
 
-/// y becomes x and dy becomes g = dy·act′ in one pass that also sums (Σ g, Σ g·z), [2, C].
+/// Replaces y by x and dy by g = dy·act′, and computes sums = (Σ g, Σ g·z), [2, C], in one pass.
 template <class T>
 void invert_normalise_activate_sums(View<double, Cpu> sums, View<T, Cpu> y, SameView<T, Cpu> dy,
                                     const ChannelNorm<T, Cpu>& norm, Activation activation) {
@@ -267,7 +268,7 @@ void invert_normalise_activate_sums(View<double, Cpu> sums, View<T, Cpu> y, Same
   });
 }
 
-/// y = act(x), in place.
+/// Computes y = act(x), in place.
 template <class T>
 void activate(View<T, Cpu> x, Activation activation) {
   const auto timed = x.device().timed(Operation::normalisation);
@@ -280,7 +281,7 @@ void activate(View<T, Cpu> x, Activation activation) {
   });
 }
 
-/// y becomes act⁻¹(y).
+/// Replaces y by act⁻¹(y).
 template <class T>
 void deactivate(View<T, Cpu> y, Activation activation) {
   const auto timed = y.device().timed(Operation::normalisation);
@@ -293,7 +294,7 @@ void deactivate(View<T, Cpu> y, Activation activation) {
   });
 }
 
-/// dy becomes dy·act′, told by the sign of u or y.
+/// Replaces dy by dy·act′. `sign` is u or y, which have the same sign.
 template <class T>
 void activate_backward(View<T, Cpu> dy, ConstView<T, Cpu> sign, Activation activation) {
   const auto timed = dy.device().timed(Operation::normalisation);

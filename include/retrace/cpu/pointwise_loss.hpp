@@ -1,4 +1,4 @@
-// Losses of values beside their targets, on the host.
+// Losses that compare values with targets, on the host.
 #pragma once
 
 #include <algorithm>
@@ -9,12 +9,13 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// dy = ∂L/∂y / divisor of every element; returns Σ L, in an order of its own. 0 on a dry device.
-/// @throws ShapeError unless all have one shape.
+/// Computes dy = ∂L/∂y / divisor for every element and returns Σ L, summed in a fixed order.
+/// Returns 0 on a dry device.
+/// @throws ShapeError unless all shapes are equal.
 template <class T>
 double pointwise_loss(View<T, Cpu> dy, ConstView<T, Cpu> y, ConstView<T, Cpu> target,
                       const PointwiseTerms& terms) {
-  constexpr Index block = 64;  // pixels that are summed one after the other
+  constexpr Index block = 64;  // pixels that are summed sequentially
   require_same_shape("loss", "y", y.shape(), "the target", target.shape());
   require_same_shape("loss", "y", y.shape(), "dy", dy.shape());
   const Index pixels = y.shape().pixels(), channels = y.shape().c;

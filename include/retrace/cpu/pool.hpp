@@ -1,4 +1,4 @@
-// Poolings on the host: the permutations of Pc and Pb in place, the maximum and the mean.
+// Poolings on the host: the in-place permutations Pc and Pb, the maximum and the mean.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@ namespace retrace::inline RETRACE_ISA {
 
 namespace cpu {
 
-/// Permutes each of `slabs` equal parts of packed memory through a copy of it: move(from, to).
+/// Permutes each of `slabs` equal parts of packed memory through a copy: move(from, to).
 template <class T, class Move>
 void permute_slabs(View<T, Cpu> x, Index slabs, Move move) {
   if (slabs == 0) return;
@@ -41,7 +41,7 @@ void channel_pool(View<T, Cpu> x) {
   });
 }
 
-/// Depth to space; x is [N,H,W,C] as it is to become, packed.
+/// Depth to space; x has the resulting shape [N,H,W,C], packed.
 template <class T>
 void channel_unpool(View<T, Cpu> x) {
   const auto timed = x.device().timed(Operation::pooling);
@@ -56,9 +56,9 @@ void channel_unpool(View<T, Cpu> x) {
 
 namespace cpu {
 
-/// Permutes the pixels of each image of packed memory, through a copy of a cache line of its
-/// channels at a time. Of a pixel's place in the image and its place among the four sub-images
-/// that follow one another in the same memory, move(whole, part) gives {from, to}.
+/// Permutes the pixels of each image of packed memory. Copies as many channels at a time as fill a
+/// cache line. move(whole, part) returns {from, to}, given a pixel's index in the image and its
+/// index in the sequence of the four sub-images.
 template <class T, class Move>
 void permute_images(View<T, Cpu> x, Move move) {
   constexpr Index block = 64 / static_cast<Index>(sizeof(T));
@@ -93,7 +93,7 @@ void batch_pool(View<T, Cpu> x) {
   cpu::permute_images(x, [](Index whole, Index part) { return std::pair(whole, part); });
 }
 
-/// Batch to space; x is [N,H,W,C] as it is to become, packed.
+/// Batch to space; x has the resulting shape [N,H,W,C], packed.
 template <class T>
 void batch_unpool(View<T, Cpu> x) {
   const auto timed = x.device().timed(Operation::pooling);
@@ -102,7 +102,7 @@ void batch_unpool(View<T, Cpu> x) {
 
 namespace cpu {
 
-/// Calls window(pixel of the pooled tensor, the four pixels of the whole one).
+/// Calls window(index of the pooled pixel, indices of the window's four pixels).
 template <class T, class Window>
 void for_each_window(Cpu& device, Shape pooled, Window window) {
   device.parallel(pooled.pixels(), pass<T>(pooled, 5), [=](Index first, Index last, int) {
@@ -116,8 +116,8 @@ void for_each_window(Cpu& device, Shape pooled, Window window) {
 
 }  // namespace cpu
 
-/// y = the maximum of each window of 2 x 2, largest = which of its four pixels is the first to
-/// have it.
+/// Computes y = the maximum of each 2 x 2 window, and largest = the index, within the window, of
+/// the first pixel that has it.
 template <class T>
 void max_pool(View<T, Cpu> y, View<std::uint8_t, Cpu> largest, ConstView<T, Cpu> x) {
   const auto timed = y.device().timed(Operation::pooling);
@@ -129,7 +129,7 @@ void max_pool(View<T, Cpu> y, View<std::uint8_t, Cpu> largest, ConstView<T, Cpu>
       cpu::Block<T, W> which{};
       for (std::size_t i = 1; i < 4; ++i) {
         const auto candidate = cpu::load<W>(x.pixel(window[i]) + c);
-        // A NaN is passed on, so that it is found where it first appeared.
+        // NaN propagates, so that checks find it.
         const auto larger = (candidate > best) | (candidate != candidate);
         best = larger ? candidate : best;
         which = larger ? cpu::Block<T, W>{} + static_cast<T>(i) : which;
@@ -156,7 +156,7 @@ void max_pool_backward(View<T, Cpu> dx, ConstView<T, Cpu> dy,
   });
 }
 
-/// y[n,c] = the mean over the pixels of the x.n/y.n images that belong to image n.
+/// Computes y[n,c] = the mean over the pixels of the x.n/y.n images that belong to image n.
 template <class T>
 void global_average(View<T, Cpu> y, ConstView<T, Cpu> x) {
   const auto timed = y.device().timed(Operation::pooling);

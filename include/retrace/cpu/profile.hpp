@@ -1,4 +1,4 @@
-// Where the time of a device's operations goes.
+// The time of each kind of operation of a device.
 #pragma once
 
 #include <array>
@@ -11,7 +11,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What an operation does.
+/// The kind of an operation.
 enum class Operation {
   convolution,
   input_gradient,
@@ -38,7 +38,7 @@ constexpr std::string_view name(Operation operation) {
   return names[static_cast<std::size_t>(operation)];
 }
 
-/// Seconds by operation, added up while a device has this profile (Cpu::set_profile).
+/// Seconds per kind of operation, measured while a device has this profile (Cpu::set_profile).
 class Profile {
  public:
   double seconds(Operation operation) const {
@@ -46,8 +46,8 @@ class Profile {
   }
   double total() const { return std::accumulate(seconds_.begin(), seconds_.end(), 0.0); }
 
-  /// An operation at work for as long as this lives. One that is part of another counts nothing:
-  /// the whole has its time. Without a profile it does nothing.
+  /// Scope guard that times an operation. An operation within another one is not counted
+  /// separately. Does nothing without a profile.
   class Timed {
    public:
     Timed(Profile* profile, Operation operation)

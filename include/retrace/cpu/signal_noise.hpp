@@ -1,4 +1,4 @@
-// Signal and noise of reconstructions on the host: of all elements, and of a sample.
+// Signal and noise of reconstructions on the host: of all elements, or of a sample.
 #pragma once
 
 #include "retrace/cpu/channel_sums.hpp"
@@ -6,7 +6,8 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Of x beside `truth`, summed in double. Nothing on a dry device.
+/// Returns signal and noise of x compared with `truth`, summed in double. Returns zeros on a dry
+/// device.
 /// @throws ShapeError unless the shapes agree.
 template <class T>
 math::SignalNoise signal_noise(View<T, Cpu> truth, ConstView<T, Cpu> x) {
@@ -29,7 +30,7 @@ math::SignalNoise signal_noise(View<T, Cpu> truth, ConstView<T, Cpu> x) {
   return total;
 }
 
-/// sample[k] = x at the k-th scattered place; both packed.
+/// Copies a sample: sample[k] = x at the k-th scattered place. Both are packed.
 template <class T>
 void take_sample(View<T, Cpu> sample, ConstView<T, Cpu> x) {
   if (x.device().dry()) return;
@@ -37,7 +38,8 @@ void take_sample(View<T, Cpu> sample, ConstView<T, Cpu> x) {
     sample.data()[k] = x.data()[math::scattered_place(k, x.shape().size())];
 }
 
-/// Of x beside the sample that was taken where it is restored. Nothing on a dry device.
+/// Returns signal and noise of x compared with a sample of the original. Returns zeros on a dry
+/// device.
 template <class T>
 math::SignalNoise sample_noise(View<const T, Cpu> sample, ConstView<T, Cpu> x) {
   math::SignalNoise sums;

@@ -1,4 +1,4 @@
-// Vectors of channels: as wide as the target's registers where the channels fill them.
+// Vectors of channels, as wide as the target's registers if there are enough channels.
 #pragma once
 
 #include <cstring>
@@ -11,7 +11,7 @@ namespace retrace::inline RETRACE_ISA::cpu {
 namespace detail {
 template <class T, int W>
 struct BlockOf {
-  // NOLINTNEXTLINE(modernize-use-using): no alias can
+  // NOLINTNEXTLINE(modernize-use-using): an alias cannot have the attribute
   typedef T type __attribute__((vector_size(W * sizeof(T))));
 };
 template <class T>
@@ -20,11 +20,11 @@ struct BlockOf<T, 1> {
 };
 }  // namespace detail
 
-/// W neighbouring channels: arithmetic works element by element.
+/// W neighbouring channels, with element-wise arithmetic.
 template <class T, int W>
 using Block = typename detail::BlockOf<T, W>::type;
 
-/// How many T fill a register.
+/// The number of elements of T in a register.
 template <class T>
 inline constexpr int lanes = vector_bytes / static_cast<int>(sizeof(T));
 
@@ -40,7 +40,7 @@ void save(T* to, Block<T, W> block) {
   std::memcpy(to, &block, sizeof block);
 }
 
-/// Element by element in another type.
+/// Converts each element to another type.
 template <class To, class From>
 To converted(From block) {
   if constexpr (std::is_arithmetic_v<From>)
@@ -62,7 +62,7 @@ void for_each_block(Index channels, Body body) {
   for (; channel < channels; ++channel) body.template operator()<1>(channel);
 }
 
-/// Pixels in a tile whose channels stay in the first-level cache while several loops walk them.
+/// Returns the number of pixels in a tile that stays in the L1 cache during several loops over it.
 template <class T>
 Index tile_pixels(Index channels) {
   constexpr Index cache_share = 16 * 1024;

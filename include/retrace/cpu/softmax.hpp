@@ -12,10 +12,10 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// The gradient of core/cross_entropy.hpp for the rows of x, one a pixel, into dx, which may be x;
-/// returns the sum of their losses, in their order. 0 on a dry device.
-/// @param weights  one a class, or none
-/// @pre every label is that of a class or `ignore`.
+/// Writes the gradient of core/cross_entropy.hpp for the rows of x, one per pixel, into dx, which
+/// may be x. Returns the sum of the rows' losses, in their order, or 0 on a dry device.
+/// @param weights  one per class, or empty
+/// @pre every label is a class or `ignore`.
 template <class T>
 LossSum softmax_cross_entropy(View<T, Cpu> dx, ConstView<T, Cpu> x,
                               std::span<const std::int32_t> labels, std::span<const double> weights,

@@ -1,4 +1,4 @@
-// Setting, adding and subtracting vectors of channels.
+// Sets, adds or subtracts vectors of channels.
 #pragma once
 
 #include "retrace/core/store.hpp"
@@ -13,11 +13,11 @@ void store_block(T* target, Block<T, W> value, Store how) {
   save<W>(target, value);
 }
 
-/// Only the first `count` of the W channels, less than all. Out of line: inlined wherever a sum is
-/// stored it would be half of what a convolution takes the compiler.
+/// Stores the first `count` of the W channels, with count < W. Not inlined, because inlining it at
+/// every store would take half of a convolution's compile time.
 template <int W, class T>
 [[gnu::noinline]] void store_part(T* target, const Block<T, W>& value, Index count, Store how) {
-  constexpr int quarter = 16 / static_cast<int>(sizeof(T));  // the smallest registers there are
+  constexpr int quarter = 16 / static_cast<int>(sizeof(T));  // the smallest vector registers
   T values[W];
   save<W>(values, value);
   Index c = 0;
@@ -27,7 +27,7 @@ template <int W, class T>
   for (; c < count; ++c) store_block<1>(target + c, values[c], how);
 }
 
-/// The channels that there are, if `count` are left.
+/// Stores the channels that exist if `count` remain.
 template <int W, class T>
 void store_channels(T* target, Block<T, W> value, Index count, Store how) {
   if (count >= W)

@@ -1,4 +1,4 @@
-// Winograd convolutions on the host: forward and input gradient of 3x3 filters of stride 1.
+// Winograd convolutions on the host: forward pass and input gradient of 3x3 filters of stride 1.
 #pragma once
 
 #include "retrace/cpu/channel_sums.hpp"
@@ -6,14 +6,14 @@
 
 namespace retrace::inline RETRACE_ISA::cpu {
 
-/// Transformed weights that are held at a time.
+/// The maximum size of the transformed weights that are stored at a time.
 inline constexpr Index transformed_weight_bytes = 1536 * 1024;
 
-/// Products of tiles are computed for this many output channels before they are transformed.
+/// The number of output channels whose products are computed before they are transformed.
 inline constexpr Index product_columns = 64;
 
-/// y (set, += or −=) Aᵀ[(G·w·Gᵀ) ⊙ (Bᵀ·x·B)]A, with the 36 products summed over channels as
-/// matrix products of tiles by channels and channels by outputs (Lavin & Gray 2016, alg. 1).
+/// Computes y (set, += or −=) Aᵀ[(G·w·Gᵀ) ⊙ (Bᵀ·x·B)]A, with the 36 products summed over channels
+/// as matrix products of tiles by channels and channels by outputs (Lavin & Gray 2016, alg. 1).
 template <class T>
 struct WinogradConvolution {
   View<T, Cpu> y;
@@ -24,13 +24,13 @@ struct WinogradConvolution {
 
   static constexpr Index width = lanes<T>;
 
-  /// `reader`, if there is one, gets the pixels of y.
+  /// `reader`, if not null, reads the pixels of y.
   void run(PixelReader* reader) const {
     Cpu& device = y.device();
     const Shape out = y.shape();
     const Layout l = layout();
     Tensor<T, Cpu> transformed(device, {1, l.slice, tile_products, l.depth}, Use::workspace);
-    ThreadRows<T> scratch(device, l.packed + l.in.size() + l.products.size());
+    ThreadRows<T> workspace(device, l.packed + l.in.size() + l.products.size());
     for (Index first = 0; first < l.outputs; first += l.slice) {
       const Index count = std::min(l.slice, l.outputs - first);
       transform_weights(l, transformed.data(), first, count);
@@ -41,23 +41,23 @@ struct WinogradConvolution {
                              [&](Index from, Index to, int thread, Index share) {
                                for (Index group = from; group < to; ++group)
                                  convolve_group(l, group, first, count, transformed.data(),
-                                                scratch.row(thread), reader, share);
+                                                workspace.row(thread), reader, share);
                              });
     }
   }
 
  private:
   struct Layout {
-    Index outputs;  ///< channels, in whole registers
-    Index depth;    ///< inputs that transformed weights have room for
-    Index slice{};  ///< outputs whose transformed weights are held at a time
+    Index outputs;  ///< channels, rounded up to whole registers
+    Index depth;    ///< inputs that the transformed weights have room for
+    Index slice{};  ///< outputs whose transformed weights are stored at a time
     TileGroups groups{};
     TileMatrices in{}, products{};
     Index packed{};
   };
 
   Layout layout() const {
-    // One more where matrices would begin on the same cache sets
+    // One more input if matrices would otherwise begin on the same cache sets.
     Layout l{.outputs = round_up(weights.outputs, width),
              .depth = weights.inputs + (weights.inputs % 32 == 0)};
     const Index fit =
@@ -130,7 +130,7 @@ struct WinogradConvolution {
       });
   }
 
-  /// Aᵀ·m·A of every tile of a group into y.
+  /// Stores Aᵀ·m·A of every tile of a group into y.
   void scatter(const Layout& l, Index group, Index first, Index columns, const T* products) const {
     const Index height = y.shape().h, row_pixels = y.shape().w;
     l.groups.for_each_part(group, [&](Index image_index, Index first_row, Index rows, Index tile) {

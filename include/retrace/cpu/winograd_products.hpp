@@ -1,22 +1,22 @@
-// The matrix products of a Winograd convolution: tiles of sums in registers, nothing else.
+// The matrix products of a Winograd convolution: each computes one tile of sums in registers.
 #pragma once
 
 #include "retrace/cpu/simd.hpp"
 
 namespace retrace::inline RETRACE_ISA::cpu {
 
-/// Registers that may hold the sums of a product: three quarters of the register file.
+/// The number of registers for the sums of a product: three quarters of the register file.
 #if defined(__AVX512F__) || defined(__aarch64__)
 inline constexpr int product_registers = 24;
 #else
 inline constexpr int product_registers = 12;
 #endif
 
-/// Rows of a product are computed in multiples of this, for one, two or three registers a row.
+/// The rows of a product are a multiple of this, for one, two or three registers per row.
 inline constexpr Index product_rows = product_registers;
 
-/// Calls `body.operator()<KV>(register)` for the blocks of registers that `columns` fill: two at a
-/// time, and what is left over as three, or one where there is but one.
+/// Calls `body.operator()<KV>(register)` for the blocks of registers that `columns` fill: blocks of
+/// two, and the remainder as a block of three, or of one if it is the only register.
 template <class T, class Body>
 void for_each_register_block(Index columns, Body body) {
   Index left = columns / lanes<T>, at = 0;
@@ -25,7 +25,7 @@ void for_each_register_block(Index columns, Body body) {
   if (left == 1) body.template operator()<1>(at);
 }
 
-/// c[R rows][KV registers] = Σ over `depth` of a[row][i]·b[i][KV registers].
+/// Computes c[R rows][KV registers] = Σ over `depth` of a[row][i]·b[i][KV registers].
 template <class T, int R, int KV>
 [[gnu::always_inline]] inline void multiply_rows(T* c, Index c_row, const T* a, Index a_row,
                                                  const T* b, Index depth) {
@@ -49,7 +49,7 @@ template <class T, int R, int KV>
     for (int k = 0; k < KV; ++k) save<width>(c + r * c_row + k * width, sums[r][k]);
 }
 
-/// C = A·B for a block of KV registers of columns: `rows` rows, rounded up to product_rows.
+/// Computes C = A·B for a block of KV registers of columns; `rows` is rounded up to product_rows.
 template <class T, int KV>
 void multiply_block(T* c, Index c_row, const T* a, Index a_row, const T* b, Index rows,
                     Index depth) {
@@ -58,7 +58,8 @@ void multiply_block(T* c, Index c_row, const T* a, Index a_row, const T* b, Inde
     multiply_rows<T, step, KV>(c + row * c_row, c_row, a + row * a_row, a_row, b, depth);
 }
 
-/// c[R rows][KV registers] += Σ over `depth` of a[i][row]·b[i][KV registers], summed from zero.
+/// Computes c[R rows][KV registers] += Σ over `depth` of a[i][row]·b[i][KV registers]. The sum
+/// starts from zero.
 template <class T, int R, int KV>
 [[gnu::always_inline]] inline void add_outer_rows(T* c, Index c_row, const T* a, Index a_row,
                                                   const T* b, Index b_row, Index depth) {
@@ -84,7 +85,7 @@ template <class T, int R, int KV>
                   Block<T, width>(load<width>(c + r * c_row + k * width) + sums[r][k]));
 }
 
-/// C += Aᵀ·B for a block of KV registers of columns; `rows`, of C, is a multiple of 4.
+/// Computes C += Aᵀ·B for a block of KV registers of columns; `rows` of C is a multiple of 4.
 template <class T, int KV>
 void add_outer_block(T* c, Index c_row, const T* a, Index a_row, const T* b, Index b_row,
                      Index rows, Index depth) {
@@ -96,7 +97,7 @@ void add_outer_block(T* c, Index c_row, const T* a, Index a_row, const T* b, Ind
   };
   while (row < rows) {
     const Index left = rows - row;
-    if (left >= many && left != 8)  // two times four rather than six and two
+    if (left >= many && left != 8)  // two blocks of four instead of six and two
       take.template operator()<many>();
     else if (left >= some)
       take.template operator()<some>();

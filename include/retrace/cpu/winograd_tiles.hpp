@@ -1,4 +1,4 @@
-// The tiles of F(4x4,3x3) on the host: how they cover a batch, and their way into and out of the
+// The tiles of F(4x4,3x3) on the host: how they cover a batch, and how they are gathered into the
 // 36 matrices whose products replace a convolution.
 #pragma once
 
@@ -11,13 +11,13 @@
 
 namespace retrace::inline RETRACE_ISA::cpu {
 
-/// Pixels along a side of an output tile, and the products of a tile and channel.
+/// The side of an output tile in pixels, and the number of products per tile and channel.
 inline constexpr Index tile_side = 4, tile_products = 36;
 
-/// Bytes of the matrices of a group of tiles, where that leaves enough of them for a product.
+/// The size of the matrices of a group of tiles, unless a product needs more tiles.
 inline constexpr Index tile_matrix_bytes = 480 * 1024;
 
-/// How many tiles of that many channels, inputs and outputs together, make a group.
+/// Returns the number of tiles in a group, for the sum of input and output channels.
 template <class T>
 constexpr Index matrix_tiles(Index channels) {
   const Index tile_bytes = tile_products * channels * static_cast<Index>(sizeof(T));
@@ -46,12 +46,12 @@ template <class V, int In, int Out, class Line, class Load, class Put>
   }
 }
 
-/// How tiles cover the output pixels of a batch, and how they are shared out: groups of whole
-/// rows of tiles, which may span images. What is computed for a tile does not depend on it.
+/// How tiles cover the output pixels of a batch: in groups of whole rows of tiles, which may span
+/// images. The result of a tile does not depend on its group.
 struct TileGroups {
-  Index images, height, width;  ///< of the output
+  Index images, height, width;  ///< extents of the output
   Index group_rows = 1;         ///< rows of tiles in a group
-  Index most_rows = 1;          ///< that a group would have in a batch of any size
+  Index most_rows = 1;          ///< rows in a group of a large batch
 
   Index rows_per_image() const { return (height + tile_side - 1) / tile_side; }
   Index row_tiles() const { return (width + tile_side - 1) / tile_side; }
@@ -59,8 +59,8 @@ struct TileGroups {
   Index count() const { return (rows() + group_rows - 1) / group_rows; }
   Index most_tiles() const { return most_rows * row_tiles(); }
 
-  /// Groups of at most about `tiles`, as many for every thread, in multiples of what a product
-  /// takes at once where there are enough tiles.
+  /// Returns groups of at most about `tiles` tiles, the same number for every thread. If there are
+  /// enough tiles, a group has a multiple of the rows that a product computes at once.
   static TileGroups of(Shape out, Index tiles, Index threads) {
     TileGroups groups{out.n, out.h, out.w};
     const Index row = std::max<Index>(groups.row_tiles(), 1);
@@ -70,7 +70,7 @@ struct TileGroups {
     const Index count =
         round_up((groups.rows() + groups.most_rows - 1) / groups.most_rows, threads);
     const Index share = (groups.rows() + count - 1) / std::max<Index>(count, 1);
-    const Index half = std::max<Index>(all / 2, 1);  // of two registers a row
+    const Index half = std::max<Index>(all / 2, 1);  // for two registers per row
     groups.group_rows = std::clamp<Index>(round_up(share, half), 1, groups.most_rows);
     return groups;
   }
@@ -88,7 +88,7 @@ struct TileGroups {
       tile += count * row_tiles();
     }
   }
-  /// Of a group in the batch; the end of the one before it.
+  /// Returns the first pixel of a group in the batch, which is the end of the group before it.
   Index first_pixel(Index group) const {
     const Index row = std::min(group * group_rows, rows());
     return (row / rows_per_image() * height + row % rows_per_image() * tile_side) * width;
@@ -98,12 +98,12 @@ struct TileGroups {
   }
 };
 
-/// Where 36 matrices of one row per tile lie: [product][tile][channel].
+/// The layout of 36 matrices with one row per tile: [product][tile][channel].
 struct TileMatrices {
   Index row;      ///< elements from one tile to the next
   Index product;  ///< and from one matrix to the next
 
-  /// A little more than the elements, so that neither step falls on the same cache sets.
+  /// Adds a little padding, so that neither step maps to the same cache sets.
   static TileMatrices of(Index tiles, Index channels) {
     const Index row = channels + (channels % 128 == 0 ? 16 : 0);
     return {row, round_up(tiles, product_rows) * row + 16};
@@ -122,11 +122,12 @@ class TileGatherer {
   TileGatherer(const ConvImage<T>& image, Index image_step, const TileGroups& groups)
       : image_(image), image_step_(image_step), groups_(groups) {}
 
-  /// Elements of the packed pixels of one register of channels.
+  /// Returns the number of elements in the packed pixels of one register of channels.
   static Index packed_size(const TileGroups& groups) {
     return (groups.most_rows * tile_side + 2 * padding) * columns(groups) * width;
   }
-  /// Channels [first, first + channels) of the tiles of a group, with zeros beyond the last.
+  /// Gathers channels [first, first + channels) of the tiles of a group, with zeros for missing
+  /// ones.
   void gather(Index group, Index first, Index channels, T* packed, T* matrices,
               const TileMatrices& steps) const {
     groups_.for_each_part(group, [&](Index image, Index first_row, Index rows, Index first_tile) {

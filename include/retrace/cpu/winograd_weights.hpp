@@ -10,11 +10,11 @@ namespace retrace::inline RETRACE_ISA::cpu {
 /// Bytes of the 36 products that a thread sums at a time.
 inline constexpr Index product_sum_bytes = 896 * 1024;
 
-/// dw += Gᵀ[Σ over tiles of (Bᵀ·x·B) ⊙ (A·dy·Aᵀ)]G, the gradient of the forward pass with
+/// Computes dw += Gᵀ[Σ over tiles of (Bᵀ·x·B) ⊙ (A·dy·Aᵀ)]G, the gradient of the forward pass with
 /// respect to w: 36 matrix products of channels by tiles and tiles by outputs.
 ///
-/// Small gradients: a share of the tiles for each thread is summed privately, and the sums are
-/// added in the order of the shares. Large ones: some output channels at a time through all tiles.
+/// For a small gradient, each share of the tiles has a private sum, and the sums are added in the
+/// order of the shares. For a large one, each thread sums some output channels over all tiles.
 template <class T>
 struct WinogradWeightGradient {
   View<T, Cpu> dw;  ///< [3,3,C,K]
@@ -28,7 +28,7 @@ struct WinogradWeightGradient {
     const Shape out = dy.shape();
     const Layout l = layout();
     ThreadRows<T> sums(device, tile_products * l.inputs * l.slice);
-    ThreadRows<T> scratch(device, l.packed + l.in.size() + l.out.size());
+    ThreadRows<T> workspace(device, l.packed + l.in.size() + l.out.size());
     const Work work{static_cast<double>(9 * out.size() * image.channels),
                     sizeof(T) * static_cast<double>(out.pixels() * (out.c + image.channels))};
     if (l.by_channel) {
@@ -36,7 +36,7 @@ struct WinogradWeightGradient {
         for (Index first = from * l.slice; first < std::min(to * l.slice, l.outputs);
              first += l.slice) {
           std::fill_n(sums.row(t), tile_products * l.inputs * l.slice, T(0));
-          add_tiles(l, 0, l.groups.count(), first, sums.row(t), scratch.row(t));
+          add_tiles(l, 0, l.groups.count(), first, sums.row(t), workspace.row(t));
           add_to_gradient(l, 0, l.inputs, first, 1, [&](Index) { return sums.row(t); });
         }
       });
@@ -44,7 +44,7 @@ struct WinogradWeightGradient {
       sums.clear();
       device.parallel_shares(device.threads(), l.groups.count(), work,
                              [&](Index from, Index to, int t, Index share) {
-                               add_tiles(l, from, to, 0, sums.row(share), scratch.row(t));
+                               add_tiles(l, from, to, 0, sums.row(share), workspace.row(t));
                              });
       const Work adding{0, sizeof(T) * static_cast<double>(tile_products * image.channels *
                                                            l.outputs * sums.count())};
@@ -57,9 +57,9 @@ struct WinogradWeightGradient {
  private:
   struct Layout {
     TileGroups groups;
-    Index inputs, outputs;  ///< channels, in whole registers
+    Index inputs, outputs;  ///< channels, rounded up to whole registers
     Index slice;            ///< outputs that are summed at a time
-    bool by_channel;        ///< threads share out slices, not tiles
+    bool by_channel;        ///< threads divide the slices, not the tiles
     TileMatrices in, out;
     Index packed;
   };
@@ -90,9 +90,9 @@ struct WinogradWeightGradient {
     return {dy.data(), dy.shape().h, dy.shape().w, dy.shape().c, dy.pitch()};
   }
 
-  /// sums[product][input][slice] += those of some groups, for outputs [first, first + slice).
-  void add_tiles(const Layout& l, Index from, Index to, Index first, T* sums, T* scratch) const {
-    T* in = scratch + l.packed;
+  /// Adds some groups to sums[product][input][slice], for outputs [first, first + slice).
+  void add_tiles(const Layout& l, Index from, Index to, Index first, T* sums, T* workspace) const {
+    T* in = workspace + l.packed;
     T* out = in + l.in.size();
     const ConvImage<T> gradient = gradient_image();
     const TileGatherer<T, 6> inputs(image, image.height * image.width * image.pitch, l.groups);
@@ -100,8 +100,8 @@ struct WinogradWeightGradient {
                                      l.groups);
     const Index count = std::min(l.slice, l.outputs - first);
     for (Index group = from; group < to; ++group) {
-      inputs.gather(group, 0, image.channels, scratch, in, l.in);
-      outputs.gather(group, first, count, scratch, out, l.out);
+      inputs.gather(group, 0, image.channels, workspace, in, l.in);
+      outputs.gather(group, first, count, workspace, out, l.out);
       for (Index p = 0; p < tile_products; ++p)
         for_each_register_block<T>(count, [&]<int KV>(Index at) {
           add_outer_block<T, KV>(
@@ -111,7 +111,8 @@ struct WinogradWeightGradient {
     }
   }
 
-  /// dw += Gᵀ·sums·G for some inputs and the outputs of a slice, of `shares` shares in order.
+  /// Computes dw += Gᵀ·sums·G for some inputs and the outputs of a slice, adding `shares` shares in
+  /// their order.
   template <class Sums>
   void add_to_gradient(const Layout& l, Index from, Index to, Index first, Index shares,
                        Sums sums) const {

@@ -5,9 +5,9 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Images `indices` of a set, cropped and flipped by the draw that belongs to each, and normalised
-/// by `table`, [256, C]: the value of each pixel value. The same as train/augmentation.hpp makes on
-/// the host, bit for bit.
+/// Writes images `indices` of a set to `out`, each cropped and flipped by its own random draw.
+/// Normalises them by `table`, [256, C], which holds the value of each pixel value. Bit-identical
+/// to train/augmentation.hpp on the host.
 /// @pre out is packed, and every index names an image of the set.
 template <class T>
 void augment_images(View<T, Cuda> out, View<const std::uint8_t, Cuda> set,

@@ -1,4 +1,5 @@
-// The operations of a GPU as kernels/ compiles them: on plain memory, once for every program.
+// The GPU operations that kernels/ compiles: functions on plain memory, compiled once for all
+// programs.
 #pragma once
 
 #include <cstddef>
@@ -13,19 +14,19 @@
 #include "retrace/core/update.hpp"
 #include "retrace/math/crop_flip.hpp"
 
-/// What a program links. Nothing here depends on the instruction set that a program is compiled
-/// for, so one library serves them all; core/operations.hpp says what each function does. All of
-/// them run in the order of their calls, on the stream of the context, and are done when a later
-/// one that returns something or reads for the host is.
+/// The interface of the compiled library. Nothing here depends on the instruction set of a program,
+/// so one library serves all; core/operations.hpp documents the functions. All functions run
+/// in the order of their calls on the stream of the context. They are finished when a later
+/// function that returns a value or copies to the host has finished.
 ///
-/// T is float or double where nothing else is said. Pointers are to the GPU's memory.
-/// @throws DeviceError if the runtime or a library of NVIDIA's reports an error.
+/// T is float or double unless stated otherwise. Pointers refer to the GPU's memory.
+/// @throws DeviceError if the CUDA runtime or an NVIDIA library reports an error.
 namespace retrace::kernels {
 
-/// A stream and what belongs to it.
+/// A stream and its resources.
 class Context;
 
-/// [count, channels], with `pitch` elements from one pixel to the next.
+/// Elements [count, channels], with `pitch` elements from one pixel to the next.
 template <class T>
 struct Pixels {
   T* data;
@@ -50,20 +51,20 @@ struct Images {
   }
 };
 
-/// The four numbers of a channel that a normalisation computes with.
+/// The four per-channel coefficients of a normalisation.
 template <class T>
 struct Norm {
   const T *mean, *inverse_deviation, *scale, *shift;
 };
 
-/// act(scale·x + shift) as x is read; no normalisation where scale is null.
+/// act(scale·x + shift), applied to x as it is read. No normalisation if scale is null.
 template <class T>
 struct Prologue {
   const T *scale = nullptr, *shift = nullptr;
   T slope = 1;
 };
 
-/// (Σ g, Σ g·z) of every channel over so many pixels.
+/// (Σ g, Σ g·z) of every channel over `pixels` pixels.
 struct Sums {
   const double* sums;
   std::int64_t pixels;
@@ -71,33 +72,34 @@ struct Sums {
 
 // ---- Context and memory ------------------------------------------------------------------------
 
-/// What operands of convolutions in float are rounded to before they are multiplied; sums are in
+/// The type to which convolutions in float round their operands before multiplying. Sums are in
 /// float. cuDNN has no convolution from 16 bits to float, so its results are rounded as well.
 /// Weights, gradients and everything between convolutions stay in float.
 enum class ConvolutionType {
   float32,
-  tf32,      ///< by libraries, where they think that faster
-  half,      ///< 11 bits; gradients are multiplied by 1024 before, and divided after
+  tf32,      ///< used by libraries if they expect it to be faster
+  half,      ///< 11 bits; gradients are scaled by 1024 before and unscaled after
   bfloat16,  ///< 8 bits
 };
 
-/// What a device may use, and how much of it.
+/// Options of a device.
 struct ContextOptions {
-  bool libraries = true;  ///< convolutions and products may be cuDNN's and cuBLAS's
+  bool libraries = true;  ///< allow cuDNN and cuBLAS
   ConvolutionType convolutions = ConvolutionType::float32;
-  std::size_t workspace_limit = 256 << 20;  ///< bytes that one of theirs may take
+  std::size_t workspace_limit = 256 << 20;  ///< the most bytes for one library call
 };
 
-/// @throws DeviceError without a GPU of that number.
+/// Opens GPU number `device`.
+/// @throws DeviceError if there is no such GPU.
 Context* open(int device, const ContextOptions&);
 void close(Context*) noexcept;
 std::string name(Context&);
-/// @throws std::bad_alloc if the GPU has no room.
+/// @throws std::bad_alloc if the GPU does not have enough free memory.
 void* allocate(Context&, std::size_t bytes);
 void release(Context&, void*) noexcept;
 void synchronize(Context&);
 
-/// Rows of `width` bytes between the host, where they are packed, and the GPU. Both wait.
+/// Copy rows of `width` bytes between packed host memory and the GPU. Both wait.
 void upload(Context&, void* to, std::size_t pitch, const void* from, std::size_t width,
             std::size_t rows);
 void download(Context&, void* to, const void* from, std::size_t pitch, std::size_t width,
@@ -105,50 +107,50 @@ void download(Context&, void* to, const void* from, std::size_t pitch, std::size
 
 // ---- Recordings --------------------------------------------------------------------------------
 
-/// What was put on the stream from begin_recording() to end_recording(), none of which is done yet.
+/// The work put on the stream between begin_recording() and end_recording(), not yet executed.
 class Recording;
 void begin_recording(Context&);
-/// @throws DeviceError if something between them cannot be recorded, such as a wait.
+/// @throws DeviceError if an operation in between cannot be recorded, such as a wait.
 Recording* end_recording(Context&);
-/// In place of end_recording(), after an error.
+/// Ends a recording after an error, instead of end_recording().
 void drop_recording(Context&) noexcept;
 void launch(Context&, Recording&);
 void close(Recording*) noexcept;
 
 // ---- Reductions --------------------------------------------------------------------------------
 
-/// Blocks of threads that reduce so many pixels together, whatever the GPU: results have the same
-/// bits on all of them.
+/// Returns the number of thread blocks that reduce `pixels` pixels. It does not depend on the GPU,
+/// so results have the same bits on all GPUs.
 constexpr std::int64_t reducing_blocks(std::int64_t pixels) {
   const std::int64_t blocks = (pixels + 127) / 128;
   return blocks < 1 ? 1 : blocks < 264 ? blocks : 264;
 }
-/// Doubles of scratch that a function takes which reduces `values` numbers a channel.
+/// Returns the scratch size, in doubles, of a function that reduces `values` numbers per channel.
 constexpr std::int64_t reduction_scratch(std::int64_t pixels, std::int64_t values,
                                          std::int64_t channels) {
   return reducing_blocks(pixels) * values * channels;
 }
 
-/// Two numbers of a whole tensor; what they are is the function's.
+/// Two results for a whole tensor.
 struct Pair {
   double first = 0, second = 0;
 };
-/// Doubles of scratch that those take.
+/// The scratch size, in doubles, of the functions below.
 inline constexpr std::int64_t pair_scratch = 2 * 264;
 
-/// Elements that are NaN or infinite.
+/// Returns the number of elements that are NaN or infinite.
 template <class T>
 double count_nonfinite(Context&, Pixels<const T> x, double* scratch);
 template <class T>
 double sum_of_squares(Context&, Pixels<const T> x, double* scratch);
 template <class T>
 double largest_magnitude(Context&, Pixels<const T> x, double* scratch);
-/// (Σ truth², Σ (truth − x)²). T is an integer, too.
+/// Returns (Σ truth², Σ (truth − x)²). T may also be an integer.
 template <class T>
 Pair signal_noise(Context&, Pixels<const T> truth, Pixels<const T> x, double* scratch);
 
 // ---- Element by element ------------------------------------------------------------------------
-// In fill, copy and swap T may be std::uint8_t or an integer of 16, 32 or 64 bits as well.
+// In fill, copy and swap, T may also be std::uint8_t or an integer of 16, 32 or 64 bits.
 
 template <class T>
 void fill(Context&, Pixels<T> x, T value);
@@ -169,12 +171,12 @@ void scale_and_shift_backward(Context&, Pixels<T> dy, Pixels<const T> x, Pixels<
 template <class T>
 void drop_elements(Context&, Pixels<T> x, double rate, std::uint64_t seed, std::uint64_t step,
                    std::int64_t begin);
-/// E is an integer of 16 or 32 bits. Returns (overflows, NaNs and infinities).
+/// E is a 16-bit or 32-bit integer. Returns the counts (overflows, NaNs and infinities).
 template <class E, class T>
 Pair store_rounded(Context&, Pixels<E> q, Pixels<const T> x, T scale, Store how, double* scratch);
 template <class T, class E>
 void widen(Context&, Pixels<T> x, Pixels<const E> q, T step);
-/// sample[k] = x at the k-th scattered place.
+/// Copies a sample: sample[k] = x at the k-th scattered place.
 template <class T>
 void take_sample(Context&, Pixels<T> sample, Pixels<const T> x);
 
@@ -184,7 +186,7 @@ template <class T>
 void channel_moments(Context&, Pixels<const T> x, double* mean, double* variance, double* scratch);
 template <class T>
 void channel_sums(Context&, Pixels<const T> x, double* sums, double* scratch);
-/// values += sums.
+/// Computes values += sums.
 template <class T>
 void add_sums(Context&, T* values, const double* sums, std::int64_t channels);
 template <class T>
@@ -195,7 +197,7 @@ void record_statistics(Context&, T* mean, T* inverse_deviation, T* running_mean,
 template <class T>
 void recall_statistics(Context&, T* mean, T* inverse_deviation, const T* running_mean,
                        const T* running_variance, std::int64_t channels, double epsilon);
-/// The scale of γ is |γ| + floor if `positive`, and γ otherwise.
+/// γ is scaled as |γ| + floor if `positive`, and as γ otherwise.
 template <class T>
 void fold_normalisation(Context&, T* scale, T* shift, const T* mean, const T* inverse_deviation,
                         const T* gamma, const T* beta, std::int64_t channels, bool positive,
@@ -227,8 +229,8 @@ void activate_backward(Context&, Pixels<T> dy, Pixels<const T> sign, T slope);
 template <class T>
 void add_to_pixels(Context&, Pixels<T> x, const T* bias);
 
-// ---- Pooling: the permutations take a packed copy of what they permute -------------------------
-// In these T may be an integer of 16 or 32 bits as well. The images are those not pooled.
+// ---- Pooling: the permutations take a packed copy of their input -------------------------------
+// Here T may also be a 16-bit or 32-bit integer. The images are the unpooled ones.
 
 template <class T>
 void channel_pool(Context&, Images<T> to, const T* from);
@@ -258,8 +260,8 @@ struct UpdateTerm {
   T decay;
 };
 
-/// A step of core/update.hpp for all of these, and g = 0 if it `empties`; at the rate that is in
-/// the GPU's memory, if `rate_there` is not null.
+/// Applies the step of core/update.hpp to all parameters. Sets gradients to 0 if `empties`. If
+/// `rate_there` is not null, the rate is read from the GPU's memory instead.
 template <class T, class Step>
 void update_parameters(Context&, std::span<const UpdateTerm<T>>, T rate, const T* rate_there,
                        const Step&, bool empties);
@@ -270,31 +272,31 @@ void factor_gradient(Context&, T* gradient, std::int64_t rows, std::int64_t colu
 
 // ---- Loss and data -----------------------------------------------------------------------------
 
-/// Of the rows of logits, one each: their labels, losses, and whether the label's logit is the
-/// largest.
+/// Inputs and results per row of logits: labels, losses, and whether the label has the largest
+/// logit.
 struct CrossEntropyData {
   const std::int32_t* labels;
-  const double* weights;  ///< of the classes; null: 1 each
-  const double* divisor;  ///< in place of that of the terms, if not null
+  const double* weights;  ///< class weights; null means 1 each
+  const double* divisor;  ///< replaces that of the terms if not null
   double* losses;
   std::uint8_t* hits;
 };
 
-/// Losses and hits stay on the GPU.
+/// Computes the gradient; losses and hits stay on the GPU.
 template <class T>
 void softmax_cross_entropy(Context&, Pixels<T> dx, Pixels<const T> x, const CrossEntropyData&,
                            const CrossEntropyTerms&);
-/// (Σ losses, Σ hits).
+/// Returns (Σ losses, Σ hits).
 Pair sum_of_losses(Context&, const double* losses, const std::uint8_t* hits, std::int64_t rows,
                    double* scratch);
-/// The sums of blocks stay in the scratch.
+/// Computes the gradient; partial sums of the loss stay in `scratch`.
 template <class T>
 void pointwise_loss(Context&, Pixels<T> dy, Pixels<const T> y, Pixels<const T> target,
                     const PointwiseTerms&, double* scratch);
-/// What that left of so many pixels, added up.
+/// Adds up the partial sums of pointwise_loss for `pixels` pixels.
 Pair sum_of_blocks(Context&, std::int64_t pixels, const double* scratch);
-/// Images `indices` of a data set, cropped and flipped as train/augmentation.hpp does; `table`
-/// holds the normalised value of each of 256 pixel values, [256, C].
+/// Writes images `indices` of a data set, cropped and flipped as in train/augmentation.hpp.
+/// `table`, [256, C], holds the normalised value of each pixel value.
 template <class T>
 void augment(Context&, Images<T> out, const std::uint8_t* images, const std::int64_t* indices,
              const T* table, const CropFlips& crops);
@@ -303,17 +305,17 @@ void augment(Context&, Images<T> out, const std::uint8_t* images, const std::int
 
 enum class ConvolutionPass { forward, input_gradient, weight_gradient };
 
-/// A pass of y = x ∗ w: x [n, x_h, x_w, inputs], w [kernel, kernel, inputs, outputs] and
-/// y [n, y_h, y_w, outputs], or the gradients in their places.
+/// A pass of y = x ∗ w with x [n, x_h, x_w, inputs], w [kernel, kernel, inputs, outputs] and
+/// y [n, y_h, y_w, outputs], or with the gradients in their places.
 struct Convolution {
   ConvolutionPass pass;
   std::int64_t n, x_h, x_w, inputs, x_pitch, y_h, y_w, outputs, y_pitch, kernel, stride;
-  Store how = Store::set;  ///< what becomes of the result; a gradient of weights is added
-  bool prologue = false;   ///< x is normalised and activated as it is read
+  Store how = Store::set;  ///< how the result is stored; weight gradients are always added
+  bool prologue = false;   ///< normalise and activate x as it is read
   bool aligned = true;     ///< every pixel of x and y begins at a multiple of 16 bytes
 };
 
-/// Bytes of scratch that the pass takes. Without a context: what it takes without libraries.
+/// Returns the scratch size of the pass in bytes. Without a context: the size without libraries.
 template <class T>
 std::int64_t convolution_scratch(Context*, const Convolution&);
 template <class T>

@@ -1,4 +1,4 @@
-// Convolutions on a GPU, in NHWC on pitched views: forward and both gradients.
+// Convolutions on a GPU, in NHWC on pitched views: forward pass and both gradients.
 #pragma once
 
 #include "retrace/cuda/normalise.hpp"
@@ -14,7 +14,7 @@ kernels::Prologue<T> prologue_of(const NormActivation<T, Cuda>* prologue) {
           static_cast<T>(prologue->activation.slope)};
 }
 
-/// A pass over images x and y, or what stands in their places, with weights of shape w.
+/// Describes a pass over images x and y, or the gradients in their places, with weights of shape w.
 template <class T>
 kernels::Convolution convolution(kernels::ConvolutionPass pass, View<T, Cuda> x, View<T, Cuda> y,
                                  Shape w, Index stride, Store how, bool prologue) {
@@ -34,7 +34,7 @@ Tensor<std::uint8_t, Cuda> convolution_scratch(Cuda& device, const kernels::Conv
           Use::workspace};
 }
 
-/// Every element of x, w and y once, and of the result once more if it is added to.
+/// Counts every element of x, w and y once, and of the result once more if it is added to.
 template <class T>
 Work convolution_work(Shape x, Shape w, Shape y, Shape result, Store how) {
   const Index elements = x.size() + w.size() + y.size() + (how == Store::set ? 0 : result.size());
@@ -44,7 +44,8 @@ Work convolution_work(Shape x, Shape w, Shape y, Shape result, Store how) {
 
 }  // namespace cuda
 
-/// y (set, += or −=) x * w with zero "same" padding; `prologue` is applied to x as it is read.
+/// Computes y (set, += or −=) x * w with zero "same" padding. `prologue` is applied to x as it is
+/// read.
 /// Shapes: x [N,H,W,C], w [k,k,C,K] with k odd, y [N,⌈H/stride⌉,⌈W/stride⌉,K].
 /// y must not overlap x.
 template <class T>
@@ -60,7 +61,7 @@ void conv2d(View<T, Cuda> y, ConstView<T, Cuda> x, ConstView<T, Cuda> w, Index s
   });
 }
 
-/// conv2d and channel_moments(y).
+/// Computes conv2d and channel_moments(y).
 /// @pre mean and variance hold one value per channel of y, and y has a pixel.
 template <class T>
 void conv2d_moments(View<T, Cuda> y, ConstView<T, Cuda> x, ConstView<T, Cuda> w, Index stride,
@@ -70,7 +71,7 @@ void conv2d_moments(View<T, Cuda> y, ConstView<T, Cuda> x, ConstView<T, Cuda> w,
   channel_moments(y, mean, variance);
 }
 
-/// dx (set, += or −=) the gradient of conv2d's input. dx must not overlap dy.
+/// Computes dx (set, += or −=), the gradient of conv2d's input. dx must not overlap dy.
 template <class T>
 void conv2d_input_gradient(View<T, Cuda> dx, ConstView<T, Cuda> dy, ConstView<T, Cuda> w,
                            Index stride, Store how = Store::set) {
@@ -83,7 +84,7 @@ void conv2d_input_gradient(View<T, Cuda> dx, ConstView<T, Cuda> dy, ConstView<T,
   });
 }
 
-/// conv2d_input_gradient and normalise_activate_sums(sums, x, dx, …).
+/// Computes conv2d_input_gradient and normalise_activate_sums(sums, x, dx, …).
 template <class T>
 void conv2d_input_gradient_sums(View<T, Cuda> dx, ConstView<T, Cuda> dy, ConstView<T, Cuda> w,
                                 Index stride, View<double, Cuda> sums, ConstView<T, Cuda> x,
@@ -92,7 +93,7 @@ void conv2d_input_gradient_sums(View<T, Cuda> dx, ConstView<T, Cuda> dy, ConstVi
   normalise_activate_sums(sums, x, dx, norm, activation);
 }
 
-/// dw += the gradient of conv2d's weights; `prologue` is applied to x as it is read.
+/// Adds the gradient of conv2d's weights to dw. `prologue` is applied to x as it is read.
 template <class T>
 void conv2d_weight_gradient(View<T, Cuda> dw, ConstView<T, Cuda> x, ConstView<T, Cuda> dy,
                             Index stride, const NormActivation<T, Cuda>* prologue = nullptr) {

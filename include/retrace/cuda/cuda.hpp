@@ -1,4 +1,4 @@
-// An NVIDIA GPU as a device: its memory and the stream that operations are put on.
+// An NVIDIA GPU as a device: its memory and the stream on which its operations run.
 #pragma once
 
 #include <cstddef>
@@ -13,17 +13,17 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Which libraries may compute what, and how.
+/// Options of a GPU: which libraries it uses, and how.
 using CudaOptions = kernels::ContextOptions;
 using kernels::ConvolutionType;
 
 class CudaRecording;
 
-/// Operations return before they are done; they run in order, and what gives a number to the host
-/// waits. Memory comes from a pool that keeps what is freed, so that a training step takes none
-/// from the driver after the first.
+/// An NVIDIA GPU. Operations return before they are finished and run in order; an operation that
+/// returns a number to the host waits. Memory comes from a pool that reuses freed memory, so
+/// training steps after the first take none from the driver.
 ///
-/// Link Retrace::cuda, which has the kernels.
+/// Link Retrace::cuda, which contains the kernels.
 class Cuda : public MeteredDevice {
  public:
   using Recording = CudaRecording;
@@ -43,24 +43,24 @@ class Cuda : public MeteredDevice {
     if (memory) kernels::release(*context_, memory);
   }
 
-  /// Waits until all operations are done.
+  /// Waits until all operations are finished.
   /// @throws DeviceError if one of them failed.
   void synchronize() {
     if (!dry_) kernels::synchronize(*context_);
   }
-  /// Null on a device that has been dry all its life.
+  /// Returns null on a device that was created dry.
   kernels::Context* context() const { return context_.get(); }
-  /// "NVIDIA H100 80GB HBM3".
+  /// Returns the GPU's name, such as "NVIDIA H100 80GB HBM3".
   std::string name() const { return kernels::name(*context_); }
 
-  /// Puts an operation on the stream: body(context). A dry device only adds up its work.
+  /// Puts an operation on the stream: body(context). A dry device only counts its work.
   template <class Body>
   void run(Work work, Body body) {
     if (!dry_) return body(*context_);
     add_work(work);
     if (listed_) listed_->push_back(work);
   }
-  /// While there is a list, a dry device appends the work of every operation to it, in order.
+  /// Sets a list to which a dry device appends the work of every operation, in order; null ends it.
   void list_work(std::vector<Work>* list) { listed_ = list; }
 
  private:
@@ -76,7 +76,7 @@ class Cuda : public MeteredDevice {
 
 namespace cuda {
 
-/// What kernels know of a view.
+/// Converts a view to the kernels' description of it.
 template <class T>
 kernels::Pixels<T> pixels(View<T, Cuda> x) {
   return {x.data(), x.shape().pixels(), x.shape().c, x.pitch()};
@@ -87,14 +87,14 @@ kernels::Images<T> images(View<T, Cuda> x) {
   return {x.data(), s.n, s.h, s.w, s.c, x.pitch()};
 }
 
-/// Doubles for a reduction to work with.
+/// Returns doubles as workspace for a reduction.
 inline Tensor<double, Cuda> scratch(Cuda& device, Index doubles) {
   return {device, per_channel(doubles), Use::workspace};
 }
 
 }  // namespace cuda
 
-/// What measured times belong to.
+/// Returns the name of the machine that measured times belong to.
 inline std::string machine_name(const Cuda& device) { return device.name(); }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -25,12 +25,13 @@ void copy(View<T, Cuda> to, ConstView<T, Cuda> from) {
   });
 }
 
-/// Host values into a tensor's view, packed pixel by pixel.
+/// Copies packed host values into a view, pixel by pixel.
 template <class T>
 void upload(View<T, Cuda> to, std::span<const std::type_identity_t<T>> values) {
   if (static_cast<Index>(values.size()) != to.shape().size())
-    throw ShapeError("upload: " + std::to_string(values.size()) + " values for " +
-                     to_string(to.shape()));
+    throw ShapeError("upload: there are " + std::to_string(values.size()) + " values but " +
+                     to_string(to.shape()) + " has " + std::to_string(to.shape().size()) +
+                     " elements");
   to.device().run(pass<T>(to.shape(), 2), [&](kernels::Context& on) {
     kernels::upload(on, to.data(), static_cast<std::size_t>(to.pitch()) * sizeof(T), values.data(),
                     static_cast<std::size_t>(to.shape().c) * sizeof(T),
@@ -38,12 +39,14 @@ void upload(View<T, Cuda> to, std::span<const std::type_identity_t<T>> values) {
   });
 }
 
-/// A view's elements into host memory, packed pixel by pixel, when all before is done.
+/// Waits for all earlier operations and copies a view's elements into packed host memory, pixel by
+/// pixel.
 template <class T>
 void download(std::span<std::remove_const_t<T>> values, View<T, Cuda> from) {
   if (static_cast<Index>(values.size()) != from.shape().size())
-    throw ShapeError("download: " + std::to_string(values.size()) + " values for " +
-                     to_string(from.shape()));
+    throw ShapeError("download: there are " + std::to_string(values.size()) + " values but " +
+                     to_string(from.shape()) + " has " + std::to_string(from.shape().size()) +
+                     " elements");
   from.device().run(pass<T>(from.shape(), 2), [&](kernels::Context& on) {
     kernels::download(on, values.data(), from.data(),
                       static_cast<std::size_t>(from.pitch()) * sizeof(T),
@@ -52,7 +55,7 @@ void download(std::span<std::remove_const_t<T>> values, View<T, Cuda> from) {
   });
 }
 
-/// to += from, or to -= from.
+/// Computes to += from or to -= from.
 /// @throws ShapeError unless the shapes agree.
 template <class T>
 void add(View<T, Cuda> to, ConstView<T, Cuda> from, Store how = Store::add) {
@@ -62,7 +65,7 @@ void add(View<T, Cuda> to, ConstView<T, Cuda> from, Store how = Store::add) {
   });
 }
 
-/// Whether x holds neither a NaN nor an infinity.
+/// Returns whether x contains neither NaN nor infinity.
 template <class T>
 bool all_finite(View<T, Cuda> x) {
   auto scratch = cuda::scratch(x.device(), kernels::pair_scratch);
@@ -81,8 +84,8 @@ void swap_halves(View<T, Cuda> first, SameView<T, Cuda> second) {
   });
 }
 
-/// x = x·e(s) + t with e(s) = exp(bound·tanh s). `values` holds s, and t behind it in the channels
-/// if it has twice as many as x; t is 0 otherwise.
+/// Computes x = x·e(s) + t with e(s) = exp(bound·tanh s). `values` holds s and, if it has twice as
+/// many channels as x, t after it. Otherwise t is 0.
 template <class T>
 void scale_and_shift(View<T, Cuda> x, ConstView<T, Cuda> values, double bound) {
   x.device().run(pass<T>(x.shape(), 4), [&](kernels::Context& on) {
@@ -90,7 +93,7 @@ void scale_and_shift(View<T, Cuda> x, ConstView<T, Cuda> values, double bound) {
   });
 }
 
-/// The inverse: y = (y − t)/e(s).
+/// Computes the inverse: y = (y − t)/e(s).
 template <class T>
 void unscale_and_unshift(View<T, Cuda> y, ConstView<T, Cuda> values, double bound) {
   y.device().run(pass<T>(y.shape(), 4), [&](kernels::Context& on) {
@@ -99,7 +102,7 @@ void unscale_and_unshift(View<T, Cuda> y, ConstView<T, Cuda> values, double boun
   });
 }
 
-/// From the restored x: dy becomes dx = dy·e(s), values become (dy·x·e′(s), dy).
+/// Replaces dy by dx = dy·e(s) and `values` by (dy·x·e′(s), dy), given the reconstructed x.
 template <class T>
 void scale_and_shift_backward(View<T, Cuda> dy, ConstView<T, Cuda> x, SameView<T, Cuda> values,
                               double bound) {

@@ -1,4 +1,4 @@
-// Rounding into and widening out of a narrow state on a GPU, and what reconstructions lose.
+// Rounding to a narrow state and widening it again, and errors of reconstructions, on a GPU.
 #pragma once
 
 #include "retrace/cuda/elementwise.hpp"
@@ -9,7 +9,7 @@ namespace retrace::inline RETRACE_ISA {
 
 namespace cuda {
 
-/// The work of a pass over elements of two types.
+/// Returns the work of a pass over elements of two types.
 template <class A, class B>
 Work pass_of_both(Shape shape, double times_a, double times_b) {
   Work work = pass<A>(shape, times_a);
@@ -19,7 +19,8 @@ Work pass_of_both(Shape shape, double times_a, double times_b) {
 
 }  // namespace cuda
 
-/// q =, += or −= round(x/step), with `step` a power of two. Returns what did not fit, and so waits.
+/// Computes q =, += or −= round(x/step), with `step` a power of two. Waits, because it returns the
+/// counts of values that did not fit.
 /// @throws ShapeError unless the shapes agree.
 template <math::FixedPoint E, class T>
 math::RoundingCounts<Index> store_rounded(View<E, Cuda> q, View<T, Cuda> x, double step,
@@ -36,7 +37,7 @@ math::RoundingCounts<Index> store_rounded(View<E, Cuda> q, View<T, Cuda> x, doub
   return {static_cast<Index>(counts.first), static_cast<Index>(counts.second)};
 }
 
-/// x = q·step.
+/// Computes x = q·step.
 /// @throws ShapeError unless the shapes agree.
 template <class T, class E>
 requires math::FixedPoint<std::remove_const_t<E>>
@@ -48,7 +49,7 @@ void widen(View<T, Cuda> x, View<E, Cuda> q, double step) {
   });
 }
 
-/// The largest |x|; 0 of none.
+/// Returns the largest |x|, or 0 if x is empty.
 template <class T>
 double largest_magnitude(View<T, Cuda> x) {
   auto scratch = cuda::scratch(x.device(), kernels::pair_scratch);
@@ -60,7 +61,8 @@ double largest_magnitude(View<T, Cuda> x) {
   return largest;
 }
 
-/// Of x beside `truth`, summed in double. Nothing on a dry device.
+/// Returns signal and noise of x compared with `truth`, summed in double. Returns zeros on a dry
+/// device.
 /// @throws ShapeError unless the shapes agree.
 template <class T>
 math::SignalNoise signal_noise(View<T, Cuda> truth, ConstView<T, Cuda> x) {
@@ -74,7 +76,7 @@ math::SignalNoise signal_noise(View<T, Cuda> truth, ConstView<T, Cuda> x) {
   return {sums.first, sums.second};
 }
 
-/// sample[k] = x at the k-th scattered place; both packed.
+/// Copies a sample: sample[k] = x at the k-th scattered place. Both are packed.
 template <class T>
 void take_sample(View<T, Cuda> sample, ConstView<T, Cuda> x) {
   x.device().run({}, [&](kernels::Context& on) {
@@ -82,7 +84,8 @@ void take_sample(View<T, Cuda> sample, ConstView<T, Cuda> x) {
   });
 }
 
-/// Of x beside the sample that was taken where it is restored. Nothing on a dry device.
+/// Returns signal and noise of x compared with a sample of the original. Returns zeros on a dry
+/// device.
 template <class T>
 math::SignalNoise sample_noise(View<const T, Cuda> sample, ConstView<T, Cuda> x) {
   Tensor<T, Cuda> found(x.device(), sample.shape(), Use::workspace);

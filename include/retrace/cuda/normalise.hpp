@@ -1,4 +1,4 @@
-// Batch normalisation, activation and biases on a GPU, each pass over memory doing all it can.
+// Batch normalisation, activation and biases on a GPU, fused into few passes over memory.
 #pragma once
 
 #include "retrace/core/channel_norm.hpp"
@@ -23,7 +23,7 @@ inline Tensor<double, Cuda> channel_scratch(Cuda& device, Shape x, Index values)
 
 }  // namespace cuda
 
-/// The mean and the biased variance of every channel of x over its pixels.
+/// Computes the mean and the biased variance of every channel of x over its pixels.
 /// @pre mean and variance hold one value per channel, and x has a pixel.
 template <class T>
 void channel_moments(View<T, Cuda> x, View<double, Cuda> mean, View<double, Cuda> variance) {
@@ -35,7 +35,7 @@ void channel_moments(View<T, Cuda> x, View<double, Cuda> mean, View<double, Cuda
 }
 
 /// Records the statistics of a batch of `count` pixels: mean and 1/σ. With `update`, the running
-/// averages move towards them, the running variance being the unbiased one.
+/// averages move towards them; the running variance is the unbiased one.
 template <class T>
 void record_statistics(View<T, Cuda> mean, SameView<T, Cuda> inverse_deviation,
                        SameView<T, Cuda> running_mean, SameView<T, Cuda> running_variance,
@@ -48,7 +48,7 @@ void record_statistics(View<T, Cuda> mean, SameView<T, Cuda> inverse_deviation,
   });
 }
 
-/// Recalls the running averages as mean and 1/σ.
+/// Uses the running averages as mean and 1/σ.
 template <class T>
 void recall_statistics(View<T, Cuda> mean, SameView<T, Cuda> inverse_deviation,
                        ConstView<T, Cuda> running_mean, ConstView<T, Cuda> running_variance,
@@ -59,7 +59,7 @@ void recall_statistics(View<T, Cuda> mean, SameView<T, Cuda> inverse_deviation,
   });
 }
 
-/// scale = s/σ and shift = β − μ·s/σ with s from γ by `rule`.
+/// Computes scale = s/σ and shift = β − μ·s/σ, with s from γ by `rule`.
 template <class T>
 void fold_normalisation(View<T, Cuda> scale, SameView<T, Cuda> shift, ConstView<T, Cuda> mean,
                         ConstView<T, Cuda> inverse_deviation, ConstView<T, Cuda> gamma,
@@ -71,7 +71,7 @@ void fold_normalisation(View<T, Cuda> scale, SameView<T, Cuda> shift, ConstView<
   });
 }
 
-/// dγ += ds/dγ·Σ g·z and dβ += Σ g, from sums = (Σ g, Σ g·z) of [2, C].
+/// Computes dγ += ds/dγ·Σ g·z and dβ += Σ g, from sums = (Σ g, Σ g·z), [2, C].
 template <class T>
 void add_normalisation_gradient(View<T, Cuda> dgamma, SameView<T, Cuda> dbeta,
                                 ConstView<T, Cuda> gamma, View<const double, Cuda> sums,
@@ -82,7 +82,7 @@ void add_normalisation_gradient(View<T, Cuda> dgamma, SameView<T, Cuda> dbeta,
   });
 }
 
-/// y = act(scale·x + shift). y may be x.
+/// Computes y = act(scale·x + shift). y may be x.
 template <class T>
 void normalise_activate(View<T, Cuda> y, ConstView<T, Cuda> x, const ChannelNorm<T, Cuda>& norm,
                         Activation activation) {
@@ -92,7 +92,7 @@ void normalise_activate(View<T, Cuda> y, ConstView<T, Cuda> x, const ChannelNorm
   });
 }
 
-/// y becomes x again: x = (act⁻¹(y) − shift)/scale.
+/// Replaces y by x = (act⁻¹(y) − shift)/scale.
 template <class T>
 void invert_normalise_activate(View<T, Cuda> y, const ChannelNorm<T, Cuda>& norm,
                                Activation activation) {
@@ -102,7 +102,8 @@ void invert_normalise_activate(View<T, Cuda> y, const ChannelNorm<T, Cuda>& norm
   });
 }
 
-/// With g = dy·act′(scale·x + shift) and z standardised: sums = (Σ g, Σ g·z) per channel, [2, C].
+/// With g = dy·act′(scale·x + shift) and z the standardised x, computes sums = (Σ g, Σ g·z) per
+/// channel, [2, C].
 template <class T>
 void normalise_activate_sums(View<double, Cuda> sums, View<T, Cuda> x, ConstView<T, Cuda> dy,
                              const ChannelNorm<std::remove_const_t<T>, Cuda>& norm,
@@ -116,8 +117,8 @@ void normalise_activate_sums(View<double, Cuda> sums, View<T, Cuda> x, ConstView
   });
 }
 
-/// dx = scale·(g − mean g − z·mean(g·z)), set or added; dx may be dy. With constant statistics
-/// (sums all zero) this is scale·g.
+/// Computes dx = scale·(g − mean g − z·mean(g·z)), set or added; dx may be dy. With constant
+/// statistics (all sums zero) this is scale·g.
 template <class T>
 void normalise_activate_backward(View<T, Cuda> dx, ConstView<T, Cuda> x, ConstView<T, Cuda> dy,
                                  const GradientSums<Cuda>& batch, const ChannelNorm<T, Cuda>& norm,
@@ -129,8 +130,8 @@ void normalise_activate_backward(View<T, Cuda> dx, ConstView<T, Cuda> x, ConstVi
   });
 }
 
-/// dx −= scale·(mean g + z·mean(g·z)): what normalise_activate_backward leaves out where it is
-/// given sums of zero.
+/// Computes dx −= scale·(mean g + z·mean(g·z)): the terms that normalise_activate_backward omits if
+/// its sums are zero.
 template <class T>
 void take_off_gradient_means(View<T, Cuda> dx, ConstView<T, Cuda> x,
                              const GradientSums<Cuda>& batch, const ChannelNorm<T, Cuda>& norm) {
@@ -140,7 +141,7 @@ void take_off_gradient_means(View<T, Cuda> dx, ConstView<T, Cuda> x,
   });
 }
 
-/// y becomes x and dy becomes g = dy·act′ in one pass that also sums (Σ g, Σ g·z), [2, C].
+/// Replaces y by x and dy by g = dy·act′, and computes sums = (Σ g, Σ g·z), [2, C], in one pass.
 template <class T>
 void invert_normalise_activate_sums(View<double, Cuda> sums, View<T, Cuda> y, SameView<T, Cuda> dy,
                                     const ChannelNorm<T, Cuda>& norm, Activation activation) {
@@ -152,7 +153,7 @@ void invert_normalise_activate_sums(View<double, Cuda> sums, View<T, Cuda> y, Sa
   });
 }
 
-/// y = act(x), in place.
+/// Computes y = act(x), in place.
 template <class T>
 void activate(View<T, Cuda> x, Activation activation) {
   x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
@@ -160,7 +161,7 @@ void activate(View<T, Cuda> x, Activation activation) {
   });
 }
 
-/// y becomes act⁻¹(y).
+/// Replaces y by act⁻¹(y).
 template <class T>
 void deactivate(View<T, Cuda> y, Activation activation) {
   y.device().run(pass<T>(y.shape(), 2), [&](kernels::Context& on) {
@@ -168,7 +169,7 @@ void deactivate(View<T, Cuda> y, Activation activation) {
   });
 }
 
-/// dy becomes dy·act′, told by the sign of u or y.
+/// Replaces dy by dy·act′. `sign` is u or y, which have the same sign.
 template <class T>
 void activate_backward(View<T, Cuda> dy, ConstView<T, Cuda> sign, Activation activation) {
   dy.device().run(pass<T>(dy.shape(), 3), [&](kernels::Context& on) {
@@ -177,7 +178,7 @@ void activate_backward(View<T, Cuda> dy, ConstView<T, Cuda> sign, Activation act
   });
 }
 
-/// x[pixel] += bias, [C], at every pixel.
+/// Computes x[pixel] += bias, [C], at every pixel.
 template <class T>
 void add_to_pixels(View<T, Cuda> x, ConstView<T, Cuda> bias) {
   x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
@@ -185,7 +186,7 @@ void add_to_pixels(View<T, Cuda> x, ConstView<T, Cuda> bias) {
   });
 }
 
-/// sums, [C], += Σ over the pixels of x.
+/// Computes sums, [C], += Σ over the pixels of x.
 template <class T>
 void add_pixel_sums(View<T, Cuda> sums, ConstView<T, Cuda> x) {
   auto totals = cuda::scratch(x.device(), x.shape().c);

@@ -10,7 +10,7 @@ namespace retrace::inline RETRACE_ISA {
 
 namespace cuda {
 
-/// Permutes the images of packed memory through a copy of some of them: permute(on, images, copy).
+/// Permutes packed images through a copy of some of them: permute(on, images, copy).
 template <class T, class Permute>
 void permute_images(View<T, Cuda> x, Permute permute) {
   constexpr Index copied_bytes = 8 << 20;
@@ -37,7 +37,7 @@ void channel_pool(View<T, Cuda> x) {
   cuda::permute_images(x, kernels::channel_pool<T>);
 }
 
-/// Depth to space; x is [N,H,W,C] as it is to become, packed.
+/// Depth to space; x has the resulting shape [N,H,W,C], packed.
 template <class T>
 void channel_unpool(View<T, Cuda> x) {
   cuda::permute_images(x, kernels::channel_unpool<T>);
@@ -49,14 +49,14 @@ void batch_pool(View<T, Cuda> x) {
   cuda::permute_images(x, kernels::batch_pool<T>);
 }
 
-/// Batch to space; x is [N,H,W,C] as it is to become, packed.
+/// Batch to space; x has the resulting shape [N,H,W,C], packed.
 template <class T>
 void batch_unpool(View<T, Cuda> x) {
   cuda::permute_images(x, kernels::batch_unpool<T>);
 }
 
-/// y = the maximum of each window of 2 x 2, largest = which of its four pixels is the first to
-/// have it.
+/// Computes y = the maximum of each 2 x 2 window, and largest = the index, within the window, of
+/// the first pixel that has it.
 template <class T>
 void max_pool(View<T, Cuda> y, View<std::uint8_t, Cuda> largest, ConstView<T, Cuda> x) {
   y.device().run(pass<T>(y.shape(), 5), [&](kernels::Context& on) {
@@ -72,7 +72,7 @@ void max_pool_backward(View<T, Cuda> dx, ConstView<T, Cuda> dy,
   });
 }
 
-/// y[n,c] = the mean over the pixels of the x.n/y.n images that belong to image n.
+/// Computes y[n,c] = the mean over the pixels of the x.n/y.n images that belong to image n.
 template <class T>
 void global_average(View<T, Cuda> y, ConstView<T, Cuda> x) {
   y.device().run(pass<T>(x.shape(), 1), [&](kernels::Context& on) {

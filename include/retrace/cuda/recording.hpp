@@ -1,4 +1,4 @@
-// Operations that are recorded once and done again, as one launch.
+// Operations that are recorded once and then repeated in one launch.
 #pragma once
 
 #include <memory>
@@ -7,16 +7,17 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What body() puts on the stream, to be done by launch() as often as it is called, on the same
-/// memory and with the same numbers.
+/// The operations that body() puts on the stream. Each launch() repeats them on the same memory and
+/// with the same arguments.
 ///
-/// Tensors that body() makes and drops have the memory of the recording, which it holds as long as
-/// it lives; the meter counts them while they are recorded. Others have to live as long as it.
+/// Tensors that body() creates and destroys use memory that the recording owns; the meter counts
+/// them during recording. All other tensors must outlive the recording.
 class CudaRecording {
  public:
-  /// Does nothing of it yet.
-  /// @throws DeviceError if body() waits for the GPU, reads from it or writes to it, or drops a
-  ///         tensor that it has not made; and whatever body() throws.
+  /// Records without executing anything.
+  /// @throws DeviceError if body() waits for the GPU, reads from it or writes to it, or releases a
+  ///         tensor that it did not create.
+  /// @throws any exception of body().
   template <class Body>
   CudaRecording(Cuda& device, Body body) : device_(device) {
     kernels::Context& on = *device.context();

@@ -1,4 +1,4 @@
-// What training takes beside its layers, on a GPU: loss, update, dropped elements.
+// Training operations outside the layers, on a GPU: losses, updates and dropout.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,11 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// The gradient of core/cross_entropy.hpp for the rows of x, one a pixel, into dx, which may be x;
-/// the loss of each row and whether its label's logit is the largest stay on the GPU.
-/// @param weights  one a class, or none
-/// @param divisor  in place of that of the terms, one element
-/// @pre every label is that of a class or `ignore`.
+/// Writes the gradient of core/cross_entropy.hpp for the rows of x, one per pixel, into dx, which
+/// may be x. The loss of each row, and whether its label has the largest logit, stay on the GPU.
+/// @param weights  one per class, or empty
+/// @param divisor  one element that replaces the divisor of the terms
+/// @pre every label is a class or `ignore`.
 template <class T>
 void softmax_cross_entropy(View<T, Cuda> dx, ConstView<T, Cuda> x,
                            View<const std::int32_t, Cuda> labels, View<const double, Cuda> weights,
@@ -34,7 +34,7 @@ void softmax_cross_entropy(View<T, Cuda> dx, ConstView<T, Cuda> x,
   });
 }
 
-/// What that left, added up. 0 on a dry device.
+/// Adds up the losses and hits of softmax_cross_entropy. Returns zeros on a dry device.
 inline LossSum sum_of_losses(View<const double, Cuda> losses, View<const std::uint8_t, Cuda> hits) {
   auto scratch = cuda::scratch(losses.device(), kernels::pair_scratch);
   LossSum total;
@@ -46,7 +46,7 @@ inline LossSum sum_of_losses(View<const double, Cuda> losses, View<const std::ui
   return total;
 }
 
-/// Both, with labels and weights of the host.
+/// Computes the gradient and returns the summed loss, with labels and weights in host memory.
 template <class T>
 LossSum softmax_cross_entropy(View<T, Cuda> dx, ConstView<T, Cuda> x,
                               std::span<const std::int32_t> labels, std::span<const double> weights,
@@ -65,14 +65,14 @@ LossSum softmax_cross_entropy(View<T, Cuda> dx, ConstView<T, Cuda> x,
   return sum_of_losses(losses.view(), hits.view());
 }
 
-/// What losses of values work with.
+/// Returns workspace for the partial sums of pointwise losses.
 inline Tensor<double, Cuda> loss_scratch(Cuda& device) {
   return cuda::scratch(device, kernels::pair_scratch);
 }
 
-/// dy = ∂L/∂y / divisor of every element; the sums of blocks of L stay in the scratch of
-/// loss_scratch().
-/// @throws ShapeError unless all have one shape.
+/// Computes dy = ∂L/∂y / divisor for every element. Partial sums of L stay in `scratch`, which
+/// loss_scratch() returns.
+/// @throws ShapeError unless all shapes are equal.
 template <class T>
 void pointwise_loss(View<T, Cuda> dy, ConstView<T, Cuda> y, ConstView<T, Cuda> target,
                     const PointwiseTerms& terms, View<double, Cuda> scratch) {
@@ -84,7 +84,7 @@ void pointwise_loss(View<T, Cuda> dy, ConstView<T, Cuda> y, ConstView<T, Cuda> t
   });
 }
 
-/// What that left of tensors of that shape. 0 on a dry device.
+/// Adds up the partial sums of pointwise_loss for tensors of shape y. Returns 0 on a dry device.
 inline double sum_of_loss(Shape y, View<const double, Cuda> scratch) {
   double sum = 0;
   scratch.device().run({}, [&](kernels::Context& on) {
@@ -93,7 +93,7 @@ inline double sum_of_loss(Shape y, View<const double, Cuda> scratch) {
   return sum;
 }
 
-/// Both.
+/// Computes the gradient and returns the summed loss.
 template <class T>
 double pointwise_loss(View<T, Cuda> dy, ConstView<T, Cuda> y, ConstView<T, Cuda> target,
                       const PointwiseTerms& terms) {
@@ -104,7 +104,7 @@ double pointwise_loss(View<T, Cuda> dy, ConstView<T, Cuda> y, ConstView<T, Cuda>
 
 namespace cuda {
 
-/// @param rate_there  where the rate is, in place of `rate`, if not null
+/// @param rate_there  GPU memory that holds the rate and replaces `rate`, if not null
 template <class T, class Step>
 void update(std::span<const UpdateTerm<T, Cuda>> terms, double rate, const T* rate_there,
             const Step& step, bool empties) {
@@ -124,7 +124,7 @@ void update(std::span<const UpdateTerm<T, Cuda>> terms, double rate, const T* ra
 
 }  // namespace cuda
 
-/// A step of core/update.hpp, of one parameter.
+/// Applies the step of core/update.hpp to one parameter.
 template <class T, class Step>
 void update_parameter(const UpdateTerm<T, Cuda>& term, double rate, const Step& step) {
   cuda::update<T>(std::span(&term, 1), rate, nullptr, step, false);
@@ -156,7 +156,7 @@ void factor_gradient(View<T, Cuda> gradient, SameView<T, Cuda> rows, SameView<T,
   });
 }
 
-/// Σ x² of packed x, in double. 0 on a dry device.
+/// Returns Σ x² of packed x in double, or 0 on a dry device.
 template <class T>
 double sum_of_squares(View<T, Cuda> x) {
   auto scratch = cuda::scratch(x.device(), kernels::pair_scratch);
@@ -167,7 +167,7 @@ double sum_of_squares(View<T, Cuda> x) {
   return sum;
 }
 
-/// x *= factor, packed.
+/// Computes x *= factor; x is packed.
 template <class T>
 void scale(View<T, Cuda> x, double factor) {
   x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
@@ -175,9 +175,9 @@ void scale(View<T, Cuda> x, double factor) {
   });
 }
 
-/// Multiplies each element of x, packed, by 0 with probability `rate` and by 1/(1 − rate)
-/// otherwise. Element e takes word e % 4 of Philox block (e/4, step) under the key `seed`; x begins
-/// with element `begin`.
+/// Multiplies each element of packed x by 0 with probability `rate` and by 1/(1 − rate) otherwise.
+/// Element e uses word e % 4 of Philox block (e/4, step) under the key `seed`. `begin` is the
+/// number of x's first element.
 template <class T>
 void drop_elements(View<T, Cuda> x, double rate, std::uint64_t seed, std::uint64_t step,
                    Index begin = 0) {

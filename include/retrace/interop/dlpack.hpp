@@ -1,4 +1,4 @@
-// Tensors that other libraries see, and theirs seen here, by DLPack and without a copy.
+// Exchange of tensors with other libraries through DLPack, without copying.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +20,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What DLPack calls the elements of a tensor here.
+/// Returns the DLPack type of a tensor's elements.
 template <class T>
 constexpr dlpack::DataType dlpack_type() {
   constexpr auto bits = static_cast<std::uint8_t>(8 * sizeof(T));
@@ -34,12 +34,12 @@ constexpr dlpack::DataType dlpack_type() {
 
 namespace detail {
 
-/// What an exported tensor lives in until the other library calls its deleter.
+/// Owns an exported tensor until the other library calls its deleter.
 template <class Managed, class T>
 struct Exported {
   Managed managed{};
   std::array<std::int64_t, 4> shape, strides;
-  std::optional<Tensor<T, Cpu>> owner;  ///< none of a view
+  std::optional<Tensor<T, Cpu>> owner;  ///< empty for a view
 
   Exported(View<const T, Cpu> x, std::uint64_t flags)
       : shape{x.shape().n, x.shape().h, x.shape().w, x.shape().c},
@@ -63,24 +63,25 @@ struct Exported {
 template <class Managed, class T>
 std::unique_ptr<Exported<Managed, std::remove_const_t<T>>> exported(View<T, Cpu> x) {
   static_assert(!std::is_const_v<T> || std::same_as<Managed, dlpack::VersionedTensor>,
-                "only a VersionedTensor can say that it is read-only");
-  if (x.device().dry()) throw StateError("to_dlpack: the tensors of a dry device have no elements");
+                "only a VersionedTensor can be marked as read-only");
+  if (x.device().dry())
+    throw StateError("to_dlpack: the device is dry, so its tensors have no elements");
   return std::make_unique<Exported<Managed, std::remove_const_t<T>>>(
       x, std::is_const_v<T> ? dlpack::read_only : 0);
 }
 
 }  // namespace detail
 
-/// The view as a tensor [N,H,W,C] of another library, which must let it go before its memory goes.
+/// Exports a view as a tensor [N,H,W,C]. The other library must release it before the view's memory
+/// is released.
 /// @throws StateError if its device is dry.
 template <class Managed = dlpack::VersionedTensor, class T>
 Managed* to_dlpack(View<T, Cpu> x) {
   return &detail::exported<Managed>(x).release()->managed;
 }
 
-/// The same of a tensor that is handed over with its memory: its device has to live until the
-/// deleter gives that back to the device's meter, which must not happen while another thread uses
-/// the device.
+/// Exports a tensor together with its memory. The device must outlive it: the deleter returns the
+/// memory to the device's meter and must not run while another thread uses the device.
 template <class Managed = dlpack::VersionedTensor, class T>
 Managed* to_dlpack(Tensor<T, Cpu>&& x) {
   auto made = detail::exported<Managed>(x.view());
@@ -88,18 +89,17 @@ Managed* to_dlpack(Tensor<T, Cpu>&& x) {
   return &made.release()->managed;
 }
 
-/// A tensor of another library, seen here for as long as this lives: then its deleter is called.
-/// It has one to four axes, the last of them channels: three are [H,W,C], one is [C]. A tensor
-/// [N,C,H,W] whose memory is NHWC is passed with its axes permuted.
+/// Imports a tensor of another library and calls its deleter on destruction. The tensor must have
+/// one to four axes, the last of which is channels: three axes are [H,W,C], one is [C]. To pass a
+/// tensor [N,C,H,W] whose memory is NHWC, permute its axes first.
 template <class T>
 class DlpackView {
  public:
-  /// Takes over `from`, whose deleter is called, once, even if this throws.
-  /// @throws ShapeError if there are other numbers of axes, a negative extent, strides that are not
-  ///         those of pixels at one pitch, or more bytes than an address can count.
-  /// @throws std::invalid_argument for null, another major version, device or element type, a
-  /// tensor
-  ///         that is read-only where T is not const, or data that is null or not aligned.
+  /// Takes ownership of `from`, whose deleter is called exactly once, even if this throws.
+  /// @throws ShapeError if the number of axes is not 1 to 4, an extent is negative, the strides do
+  ///         not have a constant pitch, or the size in bytes exceeds an address.
+  /// @throws std::invalid_argument if `from` is null, has another major version, device or element
+  ///         type, is read-only although T is not const, or has null or misaligned data.
   template <class Managed>
   DlpackView(Cpu& device, Managed* from)
       : owner_(from,
@@ -114,12 +114,12 @@ class DlpackView {
  private:
   template <class Managed>
   static View<T, Cpu> viewed(Cpu& device, const Managed* from) {
-    if (!from) throw std::invalid_argument("DlpackView: there is no tensor");
+    if (!from) throw std::invalid_argument("DlpackView: the tensor is null");
     if constexpr (std::same_as<Managed, dlpack::VersionedTensor>) {
       if (from->version.major != dlpack::major_version)
-        throw std::invalid_argument("DlpackView: the tensor is of version " +
+        throw std::invalid_argument("DlpackView: the tensor has DLPack version " +
                                     std::to_string(from->version.major) +
-                                    " of DLPack, but only version 1 is known");
+                                    " but must have version 1");
       if (!std::is_const_v<T> && (from->flags & dlpack::read_only))
         throw std::invalid_argument(
             "DlpackView: the tensor is read-only; view it as const elements");
@@ -130,13 +130,14 @@ class DlpackView {
   static View<T, Cpu> viewed(Cpu& device, const dlpack::PlainTensor& from) {
     const auto wanted = dlpack_type<std::remove_const_t<T>>();
     if (from.device.type != dlpack::cpu)
-      throw std::invalid_argument("DlpackView: the tensor is on a device of type " +
-                                  std::to_string(from.device.type) + ", not on a CPU");
+      throw std::invalid_argument("DlpackView: the tensor is on device type " +
+                                  std::to_string(from.device.type) +
+                                  " but must be on device type 1 (CPU)");
     if (from.type != wanted)
-      throw std::invalid_argument("DlpackView: elements are " + text(from.type) + ", not " +
-                                  text(wanted));
+      throw std::invalid_argument("DlpackView: the element type is " + text(from.type) +
+                                  " but must be " + text(wanted));
     if (from.axes < 1 || from.axes > 4 || !from.shape)
-      throw ShapeError("DlpackView: a tensor has 1 to 4 axes here, not " +
+      throw ShapeError("DlpackView: the tensor must have 1 to 4 axes but has " +
                        std::to_string(from.axes));
     std::array<Index, 4> extents{1, 1, 1, 1};
     std::copy_n(from.shape, from.axes, extents.end() - from.axes);
@@ -149,7 +150,8 @@ class DlpackView {
     return {device, data, shape, pitch};
   }
 
-  /// Strides of axes of one index mean nothing, and neither do any where there is no element.
+  /// Returns the pitch. Ignores strides of axes of extent 1, and all strides if there are no
+  /// elements.
   static Index pitch_of(const dlpack::PlainTensor& from, const std::array<Index, 4>& extents) {
     const Index channels = extents[3];
     if (!from.strides || std::find(extents.begin(), extents.end(), 0) != extents.end())
@@ -158,18 +160,18 @@ class DlpackView {
     std::copy_n(from.strides, from.axes, strides.end() - from.axes);
     bool fits = channels == 1 || strides[3] == 1;
     std::optional<Index> pitch;
-    Index pixels = 1;  // of one index of the axis
+    Index pixels = 1;  // pixels per step along the axis
     for (std::size_t axis = 3; axis-- > 0; pixels *= extents[axis]) {
       if (extents[axis] == 1) continue;
       if (!pitch) pitch = strides[axis] / pixels;
       fits = fits && strides[axis] % pixels == 0 && strides[axis] / pixels == *pitch;
     }
     if (!fits)
-      throw ShapeError("DlpackView: strides are " + std::to_string(strides[0]) + ", " +
+      throw ShapeError("DlpackView: the strides are " + std::to_string(strides[0]) + ", " +
                        std::to_string(strides[1]) + ", " + std::to_string(strides[2]) + ", " +
                        std::to_string(strides[3]) +
-                       ", but pixels have to be at one pitch and channels side by side: copy the "
-                       "tensor into NHWC order");
+                       " but pixels must have a constant pitch and channels must be adjacent: copy "
+                       "the tensor into NHWC order");
     return pitch.value_or(channels);
   }
 

@@ -1,4 +1,4 @@
-// The binary interface of DLPack, by which libraries pass tensors to one another without a copy.
+// The binary interface of DLPack, through which libraries exchange tensors without copying.
 #pragma once
 
 #include <cstddef>
@@ -6,14 +6,14 @@
 
 #include "retrace/core/isa.hpp"
 
-/// The structs of dlpack.h 1.1 under names of this library, so that both headers may be included:
-/// a pointer to one is a pointer to the other by reinterpret_cast. Source:
+/// The structs of dlpack.h 1.1 under this library's names, so that both headers may be included. A
+/// pointer to one can be converted to the other by reinterpret_cast. Source:
 /// https://github.com/dmlc/dlpack/blob/main/include/dlpack/dlpack.h
 namespace retrace::inline RETRACE_ISA::dlpack {
 
 inline constexpr std::uint32_t major_version = 1, minor_version = 1;
 
-/// DLPackVersion. Another major version has another layout behind `flags`.
+/// DLPackVersion. Other major versions have another layout after `flags`.
 struct Version {
   std::uint32_t major, minor;
 };
@@ -36,7 +36,7 @@ struct DataType {
 inline constexpr std::uint8_t signed_integer = 0, unsigned_integer = 1, ieee_float = 2,
                               brain_float = 4;
 
-/// DLTensor. Strides count elements; without strides it is packed, the last axis innermost.
+/// DLTensor. Strides count elements; without strides it is packed, with the last axis innermost.
 struct PlainTensor {
   void* data;
   DeviceId device;
@@ -47,22 +47,22 @@ struct PlainTensor {
   std::uint64_t byte_offset;
 };
 
-/// DLManagedTensor, of versions before 1: what a capsule "dltensor" of Python holds.
+/// DLManagedTensor, of versions before 1: the contents of a Python capsule "dltensor".
 struct ManagedTensor {
   PlainTensor tensor;
   void* context;
-  void (*deleter)(ManagedTensor*);  ///< may be null; deletes its argument too
+  void (*deleter)(ManagedTensor*);  ///< may be null; also deletes its argument
 };
 
-/// DLManagedTensorVersioned: what a capsule "dltensor_versioned" of Python holds.
+/// DLManagedTensorVersioned: the contents of a Python capsule "dltensor_versioned".
 struct VersionedTensor {
   Version version;
   void* context;
-  void (*deleter)(VersionedTensor*);  ///< may be null; deletes its argument too
+  void (*deleter)(VersionedTensor*);  ///< may be null; also deletes its argument
   std::uint64_t flags;
   PlainTensor tensor;
 };
-inline constexpr std::uint64_t read_only = 1;  ///< a flag
+inline constexpr std::uint64_t read_only = 1;  ///< a bit of `flags`
 
 static_assert(sizeof(DataType) == 4 && sizeof(DeviceId) == 8 && sizeof(Version) == 8);
 static_assert(sizeof(void*) != 8 ||

@@ -1,4 +1,4 @@
-// Tensors and views as matrices of Eigen, without a copy.
+// Tensors and views as Eigen matrices, without copying.
 #pragma once
 
 #include <Eigen/Core>
@@ -8,7 +8,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// One row a pixel, one column a channel. Of const T it is read-only.
+/// A matrix with one row per pixel and one column per channel. Read-only if T is const.
 template <class T>
 using PixelMatrix = Eigen::Map<
     std::conditional_t<std::is_const_v<T>,
@@ -17,11 +17,11 @@ using PixelMatrix = Eigen::Map<
                        Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>,
     Eigen::Unaligned, Eigen::OuterStride<>>;
 
-/// The elements of x where they are, [N·H·W, C]: the weights of a convolution, [k,k,C,K], are
-/// [k·k·C, K]. The map is valid for as long as the memory of x is.
+/// Maps the elements of x in place as [N·H·W, C]. Convolution weights [k,k,C,K] become [k·k·C, K].
+/// The map is valid as long as x's memory.
 template <class T>
 PixelMatrix<T> pixel_matrix(View<T, Cpu> x) {
-  const auto index = [](Index i) {  // of Eigen, 32 bits where addresses have as many
+  const auto index = [](Index i) {  // Eigen's index has 32 bits if addresses do
     return static_cast<Eigen::Index>(i);
   };
   return {x.data(), index(x.shape().pixels()), index(x.shape().c),

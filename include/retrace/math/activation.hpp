@@ -1,4 +1,4 @@
-// Rectifiers on one element: the arithmetic that CPU loops and CUDA kernels share.
+// Rectifiers of one element, shared by CPU loops and CUDA kernels.
 #pragma once
 
 #include "retrace/core/activation.hpp"
@@ -10,13 +10,13 @@ constexpr T activate(T u, T slope) {
   return u > 0 ? u : slope * u;
 }
 
-/// dy/du, told by the sign that u and y share.
+/// Returns dy/du, given u or y: both have the same sign.
 template <class T>
 constexpr T activation_slope(T sign, T slope) {
   return sign > 0 ? T(1) : slope;
 }
 
-/// u from y. Bit-exact when the slope is a power of two, one rounding otherwise.
+/// Returns u for a given y: exact if the slope is a power of two, with one rounding otherwise.
 template <class T>
 constexpr T deactivate(T y, T slope) {
   return y > 0 ? y : y / slope;

@@ -1,4 +1,4 @@
-// bfloat16: the upper half of a float, to store a state in.
+// bfloat16: the upper half of a float, as a storage type for states.
 #pragma once
 
 #include <bit>
@@ -8,7 +8,7 @@
 
 namespace retrace::inline RETRACE_ISA::math {
 
-/// 8 bits of exponent and 8 of significand, one of them implicit.
+/// 8 exponent bits and 8 significand bits, one of them implicit.
 struct Bfloat16 {
   std::uint16_t bits = 0;
 
@@ -25,7 +25,7 @@ struct Bfloat16 {
   }
 };
 
-/// q =, += or −= x, rounded again after the sum: what is added cannot be taken back exactly.
+/// q =, += or −= x. The sum is rounded to bfloat16, so subtraction does not undo addition exactly.
 template <class T, class Counts>
 void store_rounded(Bfloat16& q, T x, T, Store how, Counts&) {
   const auto value = static_cast<float>(x), old = static_cast<float>(q);

@@ -1,4 +1,4 @@
-// A scale that can neither vanish nor explode, on one element.
+// A scale factor of one element that can neither vanish nor explode.
 #pragma once
 
 #include <cmath>
@@ -7,13 +7,13 @@
 
 namespace retrace::inline RETRACE_ISA::math {
 
-/// e(s) = exp(bound·tanh s): between exp(−bound) and exp(bound) for every s.
+/// Returns e(s) = exp(bound·tanh s), which lies between exp(−bound) and exp(bound) for every s.
 template <class T>
 constexpr T bounded_scale(T s, T bound) {
   return std::exp(bound * std::tanh(s));
 }
 
-/// de/ds = e·bound·(1 − tanh² s), given e.
+/// Returns de/ds = e·bound·(1 − tanh² s) for a given e.
 template <class T>
 constexpr T bounded_scale_slope(T s, T scale, T bound) {
   const T t = std::tanh(s);

@@ -1,4 +1,4 @@
-// What augmentation does to an image: a shift and a mirroring, drawn for each image.
+// Random crops and flips that augment an image.
 #pragma once
 
 #include <cstdint>
@@ -8,18 +8,19 @@
 
 namespace retrace {
 
-/// Which shifts and mirrorings: those of one stream of a seed. Without functions, it is the same
-/// for every instruction set, and compiled kernels take it.
+/// Random crops and flips: the draws of one random stream of a seed.
+///
+/// Plain data, identical for every instruction set, so compiled kernels can take it.
 struct CropFlips {
-  bool draws = false;  ///< if not, every image stays as it is
+  bool draws = false;  ///< false leaves every image unchanged
   std::uint64_t seed = 0, stream = 0;
-  /// Pixels added on every side of an image, mirrored, before it is cropped to its size again.
+  /// Pixels of mirror padding on every side of an image before it is cropped to its original size.
   std::uint32_t padding = 4;
 };
 
 inline namespace RETRACE_ISA {
 
-/// Where a crop starts relative to the image, and whether it is mirrored left to right.
+/// The offset of a crop relative to the image, and whether it is mirrored left to right.
 struct CropFlip {
   Index top = 0, left = 0;
   bool flip = false;
@@ -28,8 +29,8 @@ struct CropFlip {
 
 namespace math {
 
-/// The row or column of an image of `size` rows or columns that is seen at i, which may lie
-/// outside: the image goes on mirrored about its first and its last one, which are not repeated.
+/// Returns the row or column that appears at i, which may lie outside an image of `size` rows or
+/// columns. The image is mirrored about its first and last line, which are not repeated.
 constexpr Index mirrored(Index i, Index size) {
   if (i >= 0 && i < size) return i;
   if (size == 1) return 0;
@@ -38,7 +39,7 @@ constexpr Index mirrored(Index i, Index size) {
   return at < size ? at : period - at;
 }
 
-/// The draw that belongs to an image.
+/// Returns the crop and flip of an image.
 constexpr CropFlip crop_flip(const CropFlips& of, Index image) {
   if (!of.draws) return {};
   Random random(of.seed, of.stream, static_cast<std::uint64_t>(image));

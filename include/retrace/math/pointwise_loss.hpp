@@ -1,4 +1,4 @@
-// The loss of one value and its slope.
+// The loss of one element and its derivative.
 #pragma once
 
 #include "retrace/core/isa.hpp"
@@ -13,7 +13,7 @@ struct LossAt {
   double loss, slope;
 };
 
-/// Of y beside its target.
+/// Returns the loss of y for a target, and its derivative.
 /// @param exponential  e^−|y|
 /// @param logarithm    log(1 + e^−|y|)
 constexpr LossAt pointwise_loss(const PointwiseTerms& terms, double y, double target,

@@ -8,7 +8,7 @@
 
 namespace retrace::inline RETRACE_ISA::math {
 
-/// Σ x² and Σ (x − x̂)² over elements of a truth x and its reconstruction x̂ (Hascoet et al., §4.1).
+/// Σ x² and Σ (x − x̂)² over elements x and their reconstructions x̂ (Hascoet et al., §4.1).
 struct SignalNoise {
   double signal = 0, noise = 0;
 
@@ -22,16 +22,16 @@ struct SignalNoise {
     return *this;
   }
 
-  /// Whether all values were finite, and so were their squares.
+  /// Returns whether all values and their squares are finite.
   bool finite() const { return std::isfinite(signal) && std::isfinite(noise); }
-  /// 10·log₁₀(signal/noise). Infinite where nothing is wrong, −∞ where something is no number.
+  /// Returns 10·log₁₀(signal/noise): infinite if there is no noise, −∞ if a value is not finite.
   double decibels() const {
     if (noise == 0) return std::numeric_limits<double>::infinity();
     const double ratio = 10 * std::log10(signal / noise);
     return std::isnan(ratio) || std::isinf(noise) ? -std::numeric_limits<double>::infinity()
                                                   : ratio;
   }
-  /// √(noise/signal): 0 where nothing is wrong, infinite where something is no number.
+  /// Returns √(noise/signal): 0 if there is no noise, infinite if a value is not finite.
   double relative_error() const {
     if (noise == 0) return 0;
     const double ratio = std::sqrt(noise / signal);
@@ -39,18 +39,18 @@ struct SignalNoise {
   }
 };
 
-/// Estimates the relative error of a gradient, |ĝ − g|/|g| over all parameters, when the worst
-/// input it was computed from was reconstructed with so many decibels.
+/// Estimates the relative error of a gradient, |ĝ − g|/|g| over all parameters, from the
+/// signal-to-noise ratio of the worst reconstructed input.
 ///
-/// Noise of amplitude e, beside a signal of 1, moves a share e/π of normally distributed values
-/// across the kink of a rectifier. Their derivatives are wrong altogether, so that the relative
-/// error of the gradient is √(2e/π): it is a tenth after 40 dB more, not after 20. The factor 5
-/// instead of √(2/π) covers the sum over layers and the scatter of steps in which few values
-/// crossed; it is measured (docs/numerics.md).
+/// For a signal of amplitude 1, noise of amplitude e moves a fraction e/π of normally distributed
+/// values across the kink of a rectifier. Each of their derivatives is wrong, so the relative error
+/// of the gradient is √(2e/π): 40 dB more, not 20 dB, reduce it to a tenth. The measured factor 5
+/// (docs/numerics.md) instead of √(2/π) covers the sum over layers and the scatter of steps in
+/// which few values cross the kink.
 inline double gradient_error(double decibels) { return 5 * std::pow(10, -decibels / 40); }
 
-/// The k-th of places scattered over `size`, the same ones every time: k hashed (Steele et al.
-/// 2014, SplitMix64), so that they fall on all channels alike whatever the shape is.
+/// Returns the k-th of the scattered places in `size` elements. A hash of k (Steele et al. 2014,
+/// SplitMix64) makes them reproducible and spreads them evenly over channels for any shape.
 constexpr Index scattered_place(Index k, Index size) {
   std::uint64_t hash = static_cast<std::uint64_t>(k + 1) * 0x9E3779B97F4A7C15u;
   hash = (hash ^ (hash >> 30)) * 0xBF58476D1CE4E5B9u;

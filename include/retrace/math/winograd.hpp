@@ -5,13 +5,13 @@
 
 namespace retrace::inline RETRACE_ISA::math {
 
-/// Four outputs y of a filter g of three taps over six inputs d, with six products:
+/// Computes four outputs y of a filter g of three taps over six inputs d, with six products:
 ///
 ///     y = Aᵀ[(G·g) ⊙ (Bᵀ·d)]                      (Lavin & Gray 2016, eq. 5)
 ///
-/// The polynomials behind it are interpolated at 0, ±a, ±b and ∞. Points of 5/8 and 3/2 give a
-/// third of the error of the usual 1 and 2. V is a scalar or a vector of T. Every function may be
-/// used along both axes of a tile, which makes F(4x4,3x3): 36 products instead of 144.
+/// The polynomials are interpolated at 0, ±a, ±b and ∞. Points of 5/8 and 3/2 have a third of the
+/// error of the usual 1 and 2. V is a scalar or a vector of T. Each function can be applied along
+/// both axes of a tile, which gives F(4x4,3x3): 36 products instead of 144.
 template <class T>
 struct Winograd {
   static constexpr T a = T(0.625), b = T(1.5);

@@ -1,4 +1,4 @@
-// oneDNN as another implementation of a device's convolutions.
+// oneDNN as an alternative implementation of a device's convolutions.
 #pragma once
 
 #include <array>
@@ -14,24 +14,26 @@
 
 namespace retrace::inline RETRACE_ISA::onednn {
 
-/// Which convolutions oneDNN computes.
+/// The convolutions that oneDNN computes.
 enum class Choice {
-  fastest,   ///< those where it is measured to be faster, once for every shape
-  nhwc,      ///< all, its activations pixel by pixel
-  preferred  ///< all, its activations in the layout that it likes best
+  fastest,   ///< those for which it is faster, measured once per shape
+  nhwc,      ///< all, with activations in NHWC
+  preferred  ///< all, with activations in oneDNN's preferred layout
 };
 
+/// Convolutions by oneDNN:
+///
 ///     onednn::Convolutions convolutions;
 ///     device.set_convolutions(&convolutions);
 ///
-/// With Choice::fastest, the first call for a shape measures the device's own kernels and oneDNN's,
-/// with as many threads, and all calls for it then do the same, in this process: recomputation
-/// gives the same bits, but another run may choose otherwise. That takes some tens of milliseconds,
-/// and for as long about 16 MiB that no meter counts. The other two choices give the same bits in
-/// every run.
+/// With Choice::fastest, the first call for a shape measures the device's own kernels and oneDNN's
+/// with the same number of threads. All later calls in this process make the same choice, so
+/// recomputation gives the same bits, but another process may choose otherwise. Measuring takes
+/// some tens of milliseconds and temporarily about 16 MiB that the meter does not count. The other
+/// two choices give the same bits in every process.
 ///
-/// Workspace is the device's (Use::workspace): weights as oneDNN wants them, and for every thread a
-/// chunk of images packed and computed. Not for use by two threads at once.
+/// The workspace comes from the device (Use::workspace): weights in oneDNN's layout, and a chunk of
+/// images per thread, packed and computed. Two threads must not use an object at the same time.
 class Convolutions : public ConvolutionBackend {
  public:
   explicit Convolutions(Choice choice = Choice::fastest) : choice_(choice) {}
@@ -54,8 +56,8 @@ class Convolutions : public ConvolutionBackend {
     return plan;
   }
 
-  /// What was chosen for every shape met so far: nothing stands for the device's own kernels.
-  /// problem.images counts the images of a chunk.
+  /// Returns the choice for every shape so far: no layout means the device's own kernels.
+  /// problem.images is the number of images in a chunk.
   std::map<Problem, std::optional<Layout>> choices() const {
     std::map<Problem, std::optional<Layout>> list;
     for (const auto& [key, chosen] : chosen_) list.emplace(key.second, chosen.layout);
@@ -68,8 +70,8 @@ class Convolutions : public ConvolutionBackend {
     std::unique_ptr<Plan> plan;
   };
 
-  /// oneDNN has to be faster by this before it is chosen: noise should seldom decide, and within a
-  /// network it finds its workspace out of cache.
+  /// oneDNN is chosen only if it is faster by this factor, so that noise seldom decides. It also
+  /// allows for a cold workspace within a network.
   static constexpr double margin = 1.2;
   static constexpr Index chunk_bytes = 256 * 1024, trial_bytes = 16 * 1024 * 1024;
 
@@ -77,8 +79,8 @@ class Convolutions : public ConvolutionBackend {
     return {pass, x.n, x.h, x.w, w.w, w.c, w.n, stride};
   }
 
-  /// Chunks fill a share of the cache. A weight gradient's are so large that adding it up costs
-  /// little beside computing it.
+  /// Chunks fill part of the cache. For weight gradients they are large enough that adding the
+  /// gradients costs little compared with computing them.
   static Index chunk_images(Problem of) {
     const Index batch = std::exchange(of.images, 1);
     const Index image = 4 * (of.x().size() + of.y().size());
@@ -88,7 +90,7 @@ class Convolutions : public ConvolutionBackend {
     return sums ? std::min(images, batch) : images;
   }
 
-  /// Null where the device's own kernels are to be run.
+  /// Returns null if the device's own kernels are to be used.
   const Plan* plan_for(Cpu& device, Problem of) {
     if (of.images == 0 || of.height == 0 || of.width == 0) return nullptr;
     of.images = chunk_images(of);
@@ -119,8 +121,8 @@ class Convolutions : public ConvolutionBackend {
     return best;
   }
 
-  /// A batch that no cache holds, on a device of its own, read through a normalisation and ReLU as
-  /// most convolutions of networks are.
+  /// Times a batch that exceeds every cache, on its own device. As in most convolutions of
+  /// networks, the input is normalised and activated by ReLU as it is read.
   class Trial {
    public:
     Trial(int threads, const Problem& chunk)
@@ -133,7 +135,7 @@ class Convolutions : public ConvolutionBackend {
       for (auto* tensor : {&x_, &y_, &w_, &ones_}) fill(tensor->view(), 1.0f);
     }
 
-    /// The least of a few tries, by a plan or, without one, by the device's own kernels.
+    /// Returns the shortest of a few runs, by a plan or, if null, by the device's own kernels.
     double seconds(const Plan* plan) {
       using Clock = std::chrono::steady_clock;
       double least = std::numeric_limits<double>::infinity();

@@ -1,4 +1,4 @@
-// One pass of a convolution by one primitive, a few images at a time on every thread.
+// One pass of a convolution by one primitive, with a few images at a time on every thread.
 #pragma once
 
 #include <omp.h>
@@ -11,8 +11,8 @@
 
 namespace retrace::inline RETRACE_ISA::onednn {
 
-/// oneDNN, which has threads of OpenMP's, makes and runs primitives of this thread on it alone for
-/// as long as this lives.
+/// Scope guard that restricts oneDNN, which uses OpenMP threads, to the current thread for creating
+/// and running primitives.
 class OneThread {
  public:
   OneThread() : threads_(omp_get_max_threads()) { omp_set_num_threads(1); }
@@ -24,7 +24,7 @@ class OneThread {
   int threads_;
 };
 
-/// Copies images into plain memory, applying what precedes the convolution.
+/// Copies images into packed memory and applies the convolution's prologue.
 inline void pack(float* to, View<const float, Cpu> from,
                  const NormActivation<float, Cpu>* prologue) {
   const Index channels = from.shape().c;
@@ -44,7 +44,7 @@ inline void pack(float* to, View<const float, Cpu> from,
     });
 }
 
-/// Memory, in floats, one part after another.
+/// Allocates consecutive parts of a block of memory, in floats.
 class Parts {
  public:
   Index take(const dnnl::memory::desc& layout) {
@@ -58,10 +58,10 @@ class Parts {
   Index size_ = 0;
 };
 
-/// A pass over a batch of any size. The batch is cut into chunks of problem.images images, each of
-/// which one thread packs, computes by a primitive of its own thread alone, and stores; a last
-/// chunk that is too small is filled up with zeros. So an image's bits depend neither on the batch
-/// nor on the number of threads, except in weight gradients, which are summed share by share.
+/// A pass over a batch of any size, in chunks of problem.images images. One thread packs a chunk,
+/// computes it with a single-threaded primitive, and stores it; an incomplete last chunk is padded
+/// with zeros. An image's bits therefore depend neither on the batch nor on the number of threads.
+/// Weight gradients are the exception: they are summed per share.
 class Plan {
  public:
   using Out = View<float, Cpu>;
@@ -79,7 +79,7 @@ class Plan {
     }
   }
 
-  /// target (set, += or −=) the pass over source: y of x, or dx of dy.
+  /// Computes target (set, += or −=) the pass over source: y from x, or dx from dy.
   void run(Out target, In source, In w, const Prologue* prologue, Store how) const {
     Cpu& device = target.device();
     Parts weight_parts;
@@ -109,7 +109,7 @@ class Plan {
     });
   }
 
-  /// dw += the gradient.
+  /// Adds the weight gradient to dw.
   void add_weight_gradient(Out dw, In x, In dy, const Prologue* prologue) const {
     Cpu& device = dw.device();
     Tensor<float, Cpu> rows(device, {1, 1, device.threads(), parts_.size()}, Use::workspace);
@@ -148,7 +148,7 @@ class Plan {
   }
 
  private:
-  /// Where x or y of a chunk lies in a thread's memory: plain, and as the primitive wants it.
+  /// The places of x or y of a chunk in a thread's memory: packed, and in the primitive's layout.
   struct Side {
     dnnl::memory::desc plain, wanted;
     Index plain_at = 0, wanted_at = 0;

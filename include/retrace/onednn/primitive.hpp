@@ -1,4 +1,4 @@
-// oneDNN's primitives for the three passes of a convolution, by oneDNN 2.6 or 3.
+// oneDNN primitives for the three passes of a convolution, for oneDNN 2.6 or 3.
 #pragma once
 
 #include <oneapi/dnnl/dnnl.hpp>
@@ -8,13 +8,13 @@
 
 namespace retrace::inline RETRACE_ISA::onednn {
 
-/// How activations lie in memory: pixel by pixel, or as oneDNN's kernel likes them best.
+/// The memory layout of activations: NHWC, or the one that oneDNN's kernel prefers.
 enum class Layout { nhwc, preferred };
 
-/// Extents in oneDNN's order.
+/// Returns extents in oneDNN's order.
 inline dnnl::memory::dims plain_dims(Shape shape) { return {shape.n, shape.c, shape.h, shape.w}; }
 
-/// The plain layouts: NHWC, and [k,k,C,K] for weights.
+/// Plain layouts: NHWC for activations, and [k,k,C,K] for weights.
 inline dnnl::memory::desc plain_activation(Shape shape) {
   return {plain_dims(shape), dnnl::memory::data_type::f32, dnnl::memory::format_tag::nhwc};
 }
@@ -22,8 +22,8 @@ inline dnnl::memory::desc plain_weights(Shape w) {
   return {{w.c, w.w, w.n, w.h}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::hwio};
 }
 
-/// A primitive, and how it wants x, w and y (or their gradients) to lie. Its scratchpad is the
-/// caller's.
+/// A primitive and its layouts of x, w and y (or their gradients). The caller provides the
+/// scratchpad.
 struct Primitive {
   dnnl::primitive run;
   dnnl::memory::desc x, w, y, scratchpad;
@@ -68,7 +68,8 @@ typename Kind::primitive_desc describe_gradient(const dnnl::engine& engine,
 
 }  // namespace detail
 
-/// @throws dnnl::error where oneDNN has no such primitive: Winograd's on most processors.
+/// Creates a primitive.
+/// @throws dnnl::error if oneDNN has no such primitive, as for Winograd on most processors.
 inline Primitive make_primitive(const dnnl::engine& engine, const Problem& problem, Layout layout,
                                 dnnl::algorithm algorithm = dnnl::algorithm::convolution_direct) {
   using dnnl::memory;
@@ -109,7 +110,7 @@ inline Primitive make_primitive(const dnnl::engine& engine, const Problem& probl
   return {pass, pass.src_desc(), pass.diff_weights_desc(), pass.diff_dst_desc()};
 }
 
-/// The arguments of a primitive's execution.
+/// The arguments for executing a primitive.
 struct Arguments {
   dnnl::memory x, w, y, scratchpad;
 };

@@ -1,4 +1,4 @@
-// One pass of a convolution of some size: what a primitive is made for.
+// The description of a convolution pass for which a primitive is created.
 #pragma once
 
 #include <compare>
@@ -15,7 +15,7 @@ struct Problem {
   Pass pass;
   Index images, height, width, inputs, outputs, kernel, stride;
 
-  // NOLINTNEXTLINE(modernize-use-nullptr): there is no null
+  // NOLINTNEXTLINE(modernize-use-nullptr): there is no pointer
   auto operator<=>(const Problem&) const = default;
 
   Shape x() const { return {images, height, width, inputs}; }

@@ -24,7 +24,7 @@ void check(const Tensor& tensor) {
                           " bytes, is not inside a device allocation");
 }
 
-/// A tensor in double, its channels together: [image][row][column][channel].
+/// A tensor as double with adjacent channels: [image][row][column][channel].
 class Values {
  public:
   explicit Values(const Tensor& tensor) : tensor_(tensor) {
@@ -43,7 +43,7 @@ class Values {
 
   void store(double alpha, double beta) {
     each([&](double& value, std::ptrdiff_t i) {
-      // β = 0 does not read the result, which may be no number.
+      // With β = 0 the result is not read, because it may be NaN.
       const double old = beta == 0 ? 0 : beta * read(tensor_.type, tensor_.data, i);
       write(tensor_.type, tensor_.data, i, alpha * value + old);
     });
@@ -71,10 +71,10 @@ void check_shapes(const Convolution& c) {
     const auto reach = c.dilation[d] * (w[2 + d] - 1) + 1;
     fits = fits && y[2 + d] == (x[2 + d] + 2 * c.padding[d] - reach) / c.stride[d] + 1;
   }
-  if (!fits) throw emulator::Error("the shapes of a convolution do not fit each other");
+  if (!fits) throw emulator::Error("the shapes of a convolution do not match");
 }
 
-/// One pixel of x, one of y and the filters' taps between them.
+/// Adds the products of one pixel of x, one pixel of y and the filter taps between them.
 void add_products(Pass pass, double* x, double* y, Values& w, std::int64_t row, std::int64_t column,
                   std::int64_t channels, std::int64_t filters) {
   for (std::int64_t k = 0; k < filters; ++k) {

@@ -1,4 +1,4 @@
-// A convolution's three passes, as cuDNN defines them.
+// The three passes of a convolution as defined by cuDNN.
 #pragma once
 
 #include <array>
@@ -8,18 +8,18 @@
 
 namespace doubles {
 
-/// Of four dimensions: images or filters, channels, rows, columns.
+/// A tensor of four dimensions: images or filters, channels, rows, columns.
 struct Tensor {
   const char* name;
   Number type;
   std::array<std::int64_t, 4> sizes, strides;  ///< in elements
-  std::int64_t alignment;                      ///< promised, in bytes
+  std::int64_t alignment;                      ///< promised alignment in bytes
   void* data;
 };
 
 enum class Pass { forward, backward_data, backward_filter };
 
-/// y = α (x * w) + β y, and its derivatives: the pass says which of the three is the result.
+/// y = α (x * w) + β y or one of its derivatives; the pass determines which operand is the result.
 struct Convolution {
   Pass pass;
   Tensor x, w, y;
@@ -27,8 +27,8 @@ struct Convolution {
   double alpha, beta;
 };
 
-/// Computes it on device memory: an Error where shapes do not fit, or a tensor is not where it
-/// says.
+/// Computes it on device memory. Throws an Error if shapes do not match or a tensor is not inside a
+/// device allocation.
 void compute(const Convolution& convolution);
 
 }  // namespace doubles

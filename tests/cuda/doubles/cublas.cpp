@@ -1,4 +1,4 @@
-// A double of cuBLAS: NVIDIA's prototypes, loops in double, every size and pointer checked.
+// A test double of cuBLAS: NVIDIA's prototypes, loops in double, checks of every size and pointer.
 #include <cublas_v2.h>
 
 #include <cstring>
@@ -48,7 +48,7 @@ std::optional<Number> number(cudaDataType type) {
   }
 }
 
-/// α and β are on the host, in the type that is computed with.
+/// Reads α or β from the host, in the type of the computation.
 double scalar(const void* value, Number type) {
   if (emulator::is_device_pointer(value))
     throw emulator::Error("cuBLAS takes alpha and beta from the host, but got device memory");
@@ -61,7 +61,7 @@ Matrix matrix(const T* data, int leading, cublasOperation_t operation, long long
           operation != CUBLAS_OP_N};
 }
 
-/// The stream computes it; the workspace is no number afterwards.
+/// Enqueues the computation on the stream, which fills the workspace with NaN.
 cublasStatus_t enqueue(cublasHandle_t handle, Gemm gemm) {
   if (!sizes_are_valid(gemm)) return CUBLAS_STATUS_INVALID_VALUE;
   gemm.tf32 =
@@ -114,7 +114,7 @@ cublasStatus_t cublasDestroy_v2(cublasHandle_t handle) {
 cublasStatus_t cublasSetStream_v2(cublasHandle_t handle, cudaStream_t stream) {
   if (const auto status = begin("cublasSetStream", handle)) return status;
   handle->stream = stream;
-  handle->workspace_bytes = 0;  // as cuBLAS does: back to its own workspace
+  handle->workspace_bytes = 0;  // resets to its own workspace, as cuBLAS does
   return CUBLAS_STATUS_SUCCESS;
 }
 

@@ -1,4 +1,4 @@
-// The double of cuBLAS computes products as defined, and finds every wrong size and pointer.
+// The double of cuBLAS computes products as defined and detects every wrong size and pointer.
 #include <cublas_v2.h>
 
 #include <cmath>
@@ -23,7 +23,7 @@ class Blas {
 
 constexpr float one = 1, zero = 0, two = 2;
 
-TEST_CASE("a product of two matrices, column after column") {
+TEST_CASE("a product of two column-major matrices") {
   const Blas blas;
   const Array<float> a(std::vector<float>{1, 2, 3, 4, 5, 6});  // 2 x 3
   const Array<float> b(std::vector<float>{1, 0, 2, 0, 1, 0});  // 3 x 2
@@ -65,7 +65,7 @@ TEST_CASE("halves are multiplied into floats") {
   REQUIRE(c.values()[0] == 6.25f);
 }
 
-TEST_CASE("TF32 rounds its factors, where it is on") {
+TEST_CASE("TF32, if enabled, rounds the factors") {
   const Blas blas;
   const float x = 1.0f + 0x1p-12f;
   const Array<float> a(std::vector<float>{x}), c(1);
@@ -78,7 +78,7 @@ TEST_CASE("TF32 rounds its factors, where it is on") {
   }
 }
 
-TEST_CASE("wrong sizes are refused and wrong pointers found") {
+TEST_CASE("wrong sizes are refused and wrong pointers reported") {
   const Blas blas;
   const Array<float> a(6), c(4);
   const auto product = [&](int m, int n, int k, int lda, int ldb, int ldc) {
@@ -98,7 +98,7 @@ TEST_CASE("wrong sizes are refused and wrong pointers found") {
                       containing("from the host"));
 }
 
-TEST_CASE("a workspace is no number after a product") {
+TEST_CASE("a workspace is NaN after a product") {
   const Blas blas;
   const Array<float> a(std::vector<float>{3}), c(1), workspace(std::vector<float>(64, 1.0f));
   REQUIRE(cublasSetWorkspace(blas, workspace.get(), 256) == CUBLAS_STATUS_SUCCESS);
@@ -109,7 +109,7 @@ TEST_CASE("a workspace is no number after a product") {
   for (const float x : workspace.values()) REQUIRE(std::isnan(x));
 }
 
-TEST_CASE("a handle is told of when it is left behind, and not used when it is gone") {
+TEST_CASE("a leaked handle is reported, and a destroyed one is refused") {
   cublasHandle_t handle = nullptr;
   fail_call("cublasCreate", 1, CUBLAS_STATUS_ALLOC_FAILED);
   REQUIRE(cublasCreate(&handle) == CUBLAS_STATUS_ALLOC_FAILED);

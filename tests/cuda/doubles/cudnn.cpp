@@ -1,5 +1,5 @@
-// A double of cuDNN: the real library builds and checks graphs, which needs no GPU; what would need
-// one is done here: handles, the properties of the device, and the execution of convolutions.
+// A test double of cuDNN. The real library builds and checks graphs, which needs no GPU. The parts
+// that need one are replaced: handles, device properties, and the execution of convolutions.
 #include <cudnn.h>
 
 #include <algorithm>
@@ -40,7 +40,8 @@ cudnnStatus_t injected(const char* call) {
   return static_cast<cudnnStatus_t>(emulator::begin_call(call));
 }
 
-/// As cuDNN takes them, in place of those of a GPU. The fields are what it asks for by its errors.
+/// Returns device properties in cuDNN's format instead of a GPU's. cuDNN's error messages reveal
+/// the required fields.
 std::string device_properties() {
   const std::string path =
       std::string(RETRACE_TEST_DEVICES) + "/sm_" + std::to_string(capability) + ".json";
@@ -79,7 +80,7 @@ void keep(Record& record, int attribute, cudnnBackendAttributeType_t type, std::
   record.attributes[attribute] = std::move(value);
 }
 
-/// Configurations that heuristics give are of their graph.
+/// Records the graph of the configurations that heuristics return.
 void keep_graph(const Record& heuristics, std::int64_t count, void* results) {
   auto* configurations = static_cast<cudnnBackendDescriptor_t*>(results);
   for (std::int64_t i = 0; i < count; ++i)
@@ -91,11 +92,11 @@ std::size_t workspace_bytes(cudnnBackendDescriptor_t plan) {
   std::int64_t bytes = 0, count = 0;
   const auto status = real(&cudnnBackendGetAttribute, "cudnnBackendGetAttribute")(
       plan, CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &count, &bytes);
-  if (status != CUDNN_STATUS_SUCCESS) throw emulator::Error("a plan does not tell its workspace");
+  if (status != CUDNN_STATUS_SUCCESS) throw emulator::Error("a plan has no workspace size");
   return static_cast<std::size_t>(bytes);
 }
 
-/// A workspace holds what the plan asks for, and is no number afterwards.
+/// Checks that a workspace is large enough, and fills it with NaN.
 void use_workspace(void* workspace, std::size_t bytes) {
   if (bytes == 0) return;
   if (!emulator::is_live(workspace, bytes))
@@ -109,7 +110,8 @@ void use_workspace(void* workspace, std::size_t bytes) {
 
 std::shared_ptr<Record> record_of(cudnnBackendDescriptor_t descriptor) {
   const auto found = records().find(descriptor);
-  if (found == records().end()) throw emulator::Error("a descriptor of cuDNN is used when gone");
+  if (found == records().end())
+    throw emulator::Error("a cuDNN descriptor is used after its destruction");
   return found->second;
 }
 
@@ -192,7 +194,7 @@ cudnnStatus_t cudnnBackendSetAttribute(cudnnBackendDescriptor_t descriptor,
   const auto record = record_of(descriptor);
   if (attribute == CUDNN_ATTR_OPERATIONGRAPH_HANDLE ||
       attribute == CUDNN_ATTR_EXECUTION_PLAN_HANDLE)
-    throw emulator::Error("the double of cuDNN plans for a device's properties, not for a handle");
+    throw emulator::Error("the double of cuDNN plans only for device properties, not for a handle");
   if (attribute == CUDNN_ATTR_DEVICEPROP_DEVICE_ID || attribute == CUDNN_ATTR_DEVICEPROP_HANDLE) {
     const std::string properties = device_properties();
     return real(&cudnnBackendSetAttribute, __func__)(

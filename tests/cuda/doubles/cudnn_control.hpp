@@ -1,4 +1,4 @@
-// What tests ask of the double of cuDNN.
+// Controls of the cuDNN double for tests.
 #pragma once
 
 #include <cstddef>
@@ -6,10 +6,10 @@
 
 namespace doubles {
 
-/// The GPU that graphs are planned for, by its compute capability times ten: 75, 80, 90 or 120.
+/// Sets the GPU that graphs are planned for: ten times its compute capability, 75, 80, 90 or 120.
 void set_capability(int capability);
 
-/// Executions so far, and the workspace of the largest.
+/// The number of executions so far, and the largest workspace.
 struct Executions {
   std::size_t count = 0, workspace = 0;
 };

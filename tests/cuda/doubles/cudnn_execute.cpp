@@ -5,7 +5,7 @@
 namespace doubles {
 namespace {
 
-/// Attributes of the three operations, which say the same under different names.
+/// The attributes of the three operations, which have the same meaning under different names.
 struct Names {
   Pass pass;
   int x, w, y, convolution, alpha, beta;
@@ -38,7 +38,7 @@ Names names_of(const Record& operation) {
               CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_ALPHA,
               CUDNN_ATTR_OPERATION_CONVOLUTION_BWD_FILTER_BETA};
     default:
-      throw emulator::Error("the double of cuDNN executes convolutions alone");
+      throw emulator::Error("the double of cuDNN executes only convolutions");
   }
 }
 
@@ -53,7 +53,7 @@ Number number(cudnnDataType_t type) {
     case CUDNN_DATA_BFLOAT16:
       return Number::bfloat16;
     default:
-      throw emulator::Error("the double of cuDNN does not know a tensor's type");
+      throw emulator::Error("the double of cuDNN does not support a tensor's type");
   }
 }
 
@@ -61,7 +61,7 @@ template <std::size_t count>
 std::array<std::int64_t, count> numbers(const Record& record, int attribute) {
   const auto list = record.list<std::int64_t>(attribute);
   if (list.size() != count)
-    throw emulator::Error("the double of cuDNN executes convolutions of images alone");
+    throw emulator::Error("the double of cuDNN executes only convolutions of images");
   std::array<std::int64_t, count> values;
   std::copy(list.begin(), list.end(), values.begin());
   return values;
@@ -89,7 +89,7 @@ Tensor tensor(const char* name, const Record& record, const Record& pack) {
           pointers[static_cast<std::size_t>(found - ids.begin())]};
 }
 
-/// An engine's configuration comes from heuristics, or names an engine of a graph.
+/// A configuration refers to heuristics, or to an engine of a graph.
 const Record& graph_of(const Record& configuration) {
   if (configuration.has(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH))
     return configuration.descriptor(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
@@ -103,13 +103,13 @@ Convolution convolution_of(const Record& plan, const Record& pack) {
   const Record& graph = graph_of(plan.descriptor(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG));
   const auto& operations = graph.value(CUDNN_ATTR_OPERATIONGRAPH_OPS).descriptors;
   if (operations.size() != 1)
-    throw emulator::Error("the double of cuDNN executes graphs of one operation alone");
+    throw emulator::Error("the double of cuDNN executes only graphs of one operation");
   const Record& operation = *operations[0];
   const Names names = names_of(operation);
   const Record& shape = operation.descriptor(names.convolution);
   if (shape.one<cudnnConvolutionMode_t>(CUDNN_ATTR_CONVOLUTION_CONV_MODE) !=
       CUDNN_CROSS_CORRELATION)
-    throw emulator::Error("the double of cuDNN computes cross-correlations alone");
+    throw emulator::Error("the double of cuDNN computes only cross-correlations");
   return {names.pass,
           tensor("x", operation.descriptor(names.x), pack),
           tensor("w", operation.descriptor(names.w), pack),

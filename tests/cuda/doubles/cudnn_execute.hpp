@@ -1,4 +1,4 @@
-// Reads a convolution out of an execution plan and a variant pack.
+// Extracts a convolution from an execution plan and a variant pack.
 #pragma once
 
 #include <cstddef>
@@ -8,10 +8,10 @@
 
 namespace doubles {
 
-/// The graph that a plan executes must be one convolution, else an Error.
+/// Returns the convolution of a plan. Throws an Error if its graph is not exactly one convolution.
 Convolution convolution_of(const Record& plan, const Record& pack);
 
-/// The pointer that the pack gives as the workspace, or nullptr.
+/// Returns the pack's workspace pointer, or nullptr.
 void* workspace_of(const Record& pack);
 
 }  // namespace doubles

@@ -9,7 +9,7 @@
 namespace doubles {
 
 void* cudnn_symbol(const char* name) {
-  // Of its own scope, so that its calls of itself do not end at the double.
+  // With a local scope, so that calls within cuDNN do not reach the double.
   static void* const library = [] {
     const emulator::sanitizer::UntrackedHeap untracked;
     return dlopen(RETRACE_CUDNN_LIBRARY, RTLD_NOW | RTLD_LOCAL);

@@ -1,14 +1,14 @@
-// The real cuDNN, opened beside the double: it builds and checks graphs without a GPU.
+// The real cuDNN, loaded next to the double. It builds and checks graphs without a GPU.
 #pragma once
 
 #include "cuda/emulator/sanitizer.hpp"
 
 namespace doubles {
 
-/// The address of one of its functions; an Error where the library is not there.
+/// Returns the address of a function. Throws an Error if the library is missing.
 void* cudnn_symbol(const char* name);
 
-/// In a function of the same name: real(&cudnnGetVersion, __func__)().
+/// Calls the real function of the same name: real(&cudnnGetVersion, __func__)().
 template <class R, class... A>
 auto real(R (*)(A...), const char* name) {
   return [function = reinterpret_cast<R (*)(A...)>(cudnn_symbol(name))](A... arguments) {

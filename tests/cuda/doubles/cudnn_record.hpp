@@ -1,4 +1,4 @@
-// What was said to cuDNN's descriptors, kept to execute graphs by.
+// Records the attributes of cuDNN descriptors, for executing graphs.
 #pragma once
 
 #include <cudnn.h>
@@ -14,7 +14,7 @@
 
 namespace doubles {
 
-/// A descriptor; those it names live as long as it.
+/// A descriptor. It keeps the descriptors that it refers to alive.
 struct Record {
   struct Value {
     cudnnBackendAttributeType_t type;
@@ -30,7 +30,8 @@ struct Record {
   const Value& value(int attribute) const {
     const auto found = attributes.find(attribute);
     if (found == attributes.end())
-      throw emulator::Error("a descriptor of cuDNN lacks attribute " + std::to_string(attribute));
+      throw emulator::Error("a cuDNN descriptor does not have attribute " +
+                            std::to_string(attribute));
     return found->second;
   }
   const Record& descriptor(int attribute) const { return *value(attribute).descriptors.at(0); }
@@ -48,7 +49,7 @@ struct Record {
   }
 };
 
-/// The record of a live descriptor, else an Error.
+/// Returns the record of a live descriptor. Throws an Error otherwise.
 std::shared_ptr<Record> record_of(cudnnBackendDescriptor_t descriptor);
 
 }  // namespace doubles

@@ -23,7 +23,7 @@ class Dnn {
   cudnnHandle_t handle_ = nullptr;
 };
 
-/// What a plan's execution leaves in an array.
+/// Executes a plan.
 void run(const Plan& plan, void* x, void* w, void* y) {
   REQUIRE(plan.found());
   const Dnn dnn;
@@ -32,7 +32,7 @@ void run(const Plan& plan, void* x, void* w, void* y) {
   REQUIRE(error_of_device() == "");
 }
 
-/// Whole numbers, whose products and sums every type holds exactly.
+/// Returns integers whose products and sums every type represents exactly.
 template <class T>
 Array<T> numbers(std::int64_t count, int seed) {
   std::vector<T> values(static_cast<std::size_t>(count));
@@ -80,7 +80,7 @@ TEST_CASE("a convolution by hand, scaled and added to") {
   const Shape s{1, 4, 1, 3, 4, 1, 0, 1};
   std::vector<float> x(12, 0.0f), w(16, 0.0f), y(12, 1.0f);
   for (std::size_t j = 0; j < 3; ++j) x[4 * j + 1] = static_cast<float>(j + 1);  // channel 1
-  w[2 * 4 + 1] = 10;                                                             // filter 2 of it
+  w[2 * 4 + 1] = 10;                                                             // filter 2
   const Array<float> of_x(x), of_w(w), of_y(y);
   run(Plan(Pass::forward, s, CUDNN_DATA_FLOAT, 2, 3), of_x.get(), of_w.get(), of_y.get());
   REQUIRE(of_y.values() == std::vector<float>{3, 3, 23, 3, 3, 3, 43, 3, 3, 3, 63, 3});
@@ -90,7 +90,7 @@ TEST_CASE("a filter moves by its stride over padded rows and columns") {
   const Shape s{1, 4, 5, 7, 4, 3, 1, 2};
   std::vector<float> x(140, 0.0f), w(144, 0.0f);
   for (std::size_t pixel = 0; pixel < 35; ++pixel) x[4 * pixel] = static_cast<float>(pixel);
-  w[4 * (0 * 3 + 2)] = 1;  // filter 0 takes what is above, to the right
+  w[4 * (0 * 3 + 2)] = 1;  // filter 0 reads the pixel above right
   const Array<float> of_x(x), of_w(w), of_y(48);
   run(Plan(Pass::forward, s, CUDNN_DATA_FLOAT), of_x.get(), of_w.get(), of_y.get());
   const auto y = of_y.values();
@@ -102,7 +102,7 @@ TEST_CASE("a filter moves by its stride over padded rows and columns") {
   }
 }
 
-TEST_CASE("each architecture has plans, and tells their workspace") {
+TEST_CASE("each architecture has plans with a workspace size") {
   const Shape s{8, 64, 16, 16, 64, 3, 1, 1};
   for (const int capability : {75, 80, 90, 120}) {
     set_capability(capability);
@@ -118,7 +118,7 @@ TEST_CASE("each architecture has plans, and tells their workspace") {
   set_capability(90);
 }
 
-TEST_CASE("what cuDNN refuses is refused, and what a GPU would crash on is found") {
+TEST_CASE("errors that cuDNN refuses are refused, and errors that crash a GPU are reported") {
   const Shape s{2, 8, 5, 5, 8, 3, 1, 1};
   const auto x = numbers<float>(400, 1), w = numbers<float>(576, 2), y = numbers<float>(400, 3);
   const Plan plan(Pass::backward_filter, s, CUDNN_DATA_FLOAT);
@@ -139,7 +139,7 @@ TEST_CASE("what cuDNN refuses is refused, and what a GPU would crash on is found
   REQUIRE(plan.execute(dnn, x.get(), w.get(), y.get(), nullptr) == CUDNN_STATUS_EXECUTION_FAILED);
 }
 
-TEST_CASE("descriptors left behind are told of") {
+TEST_CASE("leaked descriptors are reported") {
   REQUIRE(emulator::leaks().empty());
   {
     const Descriptor one(CUDNN_BACKEND_TENSOR_DESCRIPTOR);

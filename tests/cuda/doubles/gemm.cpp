@@ -10,7 +10,7 @@
 namespace doubles {
 namespace {
 
-/// Rows and columns as they are stored.
+/// The rows and columns as stored.
 struct Stored {
   int rows, columns;
 };
@@ -33,7 +33,7 @@ void check(const Gemm& gemm, const Matrix& matrix, const char* name, int rows, i
                           " bytes, is not inside a device allocation");
 }
 
-/// op(matrix), row after row.
+/// Returns op(matrix), row by row.
 std::vector<double> gather(const Matrix& matrix, int rows, int columns, int of_batch,
                            bool tf32_on) {
   std::vector<double> values(static_cast<std::size_t>(rows) * static_cast<std::size_t>(columns));
@@ -64,7 +64,7 @@ void compute_one(const Gemm& gemm, int of_batch) {
     for (int j = 0; j < gemm.columns; ++j) {
       const std::ptrdiff_t at =
           of_batch * gemm.c.stride + i + static_cast<std::ptrdiff_t>(j) * gemm.c.leading;
-      // β = 0 does not read C, which may be no number.
+      // With β = 0 the result is not read, because it may be NaN.
       const double old = gemm.beta == 0 ? 0 : gemm.beta * read(gemm.c.type, gemm.c.data, at);
       write(gemm.c.type, gemm.c.data, at, gemm.alpha * row[static_cast<std::size_t>(j)] + old);
     }

@@ -1,4 +1,4 @@
-// A product of matrices as cuBLAS defines it, column after column: checked and computed.
+// A matrix product as defined by cuBLAS, column-major: checked and computed.
 #pragma once
 
 #include "cuda/doubles/numbers.hpp"
@@ -9,11 +9,11 @@ struct Matrix {
   void* data;
   Number type;
   int leading;       ///< elements from column to column
-  long long stride;  ///< elements from one of the batch to the next
+  long long stride;  ///< elements from one matrix of the batch to the next
   bool transposed = false;
 };
 
-/// C = α op(A) op(B) + β C for each of a batch, where op(A) is [rows, inner], op(B) [inner,
+/// C = α op(A) op(B) + β C for each matrix of a batch, where op(A) is [rows, inner], op(B) [inner,
 /// columns].
 struct Gemm {
   const char* call;
@@ -24,10 +24,10 @@ struct Gemm {
   bool tf32 = false;
 };
 
-/// Whether the sizes are ones that cuBLAS takes.
+/// Returns whether cuBLAS accepts the sizes.
 bool sizes_are_valid(const Gemm& gemm);
 
-/// Computes it, on device memory that must hold all of each matrix, else an Error.
+/// Computes it on device memory. Throws an Error unless device allocations contain each matrix.
 void compute(const Gemm& gemm);
 
 }  // namespace doubles

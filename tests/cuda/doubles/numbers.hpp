@@ -1,4 +1,4 @@
-// Elements of the types that the libraries compute with, as double.
+// Elements of the libraries' types, as double.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -47,7 +47,7 @@ inline void write(Number type, void* to, std::ptrdiff_t i, double x) {
   }
 }
 
-/// Rounded to the 11 bits of TF32, as tensor cores take a float.
+/// Rounds to the 11 bits of TF32, as tensor cores do with a float.
 inline double tf32(double x) {
   const auto bits = std::bit_cast<std::uint32_t>(static_cast<float>(x));
   return std::bit_cast<float>((bits + 0x1000u) & 0xFFFFE000u);

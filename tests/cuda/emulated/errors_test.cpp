@@ -1,4 +1,4 @@
-// Every call of the runtime may fail: a training step says so, and leaves nothing behind.
+// Every call of the runtime may fail: a training step reports it and leaks nothing.
 #include <cuda_runtime.h>
 
 #include "cuda/devices.hpp"
@@ -13,7 +13,7 @@ using namespace retrace::test;
 
 namespace {
 
-/// A step of a network with an update and what reads numbers back.
+/// Runs a step of a network with an update and operations that read numbers back.
 void train_a_step() {
   Cuda gpu;
   auto net = build<double>(gpu, Architecture::revnet, small_options(Architecture::revnet));
@@ -24,7 +24,7 @@ void train_a_step() {
   gpu.synchronize();
 }
 
-/// What a step says, with the `nth` call of a function failing.
+/// Returns the error message of a step in which the `nth` call of a function fails.
 std::string message_of_a_step(const std::string& function, int nth) {
   emulator::fail_call(function, nth, cudaErrorLaunchFailure);
   std::string message;
@@ -39,19 +39,19 @@ std::string message_of_a_step(const std::string& function, int nth) {
 
 }  // namespace
 
-TEST_CASE("a step leaves nothing on the device and misuses nothing") {
+TEST_CASE("a step leaks no device memory and misuses no call") {
   train_a_step();
   CHECK(emulator::leaks() == std::vector<std::string>{});
   CHECK(emulator::take_reports() == std::vector<std::string>{});
 }
 
-TEST_CASE("whichever call fails, the step says which, where and why") {
+TEST_CASE("if a call fails, the step reports the call, its place and the reason") {
   emulator::reset_calls();
   train_a_step();
   const std::map<std::string, int> all = emulator::calls();
   CHECK(all.size() > 8);
   for (const auto& [function, times] : all) {
-    // They undo what was done, ask for the error of another call, or have no error.
+    // Functions that clean up, that read the error of another call, or that cannot fail.
     if (function.ends_with("Destroy") || function.ends_with("DestroyDescriptor") ||
         function.ends_with("Destroy_v2") || function == "cudaGetLastError" ||
         function == "cudaGetErrorString")
@@ -60,15 +60,15 @@ TEST_CASE("whichever call fails, the step says which, where and why") {
       CAPTURE(function, nth, times);
       const std::vector<std::string> before = emulator::leaks();
       const std::string message = message_of_a_step(function, nth);
-      // The last wait is for the stream's end, when there is nobody left to tell.
+      // The last wait is in a destructor, which cannot report errors.
       const bool told = function != "cudaStreamSynchronize" || nth < times;
-      // Where cuDNN refuses an algorithm, another is taken.
+      // If cuDNN refuses an algorithm, another one is taken.
       const bool refused = function == "cudnnBackendFinalize";
       if (told && !refused && function != "cudaFreeAsync") {
         CHECK_THAT(message, containing("kernels/"));
         if (function.starts_with("cuda"))
           CHECK_THAT(message, containing(cudaGetErrorString(cudaErrorLaunchFailure)));
-        if (function != "cudaLaunchKernel")  // which is told by the kernel's name
+        if (function != "cudaLaunchKernel")  // which is reported by the kernel's name
           CHECK_THAT(message, containing(function.starts_with("cuda") ? ": " + function : ": cu"));
       }
       CHECK(emulator::take_reports() == std::vector<std::string>{});
@@ -77,7 +77,7 @@ TEST_CASE("whichever call fails, the step says which, where and why") {
   }
 }
 
-TEST_CASE("a tensor that could not be allocated is not on the meter") {
+TEST_CASE("a failed allocation is not on the meter") {
   Cuda gpu;
   emulator::fail_call("cudaMallocAsync", 1, cudaErrorLaunchFailure);
   CHECK_THROWS_AS((Tensor<float, Cuda>(gpu, {1, 1, 1, 8})), DeviceError);
@@ -85,7 +85,7 @@ TEST_CASE("a tensor that could not be allocated is not on the meter") {
   CHECK(gpu.memory().live().total() == 0);
 }
 
-TEST_CASE("an error of a release is told by the next wait") {
+TEST_CASE("an error of a release is reported by the next wait") {
   Cuda gpu;
   {
     Tensor<float, Cuda> x(gpu, {1, 1, 1, 8});
@@ -93,12 +93,12 @@ TEST_CASE("an error of a release is told by the next wait") {
   }
   emulator::fail_no_call();
   Tensor<float, Cuda> x(gpu, {1, 1, 1, 8});
-  CHECK_NOTHROW(fill(x.view(), 1.f));  // a launch is not blamed for it
+  CHECK_NOTHROW(fill(x.view(), 1.f));  // a launch does not report it
   CHECK_THROWS_WITH(gpu.synchronize(), containing("cudaFreeAsync"));
   CHECK_NOTHROW(gpu.synchronize());
 }
 
-TEST_CASE("a GPU without room is out of memory, by the layer that wanted it") {
+TEST_CASE("a full GPU throws OutOfMemory with the layer") {
   const emulator::test::SavedOptions saved;
   emulator::options().memory = 1 << 20;
   Cuda gpu;
@@ -110,14 +110,14 @@ TEST_CASE("a GPU without room is out of memory, by the layer that wanted it") {
   CHECK_NOTHROW(gpu.synchronize());
 }
 
-TEST_CASE("without a GPU a program is told in one line") {
+TEST_CASE("without a GPU the error is one line") {
   emulator::fail_call("cudaGetDeviceCount", 1, cudaErrorNoDevice);
   CHECK_THROWS_WITH(Cuda(), containing("there is no NVIDIA GPU to use"));
   emulator::fail_call("cudaGetDeviceCount", 1, cudaErrorInsufficientDriver);
   CHECK_THROWS_WITH(Cuda(), containing("there is no NVIDIA GPU to use"));
   emulator::fail_no_call();
   CHECK_THROWS_WITH(Cuda(7), containing("there is no GPU 7"));
-  Cuda dry = Cuda::dry_device();  // needs none
+  Cuda dry = Cuda::dry_device();  // needs no GPU
   auto net = build<float>(dry, Architecture::revnet, small_options(Architecture::revnet));
   CHECK(peak_memory(net, dry, {4, 8, 8, 3}).bytes.total() > 0);
 }

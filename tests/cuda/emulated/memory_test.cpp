@@ -1,4 +1,4 @@
-// The meter counts all that a GPU gives.
+// The meter counts all memory that a GPU allocates.
 #include "cuda/devices.hpp"
 #include "cuda/emulator/device_memory.hpp"
 #include "cuda/emulator/testing.hpp"
@@ -9,9 +9,9 @@
 using namespace retrace;
 using namespace retrace::test;
 
-TEST_CASE("a step takes from a GPU what the meter counts, workspaces of libraries as well") {
+TEST_CASE("a step takes the metered memory from a GPU, including library workspaces") {
   const emulator::test::SavedOptions saved;
-  emulator::options().deferred = false;  // what is freed is free at once
+  emulator::options().deferred = false;  // frees take effect at once
   const std::size_t before = emulator::memory().live;
   for (bool libraries : {true, false}) {
     CAPTURE(libraries);
@@ -37,7 +37,7 @@ TEST_CASE("a step takes from a GPU what the meter counts, workspaces of librarie
   }
 }
 
-TEST_CASE("a recorded step is one launch, which makes no tensor") {
+TEST_CASE("a recorded step is one launch, which allocates no tensor") {
   Cuda gpu(0, {.libraries = false});
   auto net = build<float>(gpu, Architecture::revnet, small_options(Architecture::revnet));
   Sgd<float, Cuda> optimizer(net.parameters(), {.momentum = 0.9});
@@ -47,7 +47,7 @@ TEST_CASE("a recorded step is one launch, which makes no tensor") {
   gpu.memory().restart_peak();
   const std::size_t held = gpu.memory().live().total();
   step(x, labels(2), 0.1);
-  CHECK(gpu.memory().peak().total() > held);  // while it was recorded
+  CHECK(gpu.memory().peak().total() > held);  // during recording
   emulator::reset_calls();
   step(x, labels(2), 0.1);
   const auto calls = emulator::calls();

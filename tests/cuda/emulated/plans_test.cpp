@@ -1,4 +1,4 @@
-// Which convolutions cuDNN plans for a GPU, by the real library, and within which workspace.
+// The convolutions for which the real cuDNN has plans on a GPU, and their workspace.
 #include "cuda/devices.hpp"
 #include "cuda/doubles/cudnn_control.hpp"
 #include "support/catch.hpp"
@@ -8,7 +8,7 @@ using namespace retrace::test;
 
 namespace {
 
-/// How many of the three passes of a convolution are cuDNN's.
+/// Returns how many of the three passes of a convolution use cuDNN.
 std::size_t passes_by_cudnn(ConvolutionType type, Shape x, Index outputs, Index stride) {
   Cuda gpu(0, {.convolutions = type, .workspace_limit = 64 << 20});
   Operands<float, Cuda> operands(
@@ -24,7 +24,7 @@ std::size_t passes_by_cudnn(ConvolutionType type, Shape x, Index outputs, Index 
 
 }  // namespace
 
-TEST_CASE("cuDNN has plans of every type of convolution that a GPU knows") {
+TEST_CASE("cuDNN has plans for every type of convolution that a GPU supports") {
   for (int capability : {75, 80, 90, 120}) {
     doubles::set_capability(capability);
     for (ConvolutionType type : {ConvolutionType::float32, ConvolutionType::tf32,

@@ -9,7 +9,7 @@ using namespace retrace::test;
 
 namespace {
 
-/// All that adds up over threads or blocks.
+/// Runs all operations that sum over threads or blocks.
 template <class T>
 Values reductions() {
   Cuda gpu(0, {.libraries = false});

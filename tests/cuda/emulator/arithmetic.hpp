@@ -1,12 +1,12 @@
-// Arithmetic that CUDA has beside the standard library's: spelt roundings, fast functions, halves
-// of products.
+// CUDA's additions to the standard arithmetic: explicit roundings, fast functions, high halves of
+// products.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 
-// Compiled apart, without contraction: a sum or product spelt here is rounded on its own, whatever
-// the caller's file is compiled with.
+// Compiled separately and without contraction: each sum or product is rounded on its own, whatever
+// the options of the calling file.
 float __fadd_rn(float a, float b);
 float __fsub_rn(float a, float b);
 float __fmul_rn(float a, float b);
@@ -22,7 +22,7 @@ inline float __fsqrt_rn(float x) { return std::sqrt(x); }
 inline double __dsqrt_rn(double x) { return std::sqrt(x); }
 inline float __frcp_rn(float x) { return __fdiv_rn(1.0f, x); }
 
-// A GPU's are accurate to a few roundings; these are correct ones.
+// A GPU's functions have errors of a few roundings; these are the standard library's.
 inline float __expf(float x) { return std::exp(x); }
 inline float __logf(float x) { return std::log(x); }
 inline float __fdividef(float a, float b) { return a / b; }

@@ -97,7 +97,7 @@ void Block::resume_next() {
   if (at(fibre.thread).state == State::finished) sanitizer::end_thread(fibre.stack());
 }
 
-/// A fibre runs thread after thread while none waits, which needs no switch.
+/// Runs thread after thread on a fibre as long as none waits, which needs no switch.
 void Block::work(Fibre& fibre) {
   Block& self = block();
   self.run_thread(fibre);
@@ -118,7 +118,7 @@ void Block::run_thread(Fibre& fibre) {
   sanitizer::happens_after(&launched_);
   try {
     (*thread_)();
-  } catch (const Stop&) {  // error_ tells why
+  } catch (const Stop&) {  // error_ has the reason
   }
   sanitizer::happens_before(&done_);
   at(current_).state = State::finished;
@@ -127,7 +127,7 @@ void Block::run_thread(Fibre& fibre) {
 
 void Block::suspend() {
   const int me = current_;
-  sanitizer::happens_before(&done_);  // it may never run again, where another fails
+  sanitizer::happens_before(&done_);  // it may never run again if another thread fails
   at(me).fibre->suspend();
   current_ = me;
   threadIdx = at(me).index;
@@ -138,7 +138,7 @@ void Block::make_ready(int thread) {
   ready_.push_back(thread);
 }
 
-/// Lets another thread go first, perhaps.
+/// May let another thread run first.
 void Block::yield() {
   at(current_).state = State::ready;
   if (!shuffled_) return;
@@ -155,7 +155,7 @@ void Block::fail(const std::string& what) {
 }
 
 void Block::describe_deadlock() {
-  error_ = std::to_string(alive_) + " of " + std::to_string(count_) + " threads wait for ever";
+  error_ = std::to_string(alive_) + " of " + std::to_string(count_) + " threads wait forever";
   int named = 0;
   for (int i = 0; i < count_ && named < 4; ++i) {
     const State state = at(i).state;

@@ -1,4 +1,4 @@
-// One block of threads: which of them runs, and who waits for whom.
+// One block of threads: scheduling and waiting.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -19,12 +19,12 @@ namespace emulator {
 
 class Block {
  public:
-  /// The blocks that follow have threads of this shape, and start and resume them in an order
-  /// shuffled by `seed`, or in order of their number if it is 0.
+  /// Sets the shape of the following blocks, and the order in which their threads start and resume:
+  /// shuffled by `seed`, or by number if it is 0.
   void begin_launch(dim3 shape, unsigned seed);
   void end_launch();
 
-  /// Runs every thread of a block to its end. Returns what was wrong, or nothing.
+  /// Runs every thread of a block to its end. Returns an error message, or "".
   std::string run(const std::function<void()>& thread);
 
   bool running() const { return current_ >= 0; }
@@ -43,14 +43,14 @@ class Block {
  private:
   enum class State { not_started, ready, at_barrier, at_collective, finished };
 
-  struct Stop {};  ///< thrown to leave a kernel that is wrong
+  struct Stop {};  ///< thrown to leave a faulty kernel
 
   struct Thread {
     uint3 index;
     Fibre* fibre = nullptr;
     State state = State::not_started;
     Location at{};
-    // Of the collective that it is in:
+    // The current collective:
     Collective kind{};
     unsigned mask = 0;
     std::uint64_t value = 0, result = 0;
@@ -78,7 +78,7 @@ class Block {
   void forget();
 
   int count_ = 0, next_ = 0, alive_ = 0, waiting_ = 0, current_ = -1;
-  Location barrier_at_{};  ///< where the first of the waiting threads waits
+  Location barrier_at_{};  ///< where the first waiting thread waits
   std::vector<Thread> threads_;
   std::vector<int> order_, ready_;
   std::size_t first_ready_ = 0;
@@ -91,8 +91,8 @@ class Block {
   std::vector<std::unique_ptr<Fibre>> fibres_;
   std::vector<Fibre*> idle_;
 
-  /// Their addresses order accesses for ThreadSanitizer. Those of barriers are new memory in each
-  /// block, else the barriers of one block would order it before the next.
+  /// Their addresses order accesses for ThreadSanitizer. Each block has new memory for its
+  /// barriers: otherwise they would order one block before the next.
   struct BarrierOrder {
     char block[2], warp[32];
   };

@@ -1,4 +1,4 @@
-// What a thread asks of the others of its block: barriers, shuffles, votes, shared memory.
+// Operations between threads of a block: barriers, shuffles, votes, shared memory.
 #include <algorithm>
 #include <cstring>
 
@@ -61,7 +61,7 @@ std::uint64_t Block::collective(Collective kind, unsigned mask, std::uint64_t va
   return self.result;
 }
 
-/// Whether all lanes of the mask are in the running thread's collective.
+/// Returns whether all lanes of the mask are in the running thread's collective.
 bool Block::all_arrived(int first, unsigned mask) {
   const Thread& self = at(current_);
   bool all = true;

@@ -1,4 +1,4 @@
-// Calls counted and made to fail, and what was found that no status tells.
+// Counts calls, makes calls fail, and collects errors that no status reports.
 #include <cuda_runtime.h>
 
 #include <utility>

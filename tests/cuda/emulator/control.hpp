@@ -1,4 +1,4 @@
-// What tests ask of the emulator: how it runs, what it counted, what it found, which calls fail.
+// The tests' interface to the emulator: options, counts, errors found, and calls made to fail.
 #pragma once
 
 #include <cstddef>
@@ -10,27 +10,27 @@
 namespace emulator {
 
 struct Options {
-  unsigned seed = 0;     ///< 0: threads, warps and blocks in order; else shuffled by it
-  bool deferred = true;  ///< a stream runs when something waits for it, not when it is called
-  bool guard = true;     ///< device memory cannot be touched by host code
-  bool trace = false;    ///< count sectors and lines of source too, which is slow
-  std::size_t memory = std::size_t{8} << 30;  ///< bytes that the device has
+  unsigned seed = 0;     ///< shuffles threads, warps and blocks; 0 keeps them in order
+  bool deferred = true;  ///< operations run when a stream is waited for, not when called
+  bool guard = true;     ///< host code cannot access device memory
+  bool trace = false;    ///< also count sectors per source line, which is slow
+  std::size_t memory = std::size_t{8} << 30;  ///< bytes of device memory
 };
 
-/// The seed is first taken from EMULATOR_SEED.
+/// Returns the options. The seed is initially that of EMULATOR_SEED.
 Options& options();
 
-/// Bytes that the kernels of a name asked for in one direction.
+/// The bytes that the kernels of a name access in one direction.
 struct Traffic {
   std::uint64_t bytes = 0;         ///< by load and store
-  std::uint64_t sectors = 0;       ///< 32-byte sectors, each once a warp and access; trace only
-  std::uint64_t unique_bytes = 0;  ///< of different sectors, each once a launch; trace only
+  std::uint64_t sectors = 0;       ///< 32-byte sectors, each once per warp and access; trace only
+  std::uint64_t unique_bytes = 0;  ///< each sector once per launch; trace only
 };
 
 struct LineStats {
   std::string where;  ///< "sums.cuh:42"
   bool write;
-  std::uint64_t requests = 0;  ///< by a warp
+  std::uint64_t requests = 0;  ///< by warps
   std::uint64_t bytes = 0, sectors = 0;
 };
 
@@ -38,7 +38,7 @@ struct KernelStats {
   std::string name;
   std::uint64_t launches = 0, threads = 0;
   Traffic read, write;
-  std::size_t shared_bytes = 0;  ///< of a block, the most
+  std::size_t shared_bytes = 0;  ///< largest of any block
   double seconds = 0;
   std::vector<LineStats> lines;  ///< trace only
 };
@@ -55,33 +55,33 @@ struct Memory {
 Memory memory();
 bool is_device_pointer(const void* pointer);
 
-/// Whether [pointer, pointer + bytes) is inside one live allocation.
+/// Returns whether [pointer, pointer + bytes) is inside one live allocation.
 bool is_live(const void* pointer, std::size_t bytes);
 
-/// What is still there of allocations, streams, events, graphs and handles, a sentence each.
+/// Returns a description of every remaining allocation, stream, event, graph and handle.
 std::vector<std::string> leaks();
 
-/// Counts objects of a kind that leaks() tells of.
+/// Counts objects of a kind for leaks().
 void add_object(const std::string& kind);
 void remove_object(const std::string& kind);
 
-/// Misuse that has no status to be told by, such as a free of what is not live; forgotten then.
+/// Returns and clears reports of misuse that has no status, such as a free of a dead pointer.
 std::vector<std::string> take_reports();
 void report(const std::string& what);
 
-/// Lets the `nth` next call (from 1) of a function answer `status` and do nothing else. A launch of
-/// a kernel is a call of "cudaLaunchKernel".
+/// Makes the `nth` next call (from 1) of a function return `status` and do nothing else. The launch
+/// of a kernel is a call of "cudaLaunchKernel".
 void fail_call(const std::string& function, int nth, int status);
 void fail_no_call();
 
-/// How often each function was called since the last reset.
+/// Returns how often each function was called since the last reset.
 const std::map<std::string, int>& calls();
 void reset_calls();
 
-/// Counts a call; the status that it was told to fail with, or 0. For doubles of libraries.
+/// Counts a call. Returns the status that it must fail with, or 0. For doubles of libraries.
 int begin_call(const char* function);
 
-/// While one lives, host code may touch device memory. For doubles of libraries.
+/// Scope guard that lets host code access device memory. For doubles of libraries.
 class DeviceAccess {
  public:
   DeviceAccess();

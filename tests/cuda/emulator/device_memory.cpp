@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::size_t address_bytes = std::size_t{64} << 30, alignment = 256, gap = 256;
 
-/// What an allocation takes of the addresses, with a gap behind it that nobody may touch.
+/// Returns the address range of an allocation, including a gap after it that must not be accessed.
 std::size_t footprint(std::size_t bytes) {
   return (bytes + alignment - 1) / alignment * alignment + gap;
 }
@@ -26,14 +26,15 @@ struct sigaction other_handler;
 
 void explain_segmentation_fault(int, siginfo_t* info, void*) {
   if (device_memory().owns(info->si_addr)) {
-    const char text[] = "emulator: host code touched device memory, which only copies may do\n";
+    const char text[] = "emulator: host code touched device memory, which only copies may access\n";
     const auto written = write(STDERR_FILENO, text, sizeof text - 1);
     static_cast<void>(written);
   }
-  sigaction(SIGSEGV, &other_handler, nullptr);  // the access happens again, and is handled by it
+  sigaction(SIGSEGV, &other_handler,
+            nullptr);  // repeats the access, which the other handler handles
 }
 
-/// Frameworks of tests exchange the handler, so it is looked at each time.
+/// Test frameworks replace the handler, so it is checked every time.
 void install_handler() {
   struct sigaction current;
   sigaction(SIGSEGV, nullptr, &current);
@@ -115,7 +116,7 @@ bool DeviceMemory::release(void* pointer) {
   counters.live -= bytes;
   live_.erase(found);
   for (auto& recent : recent_) recent = {};
-  // Whole pages go back to the system, since the addresses stay unused.
+  // Whole pages go back to the system, because the addresses stay unused.
   constexpr std::uintptr_t page = 4096;
   const auto first = (reinterpret_cast<std::uintptr_t>(pointer) + page - 1) / page * page;
   const auto last = (reinterpret_cast<std::uintptr_t>(pointer) + bytes) / page * page;

@@ -1,5 +1,5 @@
-// The memory of the emulated device: a range of addresses of its own, none of which is used twice
-// while anything is allocated.
+// The memory of the emulated device: a separate range of addresses. No address is reused while
+// anything is allocated.
 #pragma once
 
 #include <cstddef>
@@ -13,15 +13,15 @@ namespace emulator {
 
 class DeviceMemory {
  public:
-  /// Full of NaN; nullptr where the device has no such room. `by` is told of a leak.
+  /// Fills the memory with NaN. Returns nullptr if the device is full. `by` names a leak.
   void* allocate(std::size_t bytes, const char* by);
 
-  /// Addresses for an allocation that is made later, each time a graph is launched.
+  /// Reserves addresses for an allocation that each launch of a graph makes.
   void* reserve(std::size_t bytes);
   void revive(void* pointer, std::size_t bytes, const char* by);
   void unreserve() { --reserved_; }
 
-  /// False if nothing lives at this address. Writes past the end that no check saw are reported.
+  /// Returns false if nothing lives at this address. Reports undetected writes past the end.
   bool release(void* pointer);
 
   bool owns(const void* pointer) const { return pointer >= base_ && pointer < base_ + size_; }
@@ -51,7 +51,7 @@ class DeviceMemory {
   Allocations live_;
   mutable struct {
     const char *begin = nullptr, *end = nullptr;
-  } recent_[4];  ///< allocations that were accessed last, found without a search
+  } recent_[4];  ///< recently accessed allocations, found without a search
   mutable unsigned next_recent_ = 0;
 };
 

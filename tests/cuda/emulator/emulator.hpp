@@ -1,8 +1,7 @@
-// What a kernel sees when a host compiler compiles it: CUDA's vocabulary, executed thread by
-// thread.
+// CUDA's language features for kernels compiled by a host compiler, executed thread by thread.
 //
-// Every CUDA thread is a fibre. Barriers, shuffles and votes wait for those they name, as on a GPU;
-// one block runs after another, on the thread of the host that synchronises.
+// Every CUDA thread is a fibre. Barriers, shuffles and votes wait for the threads they name, as on
+// a GPU. Blocks run one after another on the host thread that synchronises.
 #pragma once
 
 #include "cuda/emulator/arithmetic.hpp"

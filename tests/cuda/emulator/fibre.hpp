@@ -1,4 +1,4 @@
-// A stack of its own that threads of CUDA run on, one after another.
+// A stack on which CUDA threads run, one after another.
 #pragma once
 
 #include <boost/context/detail/fcontext.hpp>
@@ -12,24 +12,24 @@ class Fibre {
  public:
   using Work = void (*)(Fibre&);
 
-  /// Every resume() after the work returned starts it again.
+  /// After the work has returned, resume() starts it again.
   explicit Fibre(Work work);
   ~Fibre();
   Fibre(const Fibre&) = delete;
   Fibre& operator=(const Fibre&) = delete;
 
-  /// From the scheduler: runs the work until it returns or suspends.
+  /// Called by the scheduler: runs the work until it returns or suspends.
   void resume();
 
-  /// From the work: back to the scheduler, until the next resume().
+  /// Called by the work: returns to the scheduler until the next resume().
   void suspend();
 
-  /// Starts with an empty stack at the next resume(); no destructor of what is on it runs.
+  /// Restarts with an empty stack at the next resume(), without running destructors.
   void empty();
 
   sanitizer::Stack& stack() { return stack_; }
 
-  int thread = -1;  ///< of the block, that runs on it
+  int thread = -1;  ///< number of the thread in the block
 
  private:
   static void main(boost::context::detail::transfer_t from);

@@ -1,4 +1,4 @@
-// Runs a launch whose turn has come: its blocks, one after another.
+// Executes a launch: runs its blocks one after another.
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
@@ -42,15 +42,15 @@ KernelStats& stats_of(const std::string& kernel) {
   return *found;
 }
 
-/// A pointer that is an argument itself must be to memory of the device; one inside a struct is
-/// checked when it is used.
+/// Checks that pointer arguments refer to device memory. Pointers inside structs are checked when
+/// they are used.
 void check_arguments(const Grid& grid) {
   for (std::size_t i = 0; i < grid.arguments.size(); ++i) {
     if (!grid.arguments[i].is_pointer) continue;
     const void* pointer = *static_cast<const void* const*>(grid.arguments[i].value);
     if (pointer != nullptr && !is_live(pointer, 0))
       throw Error("argument " + std::to_string(i) + " of " + grid.launch.name +
-                  " is no pointer to live device memory");
+                  " is not a pointer to live device memory");
   }
 }
 
@@ -62,7 +62,7 @@ std::vector<std::uint64_t> order_of_blocks(const dim3& grid, unsigned seed) {
   return order;
 }
 
-/// Returns what was wrong, or nothing.
+/// Returns an error message, or "".
 std::string run_blocks(const Grid& grid, KernelStats& stats) {
   const dim3 &shape = grid.launch.block, &blocks = grid.launch.grid;
   blockDim = shape;

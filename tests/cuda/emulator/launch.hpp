@@ -1,4 +1,4 @@
-// Launching a kernel: its arguments are kept by value in the queue of its stream.
+// Launches a kernel: its arguments are copied into the queue of its stream.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -25,21 +25,21 @@ struct Argument {
   bool is_pointer;
 };
 
-/// A launch whose turn has come.
+/// A launch to execute.
 struct Grid {
   Launch launch;
-  const void* kernel;  ///< the address of the host's function
+  const void* kernel;  ///< the address of the host function
   std::vector<Argument> arguments;
-  const std::function<void()>* thread;  ///< what each thread runs
+  const std::function<void()>* thread;  ///< the code of each thread
 };
 
-/// Counts the launch and checks its shape as a device does: false, and the last error set, where it
-/// would be refused.
+/// Counts the launch and checks its shape like a device. Returns false, and sets the last error, if
+/// a device would refuse it.
 bool accept(const Launch& launch);
 void enqueue(cudaStream_t stream, std::function<void()> operation);
 void run(const Grid& grid);
 
-/// Runs launches from now on in place of the fibres, or nullptr: the fibres again.
+/// Runs later launches with another engine; nullptr selects fibres again.
 void set_engine(std::function<void(const Grid&)> engine);
 
 template <class... P, class... A>

@@ -1,4 +1,4 @@
-// Where in the source something was asked for, and the error of a kernel that is wrong.
+// A source location, and the error of a faulty kernel.
 #pragma once
 
 #include <stdexcept>
@@ -6,7 +6,7 @@
 
 namespace emulator {
 
-/// A line of source. As a default argument, current() is the line of the call.
+/// A source line. As a default argument, current() is the line of the call.
 struct Location {
   const char* file;
   unsigned line;
@@ -18,16 +18,16 @@ struct Location {
   friend bool operator==(const Location&, const Location&) = default;
 };
 
-/// "sums.cuh:42"
+/// Returns text such as "sums.cuh:42".
 std::string text(const Location& where);
 
-/// What a GPU would have answered with wrong numbers, a hang or a crash. It is thrown by the call
-/// that runs the queue of a stream: a synchronisation, a copy, a free.
+/// An error that would cause wrong numbers, a hang or a crash on a GPU. Thrown by the call that
+/// runs the queue of a stream: a synchronisation, a copy or a free.
 struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Ends the running kernel with an Error; outside of a kernel, throws it.
+/// Ends the running kernel with an Error. Outside a kernel, throws the Error.
 [[noreturn]] void fail(const std::string& what);
 
 }  // namespace emulator

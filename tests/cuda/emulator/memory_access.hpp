@@ -1,4 +1,4 @@
-// A kernel's accesses to global memory, checked and counted, and its shared arrays.
+// Checked and counted accesses of kernels to global memory, and shared arrays.
 #pragma once
 
 #include <cstddef>
@@ -9,24 +9,24 @@ namespace emulator {
 
 enum class Access { read, write };
 
-/// Fails where [pointer, pointer + bytes) is not inside one live allocation of the device, or not
-/// aligned; counts it.
+/// Counts an access. Fails if [pointer, pointer + bytes) is not inside one live device allocation,
+/// or is misaligned.
 void touch(const void* pointer, std::size_t bytes, std::size_t alignment, Access access,
            const Location& where);
 
-/// The array of the running block under `key`, full of NaN when the first of its threads asks.
+/// Returns the running block's array for `key`, filled with NaN on first use.
 void* shared_array(const void* key, std::size_t bytes, std::size_t alignment,
                    const Location& where);
 
 [[noreturn]] void fail_shared_index(const void* array, std::size_t index, std::size_t count);
 
-/// An array shared by a block, in place of a pointer, so that its bounds are checked.
+/// A shared array of a block, which replaces a pointer to check bounds.
 template <class T, int Count>
 class SharedArray {
  public:
   SharedArray(T* elements) : elements_(elements) {}
 
-  /// A negative index is a large one here.
+  /// A negative index becomes a large one.
   template <class Index>
   T& operator[](Index index) const {
     const auto i = static_cast<std::size_t>(index);

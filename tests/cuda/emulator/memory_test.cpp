@@ -1,4 +1,4 @@
-// Every access of a kernel to global memory is checked and counted, and what is left behind told.
+// Every access of a kernel to global memory is checked and counted, and leaks are reported.
 #include <cmath>
 
 #include "cuda/emulator/testing.hpp"
@@ -19,7 +19,7 @@ __global__ void store_four(float* to) {
   gpu::store(reinterpret_cast<float4*>(to), make_float4(1, 2, 3, 4));
 }
 
-TEST_CASE("an access out of bounds is found, with its line") {
+TEST_CASE("an access out of bounds is reported with its line") {
   const Array<float> from(100), to(99);
   launch(copy, 4, 32, from.get(), to.get(), 99);
   REQUIRE(error_of_device() == "");
@@ -30,7 +30,7 @@ TEST_CASE("an access out of bounds is found, with its line") {
   REQUIRE_THAT(error_of_device(), containing("outside of every device allocation"));
 }
 
-TEST_CASE("an access that is not aligned is found") {
+TEST_CASE("a misaligned access is reported") {
   const Array<float> to(8);
   launch(store_four, 1, 1, to.get());
   REQUIRE(error_of_device() == "");
@@ -38,7 +38,9 @@ TEST_CASE("an access that is not aligned is found") {
   REQUIRE_THAT(error_of_device(), containing("misaligned store of 16 bytes"));
 }
 
-TEST_CASE("a write past the end through a plain pointer is found, when it is freed at the latest") {
+TEST_CASE(
+    "a write past the end through a plain pointer is reported at the latest when the memory is "
+    "freed") {
   const auto ended = in_child([] {
     void* to = nullptr;
     cudaMalloc(&to, 40);
@@ -51,11 +53,11 @@ TEST_CASE("a write past the end through a plain pointer is found, when it is fre
                containing("written past its end, at byte 40") || containing("use-after-poison"));
 }
 
-TEST_CASE("memory that was not written is no number") {
+TEST_CASE("uninitialised memory is NaN") {
   for (const float x : Array<float>(100).values()) REQUIRE(std::isnan(x));
 }
 
-TEST_CASE("host code that touches device memory ends with an explanation") {
+TEST_CASE("host code that accesses device memory ends with an explanation") {
   const auto ended = in_child([] {
     const Array<float> array(std::vector<float>{1, 2});
     const volatile float x = array.get()[0];
@@ -65,18 +67,18 @@ TEST_CASE("host code that touches device memory ends with an explanation") {
   REQUIRE_THAT(ended.errors, containing("host code touched device memory"));
 }
 
-TEST_CASE("a kernel is given pointers to live device memory") {
+TEST_CASE("pointer arguments of a kernel must refer to live device memory") {
   float on_host = 0;
   launch(store_raw, 1, 1, &on_host, 0);
-  REQUIRE_THAT(error_of_device(), containing("argument 0 of kernel is no pointer to live"));
+  REQUIRE_THAT(error_of_device(), containing("argument 0 of kernel is not a pointer to live"));
   float* freed = nullptr;
   cudaMalloc(reinterpret_cast<void**>(&freed), 4);
   cudaFree(freed);
   launch(store_raw, 1, 1, freed, 0);
-  REQUIRE_THAT(error_of_device(), containing("argument 0 of kernel is no pointer to live"));
+  REQUIRE_THAT(error_of_device(), containing("argument 0 of kernel is not a pointer to live"));
 }
 
-TEST_CASE("a copy is checked") {
+TEST_CASE("copies are checked") {
   const Array<float> array(4);
   std::vector<float> host(8);
   REQUIRE_THROWS_WITH(cudaMemcpy(host.data(), array.get(), 20, cudaMemcpyDeviceToHost),
@@ -89,14 +91,14 @@ TEST_CASE("a copy is checked") {
   cudaGetLastError();
 }
 
-TEST_CASE("a pitched copy moves its rows alone") {
+TEST_CASE("a pitched copy moves only its rows") {
   const Array<float> array(std::vector<float>{1, 2, 3, 4, 5, 6});
   std::vector<float> host(8, 0.0f);
   cudaMemcpy2D(host.data(), 16, array.get(), 12, 8, 2, cudaMemcpyDeviceToHost);
   REQUIRE(host == std::vector<float>{1, 2, 0, 0, 4, 5, 0, 0});
 }
 
-TEST_CASE("what is left behind is told") {
+TEST_CASE("leaks are reported") {
   REQUIRE(leaks().empty());
   void* pointer = nullptr;
   cudaStream_t stream;
@@ -115,7 +117,7 @@ TEST_CASE("what is left behind is told") {
   REQUIRE(leaks().empty());
 }
 
-TEST_CASE("what is freed twice is told") {
+TEST_CASE("a double free is reported") {
   void* pointer = nullptr;
   cudaMalloc(&pointer, 24);
   REQUIRE(cudaFree(pointer) == cudaSuccess);
@@ -128,7 +130,7 @@ TEST_CASE("what is freed twice is told") {
   REQUIRE_THAT(reports[1], containing("cudaFreeAsync of a pointer that is not"));
 }
 
-TEST_CASE("the device has so much memory and no more") {
+TEST_CASE("the device has limited memory") {
   const SavedOptions saved;
   options().memory = 1000;
   const Array<char> most(900);
@@ -138,7 +140,7 @@ TEST_CASE("the device has so much memory and no more") {
   REQUIRE(cudaGetLastError() == cudaSuccess);
   REQUIRE(cudaMallocAsync(&more, 100, nullptr) == cudaSuccess);
   cudaFreeAsync(more, nullptr);
-  REQUIRE(cudaMallocAsync(&more, 100, nullptr) == cudaSuccess);  // waits for the free
+  REQUIRE(cudaMallocAsync(&more, 100, nullptr) == cudaSuccess);  // waits for the pending free
   cudaFree(more);
 }
 
@@ -147,7 +149,7 @@ __global__ void every_eighth(const float* from, float* to) {
   gpu::store(to + t, gpu::load(from + 8 * t) + gpu::load(from));
 }
 
-TEST_CASE("bytes, sectors and different sectors are counted") {
+TEST_CASE("bytes, sectors and distinct sectors are counted") {
   const SavedOptions saved;
   options().trace = true;
   const Array<float> from(std::vector<float>(512, 1.0f)), to(64);
@@ -158,7 +160,8 @@ TEST_CASE("bytes, sectors and different sectors are counted") {
   REQUIRE(counted.launches == 1);
   REQUIRE(counted.threads == 64);
   REQUIRE(counted.read.bytes == 512);
-  REQUIRE(counted.read.sectors == 64 + 2);  // one a thread, and one a warp that all its lanes read
+  REQUIRE(counted.read.sectors ==
+          64 + 2);  // one per thread, and one per warp that all its lanes read
   REQUIRE(counted.read.unique_bytes == 64 * 32);
   REQUIRE(counted.write.bytes == 256);
   REQUIRE(counted.write.sectors == 8);

@@ -1,4 +1,4 @@
-// ThreadSanitizer sees threads of CUDA as threads: it finds what no order of execution shows.
+// ThreadSanitizer treats CUDA threads as threads, and finds races that no execution order shows.
 #include "cuda/emulator/testing.hpp"
 
 namespace emulator::test {
@@ -24,7 +24,7 @@ __global__ void exchange_in_one_warp(int* to) {
   gpu::store(to + threadIdx.x, part[63 - threadIdx.x]);
 }
 
-/// Whether one launch of a kernel over 192 ints goes without a word of the sanitizer.
+/// Returns whether one launch of a kernel over 192 ints passes without a report of the sanitizer.
 template <class Kernel>
 bool is_quiet(Kernel kernel, unsigned blocks, unsigned threads) {
   return in_child([&] {
@@ -37,18 +37,18 @@ bool is_quiet(Kernel kernel, unsigned blocks, unsigned threads) {
       .well;
 }
 
-TEST_CASE("kernels without a race are quiet") {
+TEST_CASE("kernels without a race cause no report") {
   REQUIRE(is_quiet(count_atomically, 3, 64));
   REQUIRE(is_quiet(exchange_with_barrier, 3, 64));
 }
 
-TEST_CASE("a race between threads, warps and blocks is found by ThreadSanitizer") {
+TEST_CASE("ThreadSanitizer finds races between threads, warps and blocks") {
   REQUIRE(is_quiet(count_plainly, 1, 2) != under_thread_sanitizer);
   REQUIRE(is_quiet(count_plainly, 2, 1) != under_thread_sanitizer);
   REQUIRE(is_quiet(exchange_in_one_warp, 1, 64) != under_thread_sanitizer);
 }
 
-TEST_CASE("one launch comes after another") {
+TEST_CASE("launches are ordered") {
   REQUIRE(in_child([] {
             void* memory = nullptr;
             cudaMalloc(&memory, sizeof(int));

@@ -1,20 +1,20 @@
-// What the functions of CUDA's runtime have in common here.
+// Common parts of the emulated CUDA runtime functions.
 #pragma once
 
 #include <cuda_runtime.h>
 
 namespace emulator {
 
-/// Counts a call of the runtime; the status that it was told to fail with.
+/// Counts a call. Returns the status that it must fail with.
 cudaError_t begin(const char* function);
 
-/// Returns the status, and keeps an error for cudaGetLastError.
+/// Returns the status, and stores an error for cudaGetLastError.
 cudaError_t answer(cudaError_t status);
 
 cudaError_t take_last_error();
 cudaError_t peek_last_error();
 
-/// For calls that wait for the device: while a stream is captured, an error that ends the capture.
+/// For calls that wait for the device. During a capture they return an error that ends the capture.
 cudaError_t begin_waiting(const char* function);
 
 }  // namespace emulator

@@ -1,4 +1,4 @@
-// CUDA's runtime: the one device, and errors.
+// CUDA runtime: the device and errors.
 #include <algorithm>
 #include <cstdio>
 #include <map>
@@ -12,7 +12,7 @@ namespace {
 using emulator::answer;
 using emulator::begin;
 
-constexpr int multiprocessors = 8;  // few: grids sized by it stay small
+constexpr int multiprocessors = 8;  // few, to keep grids that depend on it small
 
 int attribute(cudaDeviceAttr which) {
   switch (which) {

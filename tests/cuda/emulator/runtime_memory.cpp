@@ -1,4 +1,4 @@
-// CUDA's runtime: memory and copies.
+// CUDA runtime: memory and copies.
 #include <cstdlib>
 #include <cstring>
 
@@ -11,7 +11,7 @@
 namespace emulator {
 namespace {
 
-/// Rows of bytes, `pitch` apart.
+/// Rows of bytes with a pitch.
 struct Rows {
   std::size_t width, height;
 
@@ -25,7 +25,7 @@ void check_direction(cudaMemcpyKind kind, bool to_device, bool from_device) {
   const bool says_to = kind == cudaMemcpyHostToDevice || kind == cudaMemcpyDeviceToDevice;
   const bool says_from = kind == cudaMemcpyDeviceToHost || kind == cudaMemcpyDeviceToDevice;
   if (says_to != to_device || says_from != from_device)
-    throw Error("the kind of a copy does not fit its pointers");
+    throw Error("the kind of a copy does not match its pointers");
 }
 
 void copy(void* to, std::size_t to_pitch, const void* from, std::size_t from_pitch, Rows rows,
@@ -62,13 +62,13 @@ cudaError_t allocate(void** pointer, std::size_t bytes, const char* by) {
   return answer(*pointer == nullptr ? cudaErrorMemoryAllocation : cudaSuccess);
 }
 
-/// An allocation of a graph lives from its turn in each launch on, at one address.
+/// Each launch makes a graph's allocation at the same address when its turn comes.
 cudaError_t record_allocation(Recording& recording, void** pointer, std::size_t bytes) {
   *pointer = device_memory().reserve(bytes);
   if (*pointer == nullptr) return answer(cudaErrorMemoryAllocation);
   recording.allocations.push_back(*pointer);
   recording.operations.push_back([where = *pointer, bytes] {
-    if (is_live(where, 0)) throw Error("a graph allocates again what was not freed");
+    if (is_live(where, 0)) throw Error("a graph repeats an allocation that was not freed");
     device_memory().revive(where, bytes, "a graph");
   });
   return cudaSuccess;
@@ -104,7 +104,7 @@ cudaError_t cudaMallocAsync(void** pointer, std::size_t bytes, cudaStream_t stre
   if (const auto status = begin(__func__)) return status;
   if (const auto& recording = resolve(stream).recording; recording && bytes > 0)
     return record_allocation(*recording, pointer, bytes);
-  if (memory().live + bytes > options().memory) synchronise_all();  // frees may be waiting
+  if (memory().live + bytes > options().memory) synchronise_all();  // frees may be pending
   return allocate(pointer, bytes, __func__);
 }
 
@@ -193,7 +193,7 @@ cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
   return cudaSuccess;
 }
 
-// Memory comes from one pool, which keeps nothing: how it keeps memory does not matter.
+// Memory comes from one pool that retains nothing, so its attributes have no effect.
 
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) {
   return begin(__func__);

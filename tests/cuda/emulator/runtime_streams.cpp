@@ -1,4 +1,4 @@
-// CUDA's runtime: streams, events and graphs.
+// CUDA runtime: streams, events and graphs.
 #include <utility>
 
 #include "cuda/emulator/control.hpp"
@@ -67,7 +67,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   const auto status = begin_waiting(__func__);
-  if (!capturing()) synchronise(resolve(stream));  // a wait that fails has waited, too
+  if (!capturing()) synchronise(resolve(stream));  // a failing wait has also waited
   return status;
 }
 

@@ -1,7 +1,7 @@
-// What sanitizers must be told about fibres and device memory; nothing without a sanitizer.
+// Notifies sanitizers about fibres and device memory; does nothing without a sanitizer.
 //
-// The engine itself is never compiled with -fsanitize=thread: the sanitizer sees accesses of
-// kernels alone, and RETRACE_EMULATOR_TSAN says that it is there.
+// The emulator itself is never compiled with -fsanitize=thread, so the sanitizer sees only accesses
+// of kernels. RETRACE_EMULATOR_TSAN means that it is active.
 #pragma once
 
 #include <cstddef>
@@ -39,12 +39,12 @@ void AnnotateIgnoreWritesEnd(const char* file, int line);
 
 namespace emulator::sanitizer {
 
-/// A stack as the sanitizers know it.
+/// A stack as the sanitizers see it.
 struct Stack {
   const void* bottom = nullptr;
   std::size_t bytes = 0;
-  void* fake = nullptr;    ///< AddressSanitizer's frames beside it
-  void* thread = nullptr;  ///< what ThreadSanitizer takes it for
+  void* fake = nullptr;    ///< AddressSanitizer's fake stack
+  void* thread = nullptr;  ///< ThreadSanitizer's fibre
 };
 
 #if defined(RETRACE_EMULATOR_ASAN)
@@ -63,7 +63,7 @@ inline void allow(const void* from, std::size_t bytes) {
 }
 inline constexpr bool forbids = true;
 
-/// While one lives, what is allocated may be left behind: another's library keeps it.
+/// Scope guard: memory allocated meanwhile may leak, because another library keeps it.
 class UntrackedHeap {
  public:
   UntrackedHeap() { __lsan_disable(); }
@@ -74,7 +74,7 @@ class UntrackedHeap {
 
 inline void before_switch(Stack& from, const Stack& to) {
   from.thread = __tsan_get_current_fiber();
-  __tsan_switch_to_fiber(to.thread, 1);  // 1: switching orders nothing
+  __tsan_switch_to_fiber(to.thread, 1);  // 1: no synchronisation on switch
 }
 
 #else
@@ -95,10 +95,10 @@ struct UntrackedHeap {
 
 #if defined(RETRACE_EMULATOR_TSAN)
 
-/// A thread of CUDA is a thread of the sanitizer, whatever stack it borrows.
+/// Each CUDA thread is a thread of the sanitizer, whatever stack it uses.
 inline constexpr bool one_fibre_a_thread = true;
 inline void begin_thread(Stack& on) {
-  // Mapped anew, the part in use is forgotten: another thread's locals were there.
+  // Mapping the used part again clears it: it contains locals of another thread.
   const std::size_t used = 32 * 1024;
   char* end = static_cast<char*>(const_cast<void*>(on.bottom)) + on.bytes;
   mmap(end - used, used, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
@@ -106,11 +106,11 @@ inline void begin_thread(Stack& on) {
 }
 inline void end_thread(Stack& on) { __tsan_destroy_fiber(on.thread); }
 
-/// What was done before happens_before(x) is seen after a later happens_after(x).
+/// Accesses before happens_before(x) are ordered before a later happens_after(x).
 inline void happens_before(void* x) { __tsan_release(x); }
 inline void happens_after(void* x) { __tsan_acquire(x); }
 
-/// While one lives, accesses are the engine's own.
+/// Scope guard: accesses meanwhile belong to the emulator.
 class Unseen {
  public:
   Unseen() {

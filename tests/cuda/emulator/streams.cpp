@@ -80,7 +80,7 @@ void synchronise(CUstream_st& stream) {
   } catch (const Error& error) {
     stream.running = false;
     if (std::uncaught_exceptions() == 0) throw;
-    report(error.what());  // a destructor waits, while another error is on its way
+    report(error.what());  // a destructor waits during another exception
   }
   stream.running = false;
 }
@@ -104,7 +104,7 @@ void wait(const CUevent_st& event, cudaStream_t stream) {
   enqueue(stream, [record = event.last] {
     if (!record || record->reached) return;
     synchronise(*record->stream);
-    if (!record->reached) throw Error("a stream waits for an event that cannot come");
+    if (!record->reached) throw Error("a stream waits for an event that cannot occur");
   });
 }
 

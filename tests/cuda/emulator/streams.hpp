@@ -1,7 +1,7 @@
-// Streams, events and graphs: operations wait in the queue of their stream until host code waits
-// for it, so that a missing synchronisation gives wrong answers.
+// Streams, events and graphs. Operations stay in the queue of their stream until host code waits
+// for it, so a missing synchronisation gives wrong results.
 //
-// Nothing orders two streams but events, not even the null stream: less than CUDA promises.
+// Only events order two streams. Unlike in CUDA, the null stream does not.
 #pragma once
 
 #include <cuda_runtime.h>
@@ -18,10 +18,10 @@ namespace emulator {
 
 using Operation = std::function<void()>;
 
-/// What a stream was asked for while it was captured.
+/// The operations put on a stream during a capture.
 struct Recording {
   std::vector<Operation> operations;
-  std::vector<void*> allocations;   ///< addresses reserved for them
+  std::vector<void*> allocations;   ///< addresses reserved for operations
   cudaError_t error = cudaSuccess;  ///< a call that cannot be captured
 
   Recording() = default;
@@ -32,7 +32,7 @@ struct Recording {
 
 }  // namespace emulator
 
-// NVIDIA's headers declare these.
+// Declared by NVIDIA's headers.
 
 struct CUstream_st {
   std::deque<emulator::Operation> queue;
@@ -62,10 +62,10 @@ CUstream_st& resolve(cudaStream_t stream);
 cudaStream_t add_stream();
 void remove_stream(cudaStream_t stream);
 
-/// Whether any stream is captured, when calls that wait are errors.
+/// Returns whether any stream is being captured. Calls that wait are errors then.
 bool capturing();
 
-/// Runs what is in the queue.
+/// Runs the queue of a stream.
 void synchronise(CUstream_st& stream);
 void synchronise_all();
 

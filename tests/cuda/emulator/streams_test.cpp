@@ -1,4 +1,4 @@
-// Streams run when they are waited for, graphs replay what was captured, and calls fail as told.
+// Streams run when they are waited for, graphs replay captured work, and calls fail on request.
 #include "cuda/emulator/testing.hpp"
 
 namespace emulator::test {
@@ -28,7 +28,7 @@ void fetch_on(cudaStream_t stream, float& value, const Array<float>& from) {
   cudaMemcpyAsync(&value, from.get(), sizeof value, cudaMemcpyDeviceToHost, stream);
 }
 
-TEST_CASE("a result is there after the synchronisation, and not before") {
+TEST_CASE("a result is available only after the synchronisation") {
   const Stream stream;
   const Array<float> array(std::vector<float>{1});
   float got = -1;
@@ -60,7 +60,7 @@ TEST_CASE("streams run in their own order, unless an event orders them") {
   cudaEventDestroy(event);
 }
 
-TEST_CASE("memory freed in the order of a stream is used before and not after") {
+TEST_CASE("memory freed in stream order can be used before, but not after") {
   const Stream stream;
   void* pointer = nullptr;
   cudaMallocAsync(&pointer, 4, stream);
@@ -69,10 +69,10 @@ TEST_CASE("memory freed in the order of a stream is used before and not after") 
   cudaFreeAsync(pointer, stream);
   cudaStreamSynchronize(stream);
   gpu::launch(add, {1, 1, stream, "add"}, x, 1.0f);
-  REQUIRE_THROWS_WITH(cudaStreamSynchronize(stream), containing("no pointer to live"));
+  REQUIRE_THROWS_WITH(cudaStreamSynchronize(stream), containing("not a pointer to live"));
 }
 
-TEST_CASE("a graph runs what was captured, each time it is launched") {
+TEST_CASE("each launch of a graph runs the captured work") {
   const Stream stream;
   const Array<float> array(std::vector<float>{1});
   REQUIRE(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal) == cudaSuccess);
@@ -110,7 +110,7 @@ TEST_CASE("a call that waits ends a capture") {
   cudaGetLastError();
 }
 
-TEST_CASE("a call fails when it is told to, once") {
+TEST_CASE("a call fails on request, once") {
   void* pointer = nullptr;
   reset_calls();
   fail_call("cudaMallocAsync", 2, cudaErrorMemoryAllocation);
@@ -125,7 +125,7 @@ TEST_CASE("a call fails when it is told to, once") {
   cudaFree(other);
 }
 
-TEST_CASE("a launch fails when it is told to, or is of a shape that no device takes") {
+TEST_CASE("a launch fails on request, or if no device supports its shape") {
   const Array<float> array(std::vector<float>{1});
   fail_call("cudaLaunchKernel", 1, cudaErrorLaunchFailure);
   add_on(nullptr, array, 1);

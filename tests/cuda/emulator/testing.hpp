@@ -1,4 +1,4 @@
-// What the tests of the emulator share.
+// Shared parts of the emulator's tests.
 #pragma once
 
 #include <sys/wait.h>
@@ -26,7 +26,7 @@ inline constexpr bool under_thread_sanitizer = true;
 inline constexpr bool under_thread_sanitizer = false;
 #endif
 
-/// An array of the device, freed with its scope.
+/// A device array, freed at the end of its scope.
 template <class T>
 class Array {
  public:
@@ -52,7 +52,7 @@ class Array {
   std::size_t count_;
 };
 
-/// Puts the options back.
+/// Scope guard that restores the options.
 class SavedOptions {
  public:
   ~SavedOptions() { options() = saved_; }
@@ -61,13 +61,13 @@ class SavedOptions {
   Options saved_ = options();
 };
 
-/// Launches on the null stream.
+/// Launches a kernel on the null stream.
 template <class... P, class... A>
 void launch(void (*kernel)(P...), unsigned blocks, unsigned threads, A... arguments) {
   retrace::gpu::launch(kernel, {blocks, threads, nullptr, "kernel"}, arguments...);
 }
 
-/// The message of the error that a synchronisation ends in, or nothing.
+/// Returns the error message of a synchronisation, or "".
 inline std::string error_of_device() {
   try {
     cudaDeviceSynchronize();
@@ -79,10 +79,10 @@ inline std::string error_of_device() {
 
 struct Ended {
   bool well;
-  std::string errors;  ///< what it wrote
+  std::string errors;  ///< its stderr output
 };
 
-/// Runs a function in a process of its own, which may crash or be ended by a sanitizer.
+/// Runs a function in a separate process, which may crash or be ended by a sanitizer.
 template <class F>
 Ended in_child(F function) {
   int ends[2];
@@ -95,7 +95,7 @@ Ended in_child(F function) {
     close(ends[0]);
     close(ends[1]);
     function();
-    std::exit(0);  // sanitizers have their say at the end
+    std::exit(0);  // sanitizers report at exit
   }
   close(ends[1]);
   std::string errors;

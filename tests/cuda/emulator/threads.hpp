@@ -15,7 +15,7 @@ enum class Collective { sync, shuffle, ballot, any, all };
 
 void block_barrier(const Location& where);
 
-/// Waits for the lanes of `mask`, and gives the calling one its result; `source` is the lane that a
+/// Waits for the lanes of `mask` and returns the calling lane's result. `source` is the lane that a
 /// shuffle reads.
 std::uint64_t warp_collective(Collective kind, unsigned mask, std::uint64_t value, int source,
                               const Location& where);
@@ -31,7 +31,7 @@ T shuffle(unsigned mask, T value, int source, const Location& where) {
   return value;
 }
 
-/// The first lane of the group of `width` lanes that the calling one is in.
+/// Returns the first lane of the calling lane's group of `width` lanes.
 inline int group(int width) { return lane() & ~(width - 1); }
 
 }  // namespace emulator
@@ -59,7 +59,7 @@ T __shfl_sync(unsigned mask, T value, int source, int width = 32,
   return emulator::shuffle(mask, value, emulator::group(width) | (source & (width - 1)), where);
 }
 
-// A lane outside of the group gives the caller its own value back.
+// For a lane outside the group, the caller gets its own value.
 
 template <class T>
 T __shfl_xor_sync(unsigned mask, T value, int bits, int width = 32,

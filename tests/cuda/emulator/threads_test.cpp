@@ -1,4 +1,4 @@
-// Barriers, shuffles and shared memory do what a GPU's do, and their misuse is found.
+// Barriers, shuffles and shared memory behave as on a GPU, and misuse is reported.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -12,7 +12,7 @@ namespace gpu = retrace::gpu;
 
 enum class Barrier { present, missing };
 
-/// The sum of 256 numbers, in a tree.
+/// Sums 256 numbers in a tree.
 template <Barrier barrier>
 __global__ void sum(const float* from, float* to) {
   const auto part = gpu::shared<float, 256, 0>();
@@ -32,7 +32,7 @@ float sum_of_ones() {
   return to.values()[0];
 }
 
-TEST_CASE("a reduction through shared memory is right in any order of threads") {
+TEST_CASE("a reduction through shared memory is correct in any order of threads") {
   const SavedOptions saved;
   for (const unsigned seed : {0u, 1u, 2u, 3u}) {
     options().seed = seed;
@@ -40,8 +40,8 @@ TEST_CASE("a reduction through shared memory is right in any order of threads") 
   }
 }
 
-TEST_CASE("a missing barrier gives no number") {
-  if (under_thread_sanitizer) return;  // which ends the program at a race
+TEST_CASE("a missing barrier gives NaN") {
+  if (under_thread_sanitizer) return;  // it ends the program at a race
   const SavedOptions saved;
   for (const unsigned seed : {0u, 1u, 2u}) {
     options().seed = seed;
@@ -56,7 +56,7 @@ __global__ void write_shared(float* to, int index) {
   gpu::store(to, part[index]);
 }
 
-TEST_CASE("an index beyond a shared array is found") {
+TEST_CASE("an index beyond a shared array is reported") {
   const Array<float> to(1);
   launch(write_shared<8>, 1, 1, to.get(), 7);
   REQUIRE(error_of_device() == "");
@@ -90,7 +90,7 @@ __global__ void half_waits() {
   }
 }
 
-TEST_CASE("a barrier that not all threads reach is found") {
+TEST_CASE("a barrier that not all threads reach is reported") {
   const SavedOptions saved;
   options().seed = GENERATE(0u, 1u);
   launch(divergent, 1, 64, 64);
@@ -98,10 +98,10 @@ TEST_CASE("a barrier that not all threads reach is found") {
   launch(divergent, 1, 64, 10);
   REQUIRE_THAT(error_of_device(), containing("a divergent barrier"));
   launch(returns_early, 1, 32);
-  REQUIRE_THAT(error_of_device(), containing("return") || containing("wait for ever"));
+  REQUIRE_THAT(error_of_device(), containing("return") || containing("wait forever"));
   launch(half_waits, 1, 32);
-  REQUIRE_THAT(error_of_device(), containing("32 of 32 threads wait for ever"));
-  launch(divergent, 1, 64, 64);  // fibres of broken blocks are used again
+  REQUIRE_THAT(error_of_device(), containing("32 of 32 threads wait forever"));
+  launch(divergent, 1, 64, 64);  // fibres of faulty blocks are reused
   REQUIRE(error_of_device() == "");
 }
 
@@ -115,7 +115,7 @@ __global__ void shuffles(int* to) {
   gpu::store(to + 320 + t, __all_sync(~0u, t < 32) + 2 * __any_sync(~0u, t == 40));
 }
 
-TEST_CASE("shuffles and votes exchange what CUDA's do") {
+TEST_CASE("shuffles and votes exchange the same values as in CUDA") {
   const SavedOptions saved;
   options().seed = GENERATE(0u, 7u);
   const Array<int> to(384);
@@ -142,9 +142,9 @@ __global__ void shuffle_reads_outside_mask() {
   if (threadIdx.x < 16) __shfl_sync(0x0000ffffu, 1.0f, 20);
 }
 
-TEST_CASE("a shuffle with lanes that are not there is found") {
+TEST_CASE("a shuffle with missing lanes is reported") {
   launch(shuffle_after_return, 1, 32);
-  REQUIRE_THAT(error_of_device(), containing("return") || containing("wait for ever"));
+  REQUIRE_THAT(error_of_device(), containing("return") || containing("wait forever"));
   launch(shuffle_outside_mask, 1, 32);
   REQUIRE_THAT(error_of_device(), containing("the calling lane 16 is not in the mask"));
   launch(shuffle_reads_outside_mask, 1, 32);
@@ -167,7 +167,7 @@ std::vector<int> order_of_threads(unsigned seed) {
   return order.values();
 }
 
-TEST_CASE("a seed shuffles threads and blocks, and each runs once") {
+TEST_CASE("a seed shuffles threads and blocks, each of which runs once") {
   const SavedOptions saved;
   const auto in_order = order_of_threads(0), shuffled = order_of_threads(5);
   REQUIRE(std::is_sorted(in_order.begin(), in_order.end()));

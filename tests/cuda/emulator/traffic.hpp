@@ -1,7 +1,7 @@
-// Counts what the threads of a kernel load and store.
+// Counts the loads and stores of a kernel's threads.
 //
-// With Options::trace a warp's accesses are grouped as its memory unit would: the n-th time that
-// lanes of a warp reach a line of source is one request for the 32-byte sectors that they touch.
+// With Options::trace, accesses are grouped by warp as in its memory unit: the n-th time that lanes
+// of a warp reach a source line is one request for the 32-byte sectors that they access.
 #pragma once
 
 #include <cstdint>
@@ -36,11 +36,11 @@ class TrafficCounter {
   LineStats& line_stats(const Line& line);
 
   KernelStats* stats_ = nullptr;
-  std::map<Line, std::size_t> numbers_;  ///< of lines
+  std::map<Line, std::size_t> numbers_;  ///< numbers of lines
   std::vector<Line> lines_;
-  std::vector<std::vector<unsigned>> reached_;  ///< [thread][line]: how often, in this block
+  std::vector<std::vector<unsigned>> reached_;  ///< [thread][line]: count in this block
   std::map<std::tuple<int, std::size_t, unsigned>, Request> requests_;  ///< warp, line, time
-  std::unordered_set<std::uintptr_t> unique_[2];                        ///< sectors of the launch
+  std::unordered_set<std::uintptr_t> unique_[2];  ///< distinct sectors of the launch
 };
 
 }  // namespace emulator

@@ -1,4 +1,4 @@
-// All tests of the program run kernels as nvcc compiled them for RETRACE_TEST_ARCHITECTURE, or 80.
+// Runs kernels as compiled by nvcc for RETRACE_TEST_ARCHITECTURE (default: 80) in all tests.
 #define CATCH_CONFIG_EXTERNAL_INTERFACES  // listeners of Catch2 2
 #include "cuda/interpreted/kernels.hpp"
 

@@ -1,4 +1,4 @@
-// The PTX that nvcc made of the library's kernels.
+// The PTX of the library's kernels, compiled by nvcc.
 #pragma once
 
 #include <string>
@@ -6,10 +6,10 @@
 
 namespace retrace::test {
 
-/// The compute capabilities that there is PTX for.
+/// The compute capabilities for which there is PTX.
 inline constexpr int architectures[] = {75, 80, 90, 120};
 
-/// The PTX of every source of kernels/ for a compute capability: 80 is that of sm_80.
+/// Returns the PTX of every source of kernels/ for a compute capability; 80 means sm_80.
 std::vector<std::string> ptx_of_kernels(int architecture);
 
 }  // namespace retrace::test

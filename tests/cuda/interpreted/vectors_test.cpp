@@ -1,4 +1,4 @@
-// Kernels that claim accesses of 128 bits have them on every architecture.
+// Kernels for packs of 128 bits use 128-bit accesses on every architecture.
 #include <cxxabi.h>
 
 #include <cstdlib>
@@ -21,8 +21,8 @@ std::string readable(const std::string& mangled) {
   return name;
 }
 
-/// The type of element that an instance for packs of 128 bits handles, or nothing:
-/// "walk_kernel<Add<float, 4> >" claims them, "walk_kernel<Add<float, 1> >" does not.
+/// Returns the element type of an instance for packs of 128 bits, or nothing: for
+/// "walk_kernel<Add<float, 4> >" it is float, for "walk_kernel<Add<float, 1> >" nothing.
 std::string wide_type(const std::string& kernel) {
   static const std::regex wide(
       "(walk|reduce|channel_sums|moments)_kernel<(retrace::kernels::\\w+<)?"
@@ -33,8 +33,8 @@ std::string wide_type(const std::string& kernel) {
 }
 
 struct Accesses {
-  int wide = 0;           ///< of 128 bits
-  int single_floats = 0;  ///< of one float
+  int wide = 0;           ///< accesses of 128 bits
+  int single_floats = 0;  ///< accesses of one float
 };
 
 Accesses global_accesses(const ptx::Entry& entry) {

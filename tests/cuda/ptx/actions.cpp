@@ -1,4 +1,4 @@
-// Instructions of PTX that concern several lanes, or where a lane goes next.
+// PTX instructions that involve several lanes, or that control where a lane continues.
 #include <algorithm>
 #include <bit>
 
@@ -33,7 +33,7 @@ BlockRun::Outcome BlockRun::barrier(const Step& step) {
   return Outcome::moved;
 }
 
-/// Whether the lanes that a mask names are here, and which.
+/// Returns whether the lanes of a mask have arrived, and which lanes they are.
 bool BlockRun::mask_is_here(const Step& step, const Operand& mask, std::uint32_t& lanes) const {
   const int first = std::countr_zero(step.here);
   const int count = std::min(32, threads_ - 32 * step.warp.number);
@@ -98,7 +98,7 @@ BlockRun::Outcome BlockRun::active_mask(const Step& step) {
   return Outcome::next;
 }
 
-/// Also between a register and the parts it is made of.
+/// Moves values, including between a register and its parts.
 BlockRun::Outcome BlockRun::move(const Step& step) {
   const Operand &to = step.in.operands[0], &from = step.in.operands[1];
   const auto width = [&](const Operand& parts) {
@@ -124,7 +124,7 @@ BlockRun::Outcome BlockRun::move(const Step& step) {
   return Outcome::next;
 }
 
-/// Addresses of global memory are the same in every space that they are named in.
+/// Does nothing: global addresses are the same in every address space.
 BlockRun::Outcome BlockRun::convert_address(const Step& step) {
   if (step.in.space != Space::global) fail_type(step.in);
   return move(step);

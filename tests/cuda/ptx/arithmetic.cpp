@@ -14,7 +14,7 @@ namespace {
 template <class T>
 constexpr bool is_float = std::is_floating_point_v<T>;
 
-/// Integers wrap.
+/// Integer arithmetic wraps.
 template <class T, class F>
 T wrapping(T a, T b, F&& f) {
   if constexpr (is_float<T>)
@@ -64,7 +64,7 @@ Bits high_product(const Instruction& in, const Bits* s) {
   }
 }
 
-/// Twice as wide as its factors.
+/// Multiplies to a result twice as wide as the factors.
 Bits wide_product(const Instruction& in, const Bits* s) {
   switch (in.type) {
     case Type::s16:
@@ -94,7 +94,7 @@ Bits multiply_add(const Instruction& in, const Bits* s) {
                                                   : low(sum, in.type);
 }
 
-/// In the direction that the instruction says.
+/// Rounds in the direction of the instruction.
 Bits rounded_fma(const Instruction& in, const Bits* s) {
   const int direction = in.has("rm")   ? FE_DOWNWARD
                         : in.has("rp") ? FE_UPWARD
@@ -113,7 +113,7 @@ Bits fused_multiply_add(const Instruction& in, const Bits* s) {
   if (in.type == Type::f64)
     return bits(std::fma(as<double>(s[0]), as<double>(s[1]), as<double>(s[2])));
   if (in.type != Type::f16 && in.type != Type::bf16) fail_type(in);
-  // A product of halves is exact in double, and so is its sum but for extremes.
+  // A product of halves is exact in double, and so is the sum except for extreme values.
   return floating_bits(in.type,
                        floating(in.type, s[0]) * floating(in.type, s[1]) + floating(in.type, s[2]));
 }

@@ -1,17 +1,17 @@
-// Instructions whose result depends on their operands alone, for one thread.
+// Instructions whose result depends only on their operands, for one thread.
 #pragma once
 
 #include "cuda/ptx/module.hpp"
 
 namespace ptx {
 
-/// Takes the sources in order, gives what the destination holds.
+/// Computes the destination from the sources in order.
 using Pure = Bits (*)(const Instruction& instruction, const Bits* sources);
 
-/// nullptr for what is no such instruction.
+/// Returns nullptr if there is no such instruction.
 Pure pure_instruction(const std::string& name);
 
-/// a + b, max(a, b) and the like, of the instruction's type; for atomics too.
+/// Return a + b, max(a, b) and so on, in the instruction's type. Also used for atomics.
 Bits add(const Instruction& instruction, const Bits* sources);
 Bits maximum(const Instruction& instruction, const Bits* sources);
 

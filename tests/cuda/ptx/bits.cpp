@@ -8,7 +8,7 @@
 namespace ptx {
 namespace {
 
-/// Bits of `count` ones.
+/// Returns `count` one bits.
 Bits ones(Bits count) { return count >= 64 ? ~Bits{0} : (Bits{1} << count) - 1; }
 
 }  // namespace
@@ -61,7 +61,7 @@ Bits copy_sign(const Instruction& in, const Bits* s) {
   return (s[0] & sign) | (s[1] & ~sign);
 }
 
-/// Chooses four of eight bytes.
+/// Selects four of eight bytes.
 Bits permute(const Instruction& in, const Bits* s) {
   if (in.modifiers.size() != 1) fail_type(in);
   const Bits bytes = s[1] << 32 | as<std::uint32_t>(s[0]);
@@ -75,7 +75,7 @@ Bits permute(const Instruction& in, const Bits* s) {
   return result;
 }
 
-/// The upper half of two words shifted left, or the lower of them shifted right.
+/// Returns the upper half of two words shifted left, or the lower half of them shifted right.
 Bits funnel_shift(const Instruction& in, const Bits* s) {
   const Bits both = s[1] << 32 | as<std::uint32_t>(s[0]);
   const Bits by = in.has("wrap") ? s[2] & 31 : std::min<Bits>(s[2] & 0xFFFFFFFFu, 32);

@@ -1,4 +1,4 @@
-// Instructions on bits: what Pure is in arithmetic.hpp.
+// Instructions on bits, as Pure functions of arithmetic.hpp.
 #pragma once
 
 #include "cuda/ptx/module.hpp"

@@ -74,18 +74,18 @@ void BlockRun::run(uint3 index) {
     const auto done = [](const Warp& warp) { return warp.alive == 0; };
     if (std::all_of(warps_.begin(), warps_.end(), done)) return;
     if (!release_barrier() && !progress)
-      throw emulator::Error("threads of " + entry_.name + " wait for ever");
+      throw emulator::Error("threads of " + entry_.name + " wait forever");
   }
 }
 
-/// Until all its lanes wait or have left; whether any did something.
+/// Runs until all lanes wait or have returned. Returns whether any made progress.
 bool BlockRun::run_warp(Warp& warp) {
   bool any = false;
   while (run_some(warp, warp.alive & ~warp.at_barrier)) any = true;
   return any;
 }
 
-/// One instruction of the lanes that are furthest behind, or of the next if those wait.
+/// Runs one instruction of the lanes that are furthest behind, or of the next ones if those wait.
 bool BlockRun::run_some(Warp& warp, std::uint32_t lanes) {
   while (lanes != 0) {
     int first = INT_MAX;
@@ -113,7 +113,7 @@ bool BlockRun::run_some(Warp& warp, std::uint32_t lanes) {
   return false;
 }
 
-/// Lets everybody go on if all are at one barrier.
+/// Releases all threads if all are at one barrier.
 bool BlockRun::release_barrier() {
   int where = -1, there = 0;
   for (const Warp& warp : warps_) {
@@ -168,7 +168,7 @@ Bits BlockRun::value(const Step& step, const Operand& operand, int lane) const {
 }
 
 void BlockRun::set(const Step& step, const Operand& operand, int lane, Bits value) {
-  if (operand.reg < 0) return;  // a result that nobody wants
+  if (operand.reg < 0) return;  // the result is discarded
   step.warp.registers[static_cast<std::size_t>(operand.reg) * 32 + static_cast<std::size_t>(lane)] =
       value;
 }

@@ -1,7 +1,7 @@
-// One block of a kernel in PTX, warp after warp.
+// Runs one block of a kernel in PTX, warp by warp.
 //
-// Lanes of a warp that are at the same instruction execute it together, those that are furthest
-// behind first; a shuffle waits for the lanes of its mask, a barrier for all threads of the block.
+// Lanes of a warp at the same instruction execute it together; those furthest behind go first. A
+// shuffle waits for the lanes of its mask, a barrier for all threads of the block.
 #pragma once
 
 #include <bit>
@@ -34,17 +34,16 @@ class BlockRun {
     std::vector<Bits> registers;  ///< [register][lane]
     int at[32] = {};              ///< the instruction of each lane
     std::uint32_t alive = 0, at_barrier = 0;
-    std::uint64_t epoch = 0;  ///< how often its lanes were synchronised
+    std::uint64_t epoch = 0;  ///< number of synchronisations of its lanes
   };
 
   enum class Outcome {
-    next,   ///< its lanes go on to the next instruction
-    moved,  ///< its lanes are where they belong
-    waits,  ///< for other lanes
+    next,   ///< its lanes continue with the next instruction
+    moved,  ///< its lanes have already been moved
+    waits,  ///< its lanes wait for other lanes
   };
 
-  /// `here` are the lanes at the instruction, `active` those of them whose guard lets them execute
-  /// it.
+  /// `here` are the lanes at the instruction; `active` are those among them whose guard is true.
   struct Step {
     Warp& warp;
     const Instruction& in;
@@ -56,7 +55,7 @@ class BlockRun {
     Action action;
   };
 
-  /// The last accesses of a word of shared memory, to find races by.
+  /// The last accesses of a word of shared memory, for detecting races.
   struct Word {
     struct Access {
       int thread = -1;
@@ -107,7 +106,7 @@ class BlockRun {
   std::vector<Word> words_;
   int threads_;
   uint3 index_{};
-  std::uint64_t epoch_ = 1;  ///< of barriers
+  std::uint64_t epoch_ = 1;  ///< number of barriers
   std::mt19937 random_;
   bool shuffled_;
 };

@@ -8,7 +8,7 @@
 namespace ptx {
 namespace {
 
-/// `unordered` where one is no number; comparisons that end in u are true then.
+/// `unordered` is for comparisons with NaN; those ending in u are then true.
 template <class T>
 bool holds(const Instruction& in, const std::string& relation, T a, T b, bool unordered) {
   if (relation == "eq") return a == b;
@@ -39,7 +39,7 @@ bool relation_holds(const Instruction& in, const Bits* s) {
          }) != 0;
 }
 
-/// An integer of any width, its sign spread.
+/// Returns an integer of any width, sign-extended.
 std::int64_t integer(Type type, Bits value) {
   switch (type) {
     case Type::s8:
@@ -61,7 +61,7 @@ double rounded(const Instruction& in, double x) {
   return x;
 }
 
-/// What does not fit becomes the nearest that does, and no number 0.
+/// Clamps a value that does not fit, and converts NaN to 0.
 template <class T>
 Bits clamped(double x) {
   if (std::isnan(x)) return 0;
@@ -97,7 +97,7 @@ Bits to_integer(const Instruction& in, double x) {
 
 Bits integer_to_float(const Instruction& in, Bits value) {
   const std::int64_t i = integer(in.type, value);
-  if (in.first == Type::f32)  // rounded once
+  if (in.first == Type::f32)  // rounded only once
     return bits(is_signed(in.type) ? static_cast<float>(i)
                                    : static_cast<float>(static_cast<std::uint64_t>(i)));
   return floating_bits(in.first, is_signed(in.type)

@@ -5,10 +5,10 @@
 
 namespace ptx {
 
-/// setp: 1 or 0, combined with a third source where there is one.
+/// Implements setp: 1 or 0, combined with a third source if there is one.
 Bits compare(const Instruction& instruction, const Bits* sources);
 
-/// cvt
+/// Implements cvt.
 Bits convert(const Instruction& instruction, const Bits* sources);
 
 }  // namespace ptx

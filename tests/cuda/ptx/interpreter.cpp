@@ -24,7 +24,7 @@ const Entry& entry_of(const Module& module, const emulator::Grid& grid) {
   return found->second;
 }
 
-/// The bytes that a GPU would get, where the compiler wants them.
+/// Returns the argument bytes that a GPU would get, at the compiler's offsets.
 std::vector<char> parameters_of(const Entry& entry, const emulator::Grid& grid) {
   std::vector<char> bytes(entry.parameter_bytes);
   if (entry.parameters.size() != grid.arguments.size())
@@ -33,7 +33,7 @@ std::vector<char> parameters_of(const Entry& entry, const emulator::Grid& grid) 
     const Parameter& parameter = entry.parameters[i];
     if (parameter.bytes != grid.arguments[i].bytes)
       throw emulator::Error("parameter " + std::to_string(i) + " of " + entry.name + " has " +
-                            std::to_string(grid.arguments[i].bytes) + " bytes, in its PTX " +
+                            std::to_string(grid.arguments[i].bytes) + " bytes but must have " +
                             std::to_string(parameter.bytes));
     std::memcpy(bytes.data() + parameter.offset, grid.arguments[i].value, parameter.bytes);
   }

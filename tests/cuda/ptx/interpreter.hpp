@@ -1,4 +1,4 @@
-// Launches run what nvcc compiled of a kernel, in place of its source.
+// Runs launches from the PTX that nvcc compiled, instead of from a kernel's source.
 #pragma once
 
 #include <string>
@@ -8,7 +8,7 @@
 
 namespace ptx {
 
-/// While one lives, each launch runs the entry that has its kernel's mangled name. The program must
+/// Scope guard: each launch runs the PTX entry with its kernel's mangled name. The program must
 /// export its symbols.
 class Interpreter {
  public:

@@ -1,4 +1,4 @@
-// Kernels compiled by nvcc do what their source does, and the interpreter finds what is wrong.
+// Kernels compiled by nvcc give the same results as their source, and the interpreter finds errors.
 #include "cuda/ptx/interpreter.hpp"
 
 #include <cmath>
@@ -27,7 +27,7 @@ std::vector<T> numbers(std::size_t count) {
   return values;
 }
 
-/// What a kernel makes of an input: by its source if there is no file, else by its PTX.
+/// Runs a kernel on an input: from its source if there is no file, otherwise from its PTX.
 template <class T, class From, class Launch>
 std::vector<T> result(const std::string& file, const std::vector<From>& from, std::size_t count,
                       Launch&& run) {
@@ -94,14 +94,14 @@ TEST_CASE("atomic additions") {
   require_same<int>(std::vector<int>{0}, 1, 0, [](auto*, auto* to) { launch(count, 4, 100, to); });
 }
 
-TEST_CASE("a missing barrier is a race in any order of warps") {
+TEST_CASE("a missing barrier is reported as a race in any order of warps") {
   const Interpreter interpreter({file_for(any_architecture())});
   const Array<float> from(numbers<float>(256)), to(1);
   launch(sum<false>, 1, 256, from.get(), to.get());
   REQUIRE_THAT(error_of_device(), containing("a race in shared memory between threads"));
 }
 
-TEST_CASE("accesses beyond an array are found, with the instruction") {
+TEST_CASE("accesses beyond an array are reported with the instruction") {
   const Interpreter interpreter({file_for(any_architecture())});
   const Array<float> from(numbers<float>(100)), to(99);
   launch(scale<float>, 1, 32, from.get(), to.get(), 100, 1.0f);
@@ -113,7 +113,7 @@ TEST_CASE("accesses beyond an array are found, with the instruction") {
   REQUIRE_THAT(error_of_device(), containing("byte 256 of 256 in shared memory"));
 }
 
-TEST_CASE("an access that is not aligned is found") {
+TEST_CASE("a misaligned access is reported") {
   const Interpreter interpreter({file_for(any_architecture())});
   const Array<float> array(64);
   launch(add_fours, 1, 1, reinterpret_cast<float4*>(array.get() + 1),
@@ -121,7 +121,7 @@ TEST_CASE("an access that is not aligned is found") {
   REQUIRE_THAT(error_of_device(), containing("a misaligned access of 16 bytes"));
 }
 
-TEST_CASE("a barrier that some threads do not reach is found") {
+TEST_CASE("a barrier that some threads do not reach is reported") {
   const Interpreter interpreter({file_for(any_architecture())});
   const Array<float> to(1);
   launch(divergent, 1, 64, to.get(), 64);

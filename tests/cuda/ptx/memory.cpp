@@ -1,4 +1,4 @@
-// Loads, stores and atomics of PTX, their addresses checked.
+// PTX loads, stores and atomics, with checked addresses.
 #include <cstring>
 
 #include "cuda/emulator/control.hpp"
@@ -8,7 +8,7 @@
 namespace ptx {
 namespace {
 
-/// A value in memory as a register holds it: small signed ones are spread.
+/// Reads a value from memory into register form: small signed values are sign-extended.
 Bits read(const Instruction& in, const char* from) {
   Bits held = 0;
   std::memcpy(&held, from, bytes_of(in.type));
@@ -21,7 +21,7 @@ std::size_t access_bytes(const Instruction& in) { return bytes_of(in.type) * in.
 
 }  // namespace
 
-/// Where a lane's access goes; fails where it may not.
+/// Returns the address of a lane's access, and fails if the access is invalid.
 char* BlockRun::location(const Step& step, const Operand& address, int lane, bool writes) {
   const Instruction& in = step.in;
   const std::size_t bytes = access_bytes(in);
@@ -110,7 +110,7 @@ BlockRun::Outcome BlockRun::store(const Step& step) {
   return Outcome::next;
 }
 
-/// atom gives the old value; red, which has no destination, does not.
+/// atom returns the old value; red has no destination and does not.
 BlockRun::Outcome BlockRun::atomic(const Step& step) {
   const auto& operands = step.in.operands;
   const std::size_t first = step.in.name == "red" ? 0 : 1;

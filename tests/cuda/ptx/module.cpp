@@ -38,7 +38,7 @@ Declaration declaration(const std::string& text) {
   const auto words = split(text, " ");
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (words[i] == ".align") {
-      // After .ptr it is of what the parameter points to.
+      // After .ptr, it belongs to the parameter's target.
       const bool of_pointee = i > 0 && (words[i - 1] == ".ptr" || words[i - 1] == ".global");
       ++i;
       if (!of_pointee) declared.alignment = std::stoul(words[i]);
@@ -202,7 +202,7 @@ class EntryReader {
     return made;
   }
 
-  /// "base+16": a register, parameter or array
+  /// Parses "base+16", where base is a register, parameter or array.
   Operand address(const std::string& text, int line) {
     Operand made;
     made.kind = Operand::Kind::address;
@@ -228,7 +228,8 @@ class EntryReader {
     return symbol(text, line);
   }
 
-  /// The offset of a parameter or array; one of the module becomes one of the kernel that uses it.
+  /// Returns the offset of a parameter or array. A module's array is copied into the kernel using
+  /// it.
   std::size_t symbol(const std::string& name, int line) {
     for (const Parameter& each : entry_.parameters)
       if (each.name == name) return each.offset;
@@ -298,7 +299,8 @@ Module read_module(const std::string& path) {
     const bool is_entry = each.text.find(".entry") != std::string::npos;
     if (each.end == Statement::End::open) {
       if (depth++ > 0) continue;
-      if (!is_entry) fail_at(each.line, "only kernels are known, not '" + each.text + "'");
+      if (!is_entry)
+        fail_at(each.line, "only kernels are supported, but found '" + each.text + "'");
       entry = std::make_unique<EntryReader>(shared, each.text);
     } else if (each.end == Statement::End::close) {
       if (--depth > 0) continue;
@@ -311,7 +313,7 @@ Module read_module(const std::string& path) {
       const Declaration array = declaration(each.text);
       shared[array.name] = array;
     } else {
-      fail_at(each.line, "not known outside of a kernel: '" + each.text + "'");
+      fail_at(each.line, "not supported outside a kernel: '" + each.text + "'");
     }
   }
   return module;

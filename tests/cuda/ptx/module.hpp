@@ -1,4 +1,4 @@
-// PTX as nvcc writes it, read into instructions.
+// PTX as written by nvcc, parsed into instructions.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 
 namespace ptx {
 
-/// What a register holds: the low bits are those of its type.
+/// The contents of a register. The low bits are those of its type.
 using Bits = std::uint64_t;
 
 enum class Type {
@@ -41,15 +41,15 @@ enum class Space { generic, global, shared, param, local };
 
 struct Operand {
   enum class Kind { none, reg, immediate, address, vector, special } kind = Kind::none;
-  int reg = -1;             ///< number of a register, or of a special one; of an address its base
-  Bits value = 0;           ///< of an immediate
-  std::int64_t offset = 0;  ///< of an address
+  int reg = -1;             ///< number of a register or special register; base of an address
+  Bits value = 0;           ///< value of an immediate
+  std::int64_t offset = 0;  ///< offset of an address
   std::vector<Operand> parts;
   int predicate = -1;  ///< the register after a |
   bool negated = false;
 };
 
-/// The registers that a thread cannot write, in the order of Operand::reg.
+/// The read-only registers, in the order of Operand::reg.
 enum class Special {
   tid_x,
   tid_y,
@@ -70,15 +70,15 @@ enum class Special {
 struct Instruction {
   std::string name, text;
   std::vector<std::string> modifiers;
-  Type type = Type::none;   ///< the last that is named
-  Type first = Type::none;  ///< the one before, which a conversion makes
+  Type type = Type::none;   ///< the last type that is named
+  Type first = Type::none;  ///< the type before it, which is the result of a conversion
   Space space = Space::generic;
   unsigned vector = 1;
   int guard = -1;
   bool guard_negated = false;
   std::vector<Operand> operands;
   std::string label;
-  int target = -1;  ///< of a branch
+  int target = -1;  ///< target of a branch
   int line = 0;
 
   bool has(const char* modifier) const {
@@ -91,7 +91,7 @@ struct Parameter {
   std::size_t bytes, offset;
 };
 
-/// Arrays of a space, with gaps between them that nobody may touch.
+/// Arrays of an address space, separated by gaps that must not be accessed.
 struct Arrays {
   struct Array {
     std::size_t offset, bytes;
@@ -101,7 +101,7 @@ struct Arrays {
 
   void add(const std::string& name, std::size_t size, std::size_t alignment);
 
-  /// Whether the bytes from `offset` on are inside one array.
+  /// Returns whether the bytes starting at `offset` are inside one array.
   bool hold(std::size_t offset, std::size_t count) const;
 };
 
@@ -117,7 +117,7 @@ struct Entry {
 /// Kernels by their mangled names.
 using Module = std::map<std::string, Entry>;
 
-/// Reads a file; an emulator::Error names the line of what it does not know.
+/// Reads a file. An emulator::Error names the line of an unsupported statement.
 Module read_module(const std::string& path);
 
 }  // namespace ptx

@@ -7,7 +7,7 @@
 namespace ptx {
 namespace {
 
-/// Comments and line ends become spaces; `lines` gets the line of each character.
+/// Replaces comments and line ends by spaces; `lines` gets the line of each character.
 std::string without_comments(const std::string& source, std::vector<int>& lines) {
   std::string text;
   int line = 1;
@@ -25,7 +25,7 @@ std::string without_comments(const std::string& source, std::vector<int>& lines)
   return text;
 }
 
-/// .version, .target and the like end with their line.
+/// Returns whether a statement, such as .version or .target, ends at the end of its line.
 bool ends_with_line(const std::string& text) {
   for (const char* directive : {".version", ".target", ".address_size", ".file", ".loc", ".maxntid",
                                 ".minnctapersm", ".pragma", ".reqntid", ".maxnreg"})

@@ -1,4 +1,4 @@
-// PTX split into statements, its comments gone.
+// Splits PTX without its comments into statements.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 namespace ptx {
 
 struct Statement {
-  /// What ends it, and what an entry's body begins with.
+  /// The end of a statement, which is also the beginning of an entry's body.
   enum class End { semicolon, label, open, close } end;
   std::string text;
   int line;
@@ -17,10 +17,10 @@ std::vector<Statement> statements(const std::string& source);
 
 std::string trim(const std::string& text);
 
-/// The parts between any of the separators, trimmed, none empty.
+/// Returns the trimmed, non-empty parts between any of the separators.
 std::vector<std::string> split(const std::string& text, const char* separators);
 
-/// The parts between commas that no bracket or brace holds.
+/// Returns the parts between commas that are outside brackets and braces.
 std::vector<std::string> split_operands(const std::string& text);
 
 [[noreturn]] void fail_at(int line, const std::string& what);

@@ -1,4 +1,4 @@
-// Registers' bits as numbers.
+// Converts the bits of registers to numbers.
 #pragma once
 
 #include <cuda_bf16.h>
@@ -21,7 +21,7 @@ T as(Bits bits) {
   return value;
 }
 
-/// The bits above the type's are 0.
+/// The bits above those of the type are 0.
 template <class T>
 Bits bits(T value) {
   Bits all = 0;
@@ -35,10 +35,10 @@ inline Bits low(Bits value, Type type) {
 }
 
 [[noreturn]] inline void fail_type(const Instruction& in) {
-  fail_at(in.line, "not known: '" + in.text + "'");
+  fail_at(in.line, "not supported: '" + in.text + "'");
 }
 
-/// Calls f with a number of the instruction's type: a float, or an integer signed as it says.
+/// Calls f with a number of the instruction's type: a float, or a signed or unsigned integer.
 template <class F>
 Bits with_integer(const Instruction& in, F&& f) {
   switch (in.type) {
@@ -74,7 +74,7 @@ Bits with_number(const Instruction& in, F&& f) {
   }
 }
 
-/// A float of any width, in float or double.
+/// Returns a float of any width as float or double.
 inline double floating(Type type, Bits value) {
   switch (type) {
     case Type::f16:

@@ -1,5 +1,5 @@
-// Bytes that the kernels move against the least, and what a step takes at least on some GPUs: from
-// the emulator's counts and dry runs. Holds the fused kernels to their limit.
+// The bytes that kernels move compared with the least, and the least time of a step on some GPUs,
+// from the emulator's counts and dry runs. Checks the limit of the fused kernels.
 #include <algorithm>
 #include <fstream>
 #include <iostream>
@@ -96,7 +96,7 @@ void write_roofline(std::ostream& out, const std::vector<StepWork>& steps) {
   print_lines(out, lines, 2, TableStyle::markdown);
 }
 
-/// Names the fused operations that move too much; whether there are none.
+/// Prints the fused operations that move too much. Returns whether there are none.
 bool keep_limit(const std::vector<OperationTraffic>& all) {
   bool keep = true;
   for (const OperationTraffic& each : all)
@@ -135,7 +135,7 @@ int main(int argc, char** argv) {
     good = good && file.flush().good();
   }
   if (option == "--check" && content(argv[2]) != document.str()) {
-    std::cerr << argv[2] << " is not what --write would make of it\n";
+    std::cerr << argv[2] << " differs from the output of --write\n";
     good = false;
   }
   return good ? 0 : 1;

@@ -11,7 +11,7 @@ namespace {
 constexpr Shape shape{8, 16, 16, 32};
 constexpr Shape pooled{8, 8, 8, 32};
 
-/// What operations take beside their operands.
+/// Further operands of the operations.
 struct Beside {
   Tensor<float, Cuda> numbers;  ///< mean, 1/σ, scale, shift
   Tensor<double, Cuda> sums;    ///< [2, C]
@@ -162,9 +162,9 @@ void add_fixed_point(List& list) {
   add_for("32 bits", [](Beside& all) { return all.wide.view(); });
 }
 
-/// Of what ran since the counts were last set back.
+/// Returns the bytes transferred since `before`.
 double transferred(const emulator::Memory& now, const emulator::Memory& before) {
-  // The host's side of a copy is traffic to a dry device as well.
+  // A dry device also counts the host's side of a copy.
   return 2 * static_cast<double>(now.to_device + now.to_host - before.to_device - before.to_host);
 }
 

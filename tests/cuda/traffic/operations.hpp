@@ -1,4 +1,4 @@
-// What operations of the CUDA backend ask of memory, counted by the emulator.
+// Memory traffic of the CUDA backend's operations, counted by the emulator.
 #pragma once
 
 #include <string>
@@ -10,14 +10,14 @@ namespace retrace::test {
 struct OperationTraffic {
   std::string name;
   std::string layout;  ///< "packed" or "half the channels"
-  double asked = 0;    ///< by loads and stores of all threads: what the first cache has to serve
-  double moved = 0;    ///< in 32-byte sectors, each once a launch and direction, and copies
+  double asked = 0;    ///< by loads and stores of all threads, before caches
+  double moved = 0;    ///< in 32-byte sectors, each once per launch and direction, and copies
   double least = 0;    ///< elements read and written, as a dry device counts them
-  bool fused = false;  ///< a kernel that does several passes in one
+  bool fused = false;  ///< one kernel instead of several passes
 };
 
-/// Every operation in float: packed, and on half of the channels of wider tensors where it takes
-/// them.
+/// Measures every operation in float: packed, and on half of the channels of wider tensors if the
+/// operation supports it.
 std::vector<OperationTraffic> measure_operations();
 
 }  // namespace retrace::test

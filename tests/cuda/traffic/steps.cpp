@@ -14,7 +14,7 @@ namespace {
 
 constexpr Shape batch{256, 32, 32, 3};
 
-/// The work of every operation of a step, in order.
+/// Returns the work of every operation of a step, in order.
 std::vector<Work> operations_of(Architecture architecture, Mode mode) {
   Cuda dry = Cuda::dry_device();
   Cuda& device = dry;

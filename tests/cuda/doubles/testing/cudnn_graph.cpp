@@ -86,7 +86,7 @@ Plan::Plan(Pass pass, const Shape& s, cudnnDataType_t type, double alpha, double
   choose(add_operation(pass, x, w, y, shape, in_double, alpha, beta));
 }
 
-/// Of the heuristics' configurations, the first with a plan.
+/// Chooses the first of the heuristics' configurations that has a plan.
 void Plan::choose(Descriptor& operation) {
   Descriptor& device = add(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
   device.set(CUDNN_ATTR_DEVICEPROP_DEVICE_ID, CUDNN_TYPE_INT32, std::vector<std::int32_t>{0});

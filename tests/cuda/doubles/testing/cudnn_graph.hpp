@@ -1,4 +1,4 @@
-// Convolutions said to cuDNN in its own words, for the tests of its double.
+// Convolutions as cuDNN graphs, for the tests of its double.
 #pragma once
 
 #include <cudnn.h>
@@ -48,10 +48,10 @@ struct Shape {
   std::int64_t out_columns() const { return (columns + 2 * padding - kernel) / stride + 1; }
 };
 
-/// A convolution in NHWC, planned; everything that a plan needs lives as long as it.
+/// A planned convolution in NHWC, and everything that its plan refers to.
 class Plan {
  public:
-  /// Of elements of `type`, computed in double where they are, else in float.
+  /// Plans for elements of `type`, computed in double if they are double, otherwise in float.
   Plan(Pass pass, const Shape& shape, cudnnDataType_t type, double alpha = 1, double beta = 0);
 
   bool found() const { return plan_ != nullptr; }

@@ -1,4 +1,4 @@
-// For nvcc, which writes its PTX.
+// Compiled by nvcc to PTX.
 #include "kernels.cuh"
 
 template __global__ void ptx::test::scale<float>(const float*, float*, std::int64_t, float);

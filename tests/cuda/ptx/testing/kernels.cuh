@@ -1,5 +1,5 @@
-// Kernels that use what the library's use, run from their source and from their PTX. For one file
-// of a program.
+// Kernels that use the same features as the library's, run from their source and from their PTX.
+// Include in one file per program.
 #pragma once
 
 #include <cuda_bf16.h>
