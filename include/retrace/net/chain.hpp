@@ -17,6 +17,7 @@
 #include "retrace/core/error.hpp"
 #include "retrace/layer/freeze.hpp"
 #include "retrace/net/chain_scopes.hpp"
+#include "retrace/net/image_sizes.hpp"
 #include "retrace/net/layer_link.hpp"
 #include "retrace/net/modes.hpp"
 #include "retrace/net/open_pass.hpp"
@@ -99,18 +100,6 @@ class Chain {
     for (const auto& link : links_) x = named(link->name, [&] { return link->output_shape(x); });
     return x;
   }
-  /// The least power of two that height and width must be multiples of; 0 if the chain takes no
-  /// input with x's images and channels.
-  Index extent_multiple(Shape x) const {
-    for (Index multiple = 1; multiple <= 1024; multiple *= 2) try {
-        const auto extent = [=](Index size) { return (size + multiple - 1) / multiple * multiple; };
-        output_shape({x.n, extent(x.h), extent(x.w), x.c});
-        return multiple;
-      } catch (const ShapeError&) {
-      }
-    return 0;
-  }
-
   /// x becomes the output of the last layer.
   /// @throws ShapeError before any layer has run, if one of them cannot take what it would be
   ///         given: the message says which height and width would do.
@@ -119,7 +108,7 @@ class Chain {
       const bool outermost = run.pass == 0;
       if (outermost) {
         if (open_.is_open()) abandon();
-        run.pass = open_.begin(run, x, checked_output_shape(x.shape()));
+        run.pass = open_.begin(run, x, checked_output_shape(*this, x.shape()));
       } else {
         open_.nest();
       }
@@ -368,18 +357,6 @@ class Chain {
     if (output_) return link.output_shape(*output_);
     if (link.input_channels() == 0) return {};
     return link.output_shape({any, any, any, link.input_channels()});
-  }
-
-  Shape checked_output_shape(Shape x) const {
-    try {
-      return output_shape(x);
-    } catch (const ShapeError& error) {
-      const Index multiple = extent_multiple(x);
-      if (multiple <= 1) throw;
-      throw ShapeError(error.message() + "; heights and widths that are multiples of " +
-                           std::to_string(multiple) + " fit, but x is " + to_string(x),
-                       error.place());
-    }
   }
 
   /// The run of a part whose first layer restores its input if the layer before needs that.
