@@ -1,10 +1,13 @@
 // Streamed branches: the gradients of stored ones, by way of chunks.
-#include "retrace/cpu/affine.hpp"
+#include "retrace/cpu/operations.hpp"
 #include "retrace/layer/batch_norm.hpp"
 #include "retrace/layer/dropout.hpp"
 #include "retrace/layer/relu.hpp"
 #include "retrace/layer/swap_coupling.hpp"
 #include "retrace/net/architectures.hpp"
+#include "retrace/train/loss/mean_squared_error.hpp"
+#include "retrace/train/rules/sgd.hpp"
+#include "retrace/train/step.hpp"
 #include "retrace/net/branch.hpp"
 #include "support/catch.hpp"
 #include "support/contract.hpp"
@@ -14,6 +17,7 @@ using namespace retrace::test;
 
 namespace {
 
+using Net = Chain<double, Cpu>;
 constexpr Index half = 6;
 constexpr Shape source_shape{5, 4, 6, half};
 
@@ -252,4 +256,28 @@ TEST_CASE("a streamed pass that fails leaves the branch as it was") {
   const Undone again = there_and_back(branch, device, Mode::streamed, 2);
   CHECK(same_bits(again.dsource, expected.dsource));
   CHECK(again.gradients == expected.gradients);
+}
+
+TEST_CASE("a fused optimizer updates the parameters of a branch in chunks as those of a whole one") {
+  const auto trained = [](Mode mode) {
+    Cpu device(2);
+    Net net;
+    net.add("block", AdditiveCoupling(stack(device, 2), hybrid(device)));
+    net.set_mode(mode);
+    net.set_chunk(2);
+    Sgd optimizer(net.parameters(), {.momentum = 0.5, .fused = true});
+    std::vector<Values> weights;
+    for (int step = 0; step < 2; ++step) {
+      auto x = normal<double>(device, {5, 4, 6, 2 * half});
+      optimizer.arm(0.1);
+      accumulate_gradients(net, x, mean_squared_error(normal<double>(device, x.shape(), 2)));
+      CHECK(device.memory().live()[Use::parameter_gradient] == 0);
+    }
+    for (auto& named : net.parameters().parameters)
+      weights.push_back(values(named.parameter->value));
+    return weights;
+  };
+  const auto chunked = trained(Mode::streamed), whole = trained(Mode::reversible);
+  for (std::size_t i = 0; i < whole.size(); ++i)
+    CHECK(relative_distance(chunked[i], whole[i]) < 1e-11);
 }

@@ -112,6 +112,26 @@ class AddsGuard {
   std::vector<std::pair<Parameter<T, D>*, Adds>> before_;
 };
 
+/// Takes the gradients away again that are made while it lives: those of a rehearsal have no
+/// memory.
+template <class T, Device D>
+class AbsentGradients {
+ public:
+  explicit AbsentGradients(const ParameterList<T, D>& list) {
+    for (const auto& named : list.parameters)
+      if (named.parameter->gradient.shape() != named.parameter->value.shape())
+        absent_.push_back(named.parameter);
+  }
+  ~AbsentGradients() {
+    for (Parameter<T, D>* parameter : absent_) parameter->release_gradient();
+  }
+  AbsentGradients(const AbsentGradients&) = delete;
+  AbsentGradients& operator=(const AbsentGradients&) = delete;
+
+ private:
+  std::vector<Parameter<T, D>*> absent_;
+};
+
 /// "prefix.name", or one of the two if the other is empty.
 inline std::string joined(const std::string& prefix, const std::string& name) {
   return prefix.empty() ? name : name.empty() ? prefix : prefix + '.' + name;

@@ -289,6 +289,7 @@ class Branch {
   /// Bytes that backward in one chunk of that shape takes down to layer `lowest`.
   Index workspace(D& device, Shape shape, std::size_t lowest) {
     typename D::Rehearsal rehearsal(device);
+    const AbsentGradients<T, D> absent(chain_.parameters());
     const State source(device, shape), dtarget(device, output_shape(shape), Use::gradient);
     Gradient dsource(device, shape, Use::gradient);
     const std::size_t before = device.memory().live().total();

@@ -164,6 +164,7 @@ class FixedStream {
   /// Bytes that backward of the tail in one chunk of that shape takes down to layer `lowest`.
   Index workspace(D& device, Shape shape, std::size_t lowest) {
     typename D::Rehearsal rehearsal(device);
+    const AbsentGradients<T, D> absent(tail_.parameters());
     State y(device, shape);
     Run run = replay(training);
     run.restore = false;

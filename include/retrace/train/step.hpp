@@ -121,26 +121,6 @@ struct PeakMemory {
   std::string place;  ///< the layer at work, "level1.block0"
 };
 
-/// Takes the gradients away again that are made while it lives: those of a rehearsal have no
-/// memory.
-template <class T, Device D>
-class AbsentGradients {
- public:
-  explicit AbsentGradients(const ParameterList<T, D>& list) {
-    for (const auto& named : list.parameters)
-      if (named.parameter->gradient.shape() != named.parameter->value.shape())
-        absent_.push_back(named.parameter);
-  }
-  ~AbsentGradients() {
-    for (Parameter<T, D>* parameter : absent_) parameter->release_gradient();
-  }
-  AbsentGradients(const AbsentGradients&) = delete;
-  AbsentGradients& operator=(const AbsentGradients&) = delete;
-
- private:
-  std::vector<Parameter<T, D>*> absent_;
-};
-
 /// Predicts the peak of accumulate_gradients on a batch of that shape by running it dry, on the
 /// net's own layers in their own modes: nothing is allocated, computed or changed. What a loss
 /// holds itself is counted if it is given.
