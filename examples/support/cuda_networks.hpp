@@ -1,5 +1,5 @@
-// The networks in float on a GPU: compiled once for all programs, as float_networks.hpp has those
-// of the host.
+// The networks in float on a GPU, compiled once for all programs like those of the host in
+// float_networks.hpp.
 #pragma once
 
 #include "retrace/cuda.hpp"

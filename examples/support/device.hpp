@@ -1,4 +1,4 @@
-// The device that a program runs on: there is one program for each, made of the same sources.
+// The device of a program. Each device has its own program, built from the same sources.
 #pragma once
 
 #include <string>
@@ -22,9 +22,9 @@ inline Device make_device(int = 0, const std::string& precision = "float") {
 }
 inline Device make_dry_device(int = 0) { return Device::dry_device(); }
 inline std::string describe(const Device& device) { return device.name(); }
-/// None that results depend on.
+/// Returns 0: results do not depend on threads.
 inline int threads_of(const Device&) { return 0; }
-/// Waits until all operations are done.
+/// Waits until all operations are finished.
 inline void finish(Device& device) { device.synchronize(); }
 #else
 #include "float_networks.hpp"
@@ -33,13 +33,13 @@ using Device = retrace::Cpu;
 
 inline constexpr std::string_view device_kind = "cpu";
 
-/// @param threads  0: one for each processor
+/// @param threads  the number of threads; 0 means one per processor
 inline Device make_device(int threads = 0, const std::string& = "float") { return Device(threads); }
 inline Device make_dry_device(int threads = 0) { return Device::dry_device(threads); }
 inline std::string describe(const Device& device) {
   return "threads " + std::to_string(device.threads());
 }
 inline int threads_of(const Device& device) { return device.threads(); }
-/// Every operation is done when it returns.
+/// Does nothing: every operation is finished when it returns.
 inline void finish(Device&) {}
 #endif

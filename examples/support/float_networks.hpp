@@ -1,5 +1,5 @@
-// The networks in float on the host: compiled once for all programs, because their builders and
-// convolutions take the compiler half a minute.
+// The networks in float on the host, compiled once for all programs because their builders and
+// convolutions take half a minute to compile.
 #pragma once
 
 #include "retrace/retrace.hpp"

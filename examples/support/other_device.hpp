@@ -1,9 +1,9 @@
-// Handing over to the same program for another device.
+// Switches to the same program for another device.
 #pragma once
 
 #include <string>
 
-/// Becomes the program of this one's name and _<device> that lies beside it, with the same
-/// arguments; for "cpu" that whose name ends in no device.
-/// @throws std::runtime_error if there is none.
+/// Replaces this process by the program <name>_<device> in the same folder, with the same
+/// arguments; for "cpu" by <name>.
+/// @throws std::runtime_error if there is no such program.
 void become_program_for(const std::string& device, char** arguments);

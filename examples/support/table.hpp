@@ -11,11 +11,11 @@ class Table {
 
   explicit Table(Row head) : rows_{std::move(head)} {}
 
-  /// A row has as many cells as the head.
+  /// Adds a row with as many cells as the header.
   void add(Row row) { rows_.push_back(std::move(row)); }
 
   friend std::ostream& operator<<(std::ostream& out, const Table& table);
 
  private:
-  std::vector<Row> rows_;  ///< the head first
+  std::vector<Row> rows_;  ///< the header first
 };

@@ -35,7 +35,7 @@ std::string one_of(const std::vector<std::string>& names) {
 
 namespace {
 
-/// Levenshtein's distance, one row of the table at a time.
+/// Returns the Levenshtein distance; computes one row of the table at a time.
 std::size_t edit_distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});

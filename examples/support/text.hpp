@@ -1,27 +1,28 @@
-// How numbers and lists are written on a terminal.
+// Formats numbers and lists for a terminal.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
-/// 1.2345 with 2 digits is "1.23".
+/// Formats 1.2345 with 2 digits as "1.23".
 std::string fixed(double value, int digits);
 
-/// 0.4312 is "43.1 %".
+/// Formats 0.4312 as "43.1 %".
 std::string percent(double share);
 
-/// 75 is "1:15", 3675 is "1:01:15".
+/// Formats 75 as "1:15" and 3675 as "1:01:15".
 std::string clock_time(double seconds);
 
-/// "stored, checkpoint or reversible".
+/// Joins names as "stored, checkpoint or reversible".
 std::string one_of(const std::vector<std::string>& names);
 
-/// The name that takes the fewest insertions, deletions and replacements to get from `text`.
+/// Returns the name that can be reached from `text` with the fewest insertions, deletions and
+/// replacements.
 std::string nearest(std::string_view text, const std::vector<std::string>& names);
 
-/// "parameter_gradient" is "parameter gradient".
+/// Converts "parameter_gradient" to "parameter gradient".
 std::string spaced(std::string_view name);
 
-/// 12345678 is "12.3 MB".
+/// Formats 12345678 as "12.3 MB".
 std::string megabytes(std::size_t bytes);

@@ -1,4 +1,4 @@
-// Checks of layers and branches, for the tests of who writes some.
+// Contract checks for user-written layers and branches.
 #pragma once
 
 #include "retrace/check/check_layer.hpp"

@@ -70,6 +70,6 @@ TEST_CASE("findings are sentences, one a line") {
   printed << outer;
   CHECK(printed.str() == outer.text());
   CHECK(too_far("x", 2, 2) == "");
-  CHECK(too_far("x", 2.5, 2) == "x is off by 2.5 roundings, allowed are 2\n");
+  CHECK(too_far("x", 2.5, 2) == "x is off by 2.5 roundings but must be within 2\n");
   CHECK_FALSE(too_far("x", std::nan(""), 2).empty());
 }

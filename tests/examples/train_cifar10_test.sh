@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What train_cifar10 does with its command line: good answers to bad options, and a log that repeats.
+# What train_cifar10 does with its command line: good answers to bad options, and a log that
+# repeats.
 set -uo pipefail
 
 program=$1/examples/train_cifar10
@@ -82,7 +83,7 @@ refuses "--max-minutes: 'soon' is not a number" --max-minutes soon
 
 refuses "--stream is 'fixed8', but must be float, fixed32 or fixed16" --stream fixed8
 refuses 'a stream in fixed16 needs .* but layerwise is not' --arch layerwise --stream fixed16
-refuses 'the number of fraction bits is 15 but must be 0 to 14 in 16-bit fixed point' \
+refuses 'fixed point of 16 bits has 0 to 14 fraction bits, not 15' \
   --stream fixed16 --fraction-bits 15
 refuses '--fraction-bits are of --stream fixed32 or fixed16' --fraction-bits 9
 refuses "--on-overflow is 'wrap', but must be lower or refuse" --on-overflow wrap

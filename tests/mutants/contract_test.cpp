@@ -317,7 +317,7 @@ TEST_CASE("a coupling that adds where it must subtract is refused") {
   CHECK(check_backward_restores_input(good, x, 16) == "");
   CHECK(check_gradients(good, x) == "");
   CHECK_THAT(check_backward_restores_input(bad, x, 16).text(),
-             containing("the restored input is off"));
+             containing("the reconstructed input is off"));
   CHECK(check_gradients(bad, x) != "");
 }
 
@@ -349,7 +349,7 @@ TEST_CASE("an inverse or a gradient of another shape is refused") {
   };
   Cpu device;
   AnyLayer<double> bad = Reshapes{};
-  CHECK_THAT(check_inverse(bad, input(device), 1e9).text(), containing("gives a 1x1x1x360"));
+  CHECK_THAT(check_inverse(bad, input(device), 1e9).text(), containing("gives shape 1x1x1x360"));
   CHECK_THAT(check_backward_restores_input(bad, input(device), 1e9).text(),
              containing("1x1x1x360"));
 }
@@ -397,7 +397,7 @@ TEST_CASE("what is left behind is noticed") {
   CHECK(check_nothing_is_left(good, input(device)) == "");
   CHECK(kept_bytes(good, input(device)) == 0);
   CHECK_THAT(check_nothing_is_left(bad, input(device)).text(),
-             containing("after backward") && containing("abandon leaves something"));
+             containing("after backward") && containing("abandon leaves something stored"));
   CHECK(kept_bytes(bad, input(device)) == 360 * sizeof(double));
 }
 
@@ -414,14 +414,14 @@ TEST_CASE("an inference that moves an average is refused") {
   AnyLayer<double> good = Careless(device, Careless::none),
                    bad = Careless(device, Careless::counts_inference);
   CHECK(check_buffers_move_once(good, input(device)) == "");
-  CHECK_THAT(check_buffers_move_once(bad, input(device)).text(), containing("a run that may not"));
+  CHECK_THAT(check_buffers_move_once(bad, input(device)).text(), containing("a run that must not"));
 }
 
 TEST_CASE("gradients that depend on whether the input is restored are refused") {
   Cpu device;
   AnyLayer<double> bad = Careless(device, Careless::other_gradient_unless_restored);
   CHECK_THAT(check_backward_restores_input(bad, input(device), 16).text(),
-             containing("the gradients are others"));
+             containing("the gradients differ"));
 }
 
 TEST_CASE("a step across a kink is avoided, and a function of kinks alone refused") {
@@ -451,7 +451,7 @@ TEST_CASE("a layer that adds to gradients that are not wanted is refused") {
                    eager = Eager(device, Careless::none);
   CHECK(check_frozen(good, input(device)) == "");
   CHECK(check_frozen(bad, input(device)) ==
-        "the gradient of shift is added to if none is wanted\n");
+        "the gradient of shift is added to although no gradients are requested\n");
   CHECK(check_frozen(eager, input(device)) ==
         "shift is frozen but gets a gradient\nshift is frozen but said to be complete\n");
 }

@@ -91,8 +91,7 @@ TEST_CASE("fraction bits can be given for all levels and for each") {
   CHECK_THROWS_WITH(loss({9, 9, 9}),
                     "there are 3 numbers of fraction bits for a network with 2 "
                     "streams in fixed point");
-  CHECK_THROWS_WITH(loss({15}),
-                    "the number of fraction bits is 15 but must be 0 to 14 in 16-bit fixed point");
+  CHECK_THROWS_WITH(loss({15}), "fixed point of 16 bits has 0 to 14 fraction bits, not 15");
   CHECK_THROWS_AS(loss({14}), StreamOverflow);
   options.fraction_bits = {9, 9};
   CHECK_THROWS_WITH(build<double>(device, Architecture::irevnet, options),

@@ -192,7 +192,7 @@ TEST_CASE("a rehearsal chooses nothing and needs what the first pass needs") {
 TEST_CASE("a stream refuses what is no number, what does not fit and what makes no sense") {
   Cpu device;
   CHECK_THROWS_WITH(SmallStream<std::int16_t>(bits(15)),
-                    "the number of fraction bits is 15 but must be 0 to 14 in 16-bit fixed point");
+                    "fixed point of 16 bits has 0 to 14 fraction bits, not 15");
   CHECK_THROWS_WITH(SmallStream<std::int16_t>({.head_room = -1}), containing("head-room"));
   auto stream = small_stream<std::int16_t>(device, 1);
   auto x = normal<float>(device, batch);

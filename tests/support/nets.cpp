@@ -102,11 +102,6 @@ std::vector<Values> buffers(Net& net) {
   return list;
 }
 
-bool same_bits(const std::vector<Values>& a, const std::vector<Values>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const Values& x, const Values& y) { return same_bits(x, y); });
-}
-
 double relative_distance(const std::vector<Values>& a, const std::vector<Values>& b) {
   if (a.size() != b.size()) return std::numeric_limits<double>::infinity();
   double distance = 0;

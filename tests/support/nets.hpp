@@ -49,7 +49,6 @@ std::vector<std::int32_t> labels(Index count);
 std::vector<Values> weights(Net& net);
 std::vector<Values> gradients(Net& net);
 std::vector<Values> buffers(Net& net);
-bool same_bits(const std::vector<Values>& a, const std::vector<Values>& b);
 /// Returns the largest relative distance between tensors of two lists.
 double relative_distance(const std::vector<Values>& a, const std::vector<Values>& b);
 

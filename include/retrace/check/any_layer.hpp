@@ -16,7 +16,7 @@
 
 namespace retrace::inline RETRACE_ISA::check {
 
-/// A layer or stage of any type, so that the checks are compiled once for each element type.
+/// A layer or stage of any type, so that checks are compiled only once per element type.
 template <class T>
 class AnyLayer {
  public:
@@ -34,7 +34,7 @@ class AnyLayer {
   void abandon() { link_->abandon(); }
   void set_mode(Mode mode) { link_->set_mode(mode); }
   bool invertible() const { return invertible_; }
-  /// Null for a layer.
+  /// Returns null for a layer.
   StageAccess<T, Cpu, T>* stage() { return link_->stage(); }
   void collect(const std::string& prefix, Parameters& list) { link_->collect(prefix, list); }
   Parameters parameters() {
@@ -67,9 +67,9 @@ inline bool all_same(const Values& list) {
   return std::all_of(list.begin(), list.end(), [&](double value) { return value == list[0]; });
 }
 
-/// Gives scales ("gamma") of both signs and away from 0, shifts ("beta", "bias") and running
-/// averages that are not those of a new layer. Of other parameters, those whose values are all the
-/// same are moved apart, as at 0 or 1 many an error does not show; the others stay as they are.
+/// Moves parameters and running averages away from their initial values: scales ("gamma") get both
+/// signs and are not near 0, and shifts ("beta", "bias") become random. Other parameters become
+/// random only if all their values are equal, because values of 0 or 1 hide many errors.
 template <class T>
 void randomise(AnyLayer<T>& layer, unsigned seed = 9) {
   auto list = layer.parameters();
@@ -93,15 +93,15 @@ void randomise(AnyLayer<T>& layer, unsigned seed = 9) {
   }
 }
 
-/// What one forward and one backward pass give.
+/// The results of one forward and one backward pass.
 struct PassValues {
   Values y, x, dx;
-  std::vector<Values> gradients;  ///< of the parameters, in the order of collect()
+  std::vector<Values> gradients;  ///< gradients of the parameters, in the order of inside()
   std::vector<Values> buffers;    ///< running averages, after both passes
   Shape y_shape, x_shape, dx_shape;
 };
 
-/// Forward, then backward of normally distributed dy. Empties the gradients first.
+/// Sets gradients to 0, then runs forward, and backward with a normally distributed dy.
 template <class T>
 PassValues pass(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   layer.parameters().zero_gradients();
@@ -121,7 +121,8 @@ PassValues pass(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training)
   return result;
 }
 
-/// Two results agree to within `tolerance` of the largest value of each tensor.
+/// Checks that two results agree to within `tolerance`, relative to the largest value of each
+/// tensor.
 inline Findings compare(const PassValues& a, const PassValues& b, double tolerance) {
   Findings wrong;
   const auto compared = [&](const char* what, const Values& x, const Values& y) {
@@ -136,11 +137,6 @@ inline Findings compare(const PassValues& a, const PassValues& b, double toleran
   for (std::size_t i = 0; i < b.buffers.size(); ++i)
     compared("a buffer", a.buffers.at(i), b.buffers[i]);
   return wrong;
-}
-
-inline bool same_bits(const std::vector<Values>& a, const std::vector<Values>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](const Values& x, const Values& y) { return same_bits(x, y); });
 }
 
 }  // namespace retrace::inline RETRACE_ISA::check

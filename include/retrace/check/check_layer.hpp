@@ -14,25 +14,25 @@
 
 namespace retrace::inline RETRACE_ISA::check {
 
-/// What a layer may be off by, in roundings: units in the last place of a tensor's largest value.
+/// Allowed errors of a layer, in roundings: units in the last place of a tensor's largest value.
 struct Contract {
   double inverse = 0;     ///< x from inverse(y)
   double restored = 0;    ///< x from backward
-  double agreement = 16;  ///< float beside double, in roundings of float
-  double added = 0;       ///< twice a gradient, beside one that was added twice
-  bool random = false;    ///< a batch run draws anew, a replay does not
+  double agreement = 16;  ///< float compared with double, in roundings of float
+  double added = 0;       ///< twice a gradient compared with one added twice
+  bool random = false;    ///< a batch run draws new random numbers, a replay does not
 };
 
 namespace detail {
 
-/// One draw for all passes that follow.
+/// Fixes the random draw for all later passes.
 template <class T>
 void draw(AnyLayer<T>& layer, Cpu& device, Shape shape) {
   auto x = spread<T>(device, shape);
   layer.forward(x, preview(training));
 }
 
-/// Every promise, on one batch.
+/// Checks every promise on one batch.
 template <class T>
 Findings check_promises(AnyLayer<T>& single, AnyLayer<double>& exact, Cpu& one, Cpu& two,
                         Shape shape, const Contract& contract, Run run) {
@@ -67,7 +67,7 @@ Findings check_promises(AnyLayer<T>& single, AnyLayer<double>& exact, Cpu& one, 
   return found;
 }
 
-/// The modes agree, and in each of them frozen parameters are left alone.
+/// Checks that all modes agree, and that each leaves frozen parameters unchanged.
 inline Findings check_all_modes(AnyLayer<double>& layer, const Tensor<double, Cpu>& x, Run run) {
   Findings found = check_modes(layer, x, run);
   for (Mode mode : all_modes) {
@@ -78,7 +78,7 @@ inline Findings check_all_modes(AnyLayer<double>& layer, const Tensor<double, Cp
   return found;
 }
 
-/// inside() visits all that the layer has memory of parameters for.
+/// Checks that inside() visits all parts of the layer that have memory for parameters.
 template <class T>
 Findings check_parts(AnyLayer<T>& layer, std::size_t held) {
   std::size_t named = 0;
@@ -95,7 +95,7 @@ Findings check_parts(AnyLayer<T>& layer, std::size_t held) {
   return wrong;
 }
 
-/// `exact` computes on one thread, the other two on two.
+/// `exact` computes on one thread, the other two on two threads.
 template <class T>
 Findings check_layer(AnyLayer<T> single, AnyLayer<double> exact, AnyLayer<double> threaded,
                      Cpu& one, Cpu& two, const std::vector<Shape>& shapes,
@@ -116,7 +116,7 @@ Findings check_layer(AnyLayer<T> single, AnyLayer<double> exact, AnyLayer<double
     const auto x = spread<double>(one, shape), threaded_x = spread<double>(two, shape);
     found.add(where, compare(pass(threaded, threaded_x, run), pass(exact, x, run), 1e-12));
     found.add(where, check_repeats(threaded, threaded_x, run));
-    pass(exact, x, run), pass(exact, x, run);  // as many steps
+    pass(exact, x, run), pass(exact, x, run);  // the same number of steps
   }
   for (Shape shape : shapes)
     found.add(to_string(shape), check_promises(single, exact, one, two, shape, contract, run));
@@ -128,12 +128,15 @@ Findings check_layer(AnyLayer<T> single, AnyLayer<double> exact, AnyLayer<double
 
 }  // namespace detail
 
-/// What layers of this kind do not keep of the contract, on batches of these shapes and on an empty
-/// one: the inverse, if there is one; the input and the gradients that backward gives, these beside
-/// differences in double; float beside double; one thread beside two; gradients that are added
-/// and complete, running averages that move once, nothing that is left behind, the same bits every
-/// time; frozen parameters and held averages that are left alone, passes that follow one another, a
-/// batch with a NaN, a dry device, the modes; and that inside() visits every parameter.
+/// Checks the contract of a layer on batches of these shapes and on an empty one. The checks are:
+///
+/// - the inverse, if there is one, and the input that backward reconstructs;
+/// - gradients against finite differences in double, float against double, one thread against two;
+/// - gradients are added and complete, running averages move once, nothing stays stored, and
+///   repetitions have the same bits;
+/// - frozen parameters and held averages do not change;
+/// - successive passes, a batch with a NaN, a dry device and all modes;
+/// - inside() visits every parameter.
 ///
 /// `make.operator()<T>(device)` makes the layer for T float and double, the same one each time:
 /// `[]<class T>(Cpu& device) { return Scale<T>(device, 6); }`.
@@ -148,8 +151,8 @@ Findings check_layer(Make make, const std::vector<Shape>& shapes, const Contract
       AnyLayer<double>(make.template operator()<double>(two)), one, two, shapes, contract);
 }
 
-/// The same of a branch, where it works: a coupling has one as F and another as G. The shapes are
-/// those of the branch, half of the coupling's.
+/// Checks a branch within couplings, as F of one and as G of another. The shapes are those of the
+/// branch: half of the coupling's.
 template <class Make>
 Findings check_branch(Make make, std::vector<Shape> shapes, const Contract& contract) {
   for (Shape& shape : shapes) shape.c *= 2;

@@ -1,4 +1,4 @@
-// What a check has found wrong.
+// The errors found by a check.
 #pragma once
 
 #include <cstddef>
@@ -13,8 +13,8 @@
 
 namespace retrace::inline RETRACE_ISA::check {
 
-/// One sentence for every promise that is not kept; empty if all are. A test of any framework may
-/// require `findings == ""`, and prints them where they are not.
+/// One sentence per broken promise; empty if there is none. A test in any framework can require
+/// `findings == ""`, and prints the findings if it fails.
 class Findings {
  public:
   bool empty() const { return list_.empty(); }
@@ -26,13 +26,13 @@ class Findings {
   void add(Findings found) {
     for (std::string& finding : found.list_) add(std::move(finding));
   }
-  /// Each as "where: finding".
+  /// Adds each finding as "where: finding".
   void add(const std::string& where, const Findings& found) {
     const std::string start = where + ": ";
     for (const std::string& finding : found.list_) add(start + finding);
   }
 
-  /// One a line.
+  /// Returns one finding per line.
   std::string text() const {
     std::string lines;
     for (const std::string& finding : list_) lines += finding + '\n';
@@ -50,7 +50,7 @@ class Findings {
   std::vector<std::string> list_;
 };
 
-/// 3 digits of a number.
+/// Returns a number with 3 digits.
 inline std::string text(double number) {
   std::string digits(32, '\0');
   const int length = std::snprintf(digits.data(), digits.size(), "%.3g", number);
@@ -58,11 +58,12 @@ inline std::string text(double number) {
   return digits;
 }
 
-/// A distance in roundings that is larger than allowed, or is no number.
+/// Returns a finding if a distance in roundings is NaN or larger than allowed.
 inline Findings too_far(const std::string& what, double distance, double allowed) {
   Findings found;
   if (!(distance <= allowed))
-    found.add(what + " is off by " + text(distance) + " roundings, allowed are " + text(allowed));
+    found.add(what + " is off by " + text(distance) + " roundings but must be within " +
+              text(allowed));
   return found;
 }
 

@@ -1,4 +1,4 @@
-// What a layer leaves alone: parameters that are frozen, averages that are held.
+// Frozen parameters and held averages must not change.
 #pragma once
 
 #include <cstddef>
@@ -10,9 +10,9 @@
 
 namespace retrace::inline RETRACE_ISA::check {
 
-/// A pass for the gradient of the input alone adds to no gradient. A frozen parameter gets none, no
-/// memory for one, and is never said to be complete. dx and the gradients of the other parameters
-/// have the same bits in all of these passes.
+/// Checks that a pass for the input gradient alone adds to no parameter gradient. A frozen
+/// parameter must have neither a gradient nor memory for one, and must never be reported complete.
+/// dx and the other gradients must have the same bits in all of these passes.
 template <class T>
 Findings check_frozen(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   Findings wrong;
@@ -25,10 +25,12 @@ Findings check_frozen(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = tra
     const PassValues none = pass(layer, x, run);
     for (std::size_t i = 0; i < parameters.size(); ++i)
       if (!(largest(none.gradients[i]) == 0))
-        wrong.add("the gradient of " + parameters[i].name + " is added to if none is wanted");
-    if (!same_bits(none.dx, all.dx)) wrong.add("dx is another one if no gradients are wanted");
+        wrong.add("the gradient of " + parameters[i].name +
+                  " is added to although no gradients are requested");
+    if (!same_bits(none.dx, all.dx))
+      wrong.add("dx changes if no parameter gradients are requested");
   }
-  if (!wrong.empty()) return wrong;  // a frozen parameter has no memory to add to
+  if (!wrong.empty()) return wrong;  // otherwise a frozen parameter has no memory to add to
 
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     Parameter<T, Cpu>& frozen = *parameters[i].parameter;
@@ -39,11 +41,11 @@ Findings check_frozen(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = tra
     if (frozen.has_gradient()) wrong.add(parameters[i].name + " is frozen but gets a gradient");
     if (completed) wrong.add(parameters[i].name + " is frozen but said to be complete");
     if (!same_bits(others.dx, all.dx))
-      wrong.add("dx is another one if " + parameters[i].name + " is frozen");
+      wrong.add("dx changes if " + parameters[i].name + " is frozen");
     for (std::size_t k = 0; k < parameters.size(); ++k)
       if (k != i && !same_bits(others.gradients[k], all.gradients[k]))
-        wrong.add("the gradient of " + parameters[k].name + " is another one if " +
-                  parameters[i].name + " is frozen");
+        wrong.add("the gradient of " + parameters[k].name + " changes if " + parameters[i].name +
+                  " is frozen");
     frozen.on_complete = {};
     frozen.unfreeze();
     frozen.accumulator();
@@ -51,8 +53,8 @@ Findings check_frozen(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = tra
   return wrong;
 }
 
-/// With its running averages held, a layer trains by them and leaves them as they are; its
-/// gradients are the slopes of that function.
+/// Checks that training with held running averages uses them and leaves them unchanged, and that
+/// the gradients are those of that function.
 template <std::same_as<double> T>
 Findings check_held_averages(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   Findings wrong;
@@ -66,7 +68,7 @@ Findings check_held_averages(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run ru
   Tensor<T, Cpu> state = clone(x);
   layer.forward(state, inference);
   if (!same_bits(values(state), trained.y))
-    wrong.add("held averages: training gives another output than inference");
+    wrong.add("held averages: the output of training differs from that of inference");
   for (const auto& named : list.statistics) named.statistics->hold(false);
   return wrong;
 }

@@ -1,5 +1,4 @@
-// What a layer makes of passes that follow one another: the last one counts, and a bad batch leaves
-// no trace.
+// Successive passes of a layer: the last one counts, and a bad batch leaves no trace.
 #pragma once
 
 #include <cmath>
@@ -13,7 +12,7 @@
 namespace retrace::inline RETRACE_ISA::check {
 namespace detail {
 
-/// A layer under test, in a chain.
+/// A layer under test in a chain.
 template <class T>
 struct Borrowed {
   using State = Tensor<T, Cpu>;
@@ -30,8 +29,8 @@ struct Borrowed {
   }
 };
 
-/// forward of x, another run of `between`, and backward of x through a chain: the gradients of x,
-/// or a StateError before anything is added.
+/// Runs forward of x, another run on `between`, and backward of x through a chain. This must give
+/// the gradients of x, or a StateError before anything is added.
 template <class T>
 Findings check_interrupted(AnyLayer<T>& layer, const Tensor<T, Cpu>& x,
                            const Tensor<T, Cpu>& between, Run run, Run other,
@@ -59,9 +58,9 @@ Findings check_interrupted(AnyLayer<T>& layer, const Tensor<T, Cpu>& x,
 
 }  // namespace detail
 
-/// Of two forward passes the last one counts: its backward gives the same bits as if it had been
-/// alone. The backward of the first one, and that of a pass before an inference, gives its own
-/// gradients or is refused before anything is added.
+/// Checks that the last of two forward passes counts: its backward gives the same bits as without
+/// the first pass. Backward of the first pass, or of a pass followed by an inference, must give
+/// that pass's gradients or throw before anything is added.
 template <class T>
 Findings check_two_passes(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   Findings wrong;
@@ -79,8 +78,8 @@ Findings check_two_passes(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run =
   return wrong;
 }
 
-/// A batch with a NaN, an infinity or a number near the largest leaves finite buffers, and the bits
-/// of the next pass as they were.
+/// Checks that a batch with NaN, infinity or a number near the largest leaves buffers finite and
+/// does not change the bits of the next pass.
 template <class T>
 Findings check_bad_batch(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   using Limits = std::numeric_limits<T>;

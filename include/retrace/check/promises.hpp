@@ -1,4 +1,4 @@
-// The promises of layer/layer.hpp, each as a check of its own.
+// The promises of layer/layer.hpp, one check each.
 #pragma once
 
 #include <cmath>
@@ -11,7 +11,8 @@
 
 namespace retrace::inline RETRACE_ISA::check {
 
-/// inverse undoes forward to within `roundings`, by the batch and by running averages.
+/// Checks that inverse undoes forward to within `roundings`, with batch and with running
+/// statistics.
 template <class T>
 Findings check_inverse(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, double roundings) {
   Findings wrong;
@@ -23,7 +24,7 @@ Findings check_inverse(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, double round
     layer.inverse(state, run);
     layer.abandon();
     if (state.shape() != x.shape())
-      wrong.add(name + " gives a " + to_string(state.shape()));
+      wrong.add(name + " gives shape " + to_string(state.shape()));
     else
       wrong.add(too_far(name, distance_in_roundings<T>(values(state), values(x)), roundings));
     if (!same_bits(buffers(layer), before)) wrong.add(name + " moves a buffer");
@@ -31,30 +32,32 @@ Findings check_inverse(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, double round
   return wrong;
 }
 
-/// backward gives x back to within `roundings`; with run.restore off the same gradients, bit for
-/// bit.
+/// Checks that backward reconstructs x to within `roundings`, and that the gradients have the same
+/// bits if run.restore is off.
 template <class T>
 Findings check_backward_restores_input(AnyLayer<T>& layer, const Tensor<T, Cpu>& x,
                                        double roundings, Run run = training) {
   Findings wrong;
   const PassValues full = pass(layer, x, run);
-  if (full.x_shape != x.shape()) wrong.add("backward restores a " + to_string(full.x_shape));
-  if (full.dx_shape != x.shape()) wrong.add("dx is " + to_string(full.dx_shape));
+  if (full.x_shape != x.shape())
+    wrong.add("backward reconstructs shape " + to_string(full.x_shape));
+  if (full.dx_shape != x.shape()) wrong.add("dx has shape " + to_string(full.dx_shape));
   if (!wrong.empty()) return wrong;
-  wrong.add(too_far("the restored input", distance_in_roundings<T>(full.x, values(x)), roundings));
+  wrong.add(
+      too_far("the reconstructed input", distance_in_roundings<T>(full.x, values(x)), roundings));
 
   Run careless = run;
   careless.restore = false;
   const PassValues without = pass(layer, x, careless);
   if (without.dx_shape != x.shape())
-    wrong.add("without restore, backward gives a dx of " + to_string(without.dx_shape));
+    wrong.add("without restore, backward gives a dx of shape " + to_string(without.dx_shape));
   if (!same_bits(without.dx, full.dx) || !same_bits(without.gradients, full.gradients))
-    wrong.add("without restore, the gradients are others");
+    wrong.add("without restore, the gradients differ");
   return wrong;
 }
 
-/// y, dx and the parameter gradients agree with those of the same layer in double. The parameters
-/// and buffers of `reference` become those of `layer`.
+/// Checks that y, dx and the parameter gradients agree with those of the same layer in double. The
+/// parameters and buffers of `layer` are copied to `reference`.
 template <class T>
 Findings check_agreement(AnyLayer<T>& layer, AnyLayer<double>& reference, const Tensor<T, Cpu>& x,
                          double roundings, Run run = training) {
@@ -80,8 +83,8 @@ Findings check_agreement(AnyLayer<T>& layer, AnyLayer<double>& reference, const 
   return wrong;
 }
 
-/// Two backward passes add up to twice the parameter gradients of one: bit for bit, unless a pass
-/// adds in parts.
+/// Checks that two backward passes add up to twice the parameter gradients of one: bit for bit,
+/// unless a pass adds in parts.
 template <class T>
 Findings check_gradients_are_added(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training,
                                    double roundings = 0) {
@@ -101,8 +104,8 @@ Findings check_gradients_are_added(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, 
   return wrong;
 }
 
-/// Every gradient is said to be complete once in a backward pass, and never where only a part is
-/// added.
+/// Checks that every gradient is reported complete once per backward pass, and never if only a part
+/// is added.
 template <class T>
 Findings check_completion(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   const auto list = layer.parameters();
@@ -128,8 +131,8 @@ Findings check_completion(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run =
   return wrong;
 }
 
-/// A training step moves the buffers in forward alone, and neither inference nor a rehearsal of a
-/// batch moves them.
+/// Checks that a training step changes the buffers only in forward, and that neither inference nor
+/// a rehearsal of a batch changes them.
 template <class T>
 Findings check_buffers_move_once(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   Findings wrong;
@@ -137,7 +140,8 @@ Findings check_buffers_move_once(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Ru
   for (Run quiet : {inference, Run{.statistics = run.statistics}}) {
     Tensor<T, Cpu> state = clone(x);
     layer.forward(state, quiet);
-    if (!same_bits(buffers(layer), new_layer)) wrong.add("a run that may not moves a buffer");
+    if (!same_bits(buffers(layer), new_layer))
+      wrong.add("a run that must not change buffers moves a buffer");
   }
   Tensor<T, Cpu> state = clone(x);
   layer.forward(state, run);
@@ -150,20 +154,20 @@ Findings check_buffers_move_once(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Ru
   return wrong;
 }
 
-/// Nothing is held after backward, after abandon() or after inference that was not held before.
+/// Checks that backward, abandon() and inference leave nothing stored that was not stored before.
 template <class T>
 Findings check_nothing_is_left(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   MemoryMeter& memory = x.device().memory();
   const Bytes before = memory.live();
   Findings wrong;
   pass(layer, x, run);
-  if (memory.live() != before) wrong.add("after backward something is still held");
+  if (memory.live() != before) wrong.add("backward leaves something stored");
   {
     Tensor<T, Cpu> state = clone(x);
     layer.forward(state, run);
   }
   layer.abandon();
-  if (memory.live() != before) wrong.add("abandon leaves something");
+  if (memory.live() != before) wrong.add("abandon leaves something stored");
   for (bool after_training : {false, true}) {
     Tensor<T, Cpu> state = clone(x);
     if (after_training) layer.forward(state, run), state = clone(x);
@@ -172,25 +176,26 @@ Findings check_nothing_is_left(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run 
     Bytes with_x = before;
     with_x[Use::activation] += static_cast<std::size_t>(x.shape().size()) * sizeof(T);
     if (memory.live() != with_x)
-      wrong.add(after_training ? "inference leaves what training had kept"
+      wrong.add(after_training ? "inference leaves tensors stored by training"
                                : "inference keeps something");
   }
   layer.abandon();
   return wrong;
 }
 
-/// The same bits every time.
+/// Checks that repeated passes have the same bits.
 template <class T>
 Findings check_repeats(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   const PassValues first = pass(layer, x, run), second = pass(layer, x, run);
   Findings wrong;
   if (!same_bits(first.y, second.y) || !same_bits(first.x, second.x) ||
       !same_bits(first.dx, second.dx) || !same_bits(first.gradients, second.gradients))
-    wrong.add("a second pass gives other bits");
+    wrong.add("a second pass gives different bits");
   return wrong;
 }
 
-/// Forward and backward take no image at all: shapes are right, gradients stay 0.
+/// Checks that forward and backward accept a batch of no images: shapes are right, gradients stay
+/// 0.
 template <class T>
 Findings check_empty_batch(AnyLayer<T>& layer, Cpu& device, Shape shape, Run run = training) {
   shape.n = 0;
@@ -198,15 +203,15 @@ Findings check_empty_batch(AnyLayer<T>& layer, Cpu& device, Shape shape, Run run
   const PassValues result = pass(layer, x, run);
   Findings wrong;
   if (result.y_shape.size() != 0 || result.x_shape != shape || result.dx_shape != shape)
-    wrong.add("an empty batch gets another shape");
+    wrong.add("an empty batch has a wrong shape");
   for (const Values& list : result.gradients)
-    if (!(largest(list) == 0)) wrong.add("an empty batch has a gradient");
+    if (!(largest(list) == 0)) wrong.add("an empty batch has a gradient that is not 0");
   for (const Values& list : result.buffers)
-    if (!std::isfinite(largest(list))) wrong.add("an empty batch spoils a buffer");
+    if (!std::isfinite(largest(list))) wrong.add("an empty batch makes a buffer non-finite");
   return wrong;
 }
 
-/// Bytes held for backward between the passes, beside y.
+/// Returns the bytes stored between forward and backward, except y.
 template <class T>
 std::size_t kept_bytes(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   MemoryMeter& memory = x.device().memory();
@@ -219,8 +224,8 @@ std::size_t kept_bytes(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = tr
   return kept;
 }
 
-/// Every mode gives the gradients of mode `stored`, which restores x bit for bit; none holds more
-/// between the passes. Leaves the layer in mode `reversible`.
+/// Checks that every mode gives the gradients of mode `stored`, which must return the bits of x,
+/// and that none stores more. Leaves the layer in mode `reversible`.
 template <std::same_as<double> T>
 Findings check_modes(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   Findings wrong;
@@ -232,7 +237,7 @@ Findings check_modes(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = trai
     layer.set_mode(mode);
     const std::string in_mode = "in mode " + std::string(name(mode));
     PassValues values = pass(layer, x, run);
-    values.buffers = stored.buffers;  // another step has passed
+    values.buffers = stored.buffers;  // buffers have moved once more
     wrong.add(in_mode, compare(values, stored, 1e-9));
     if (const std::size_t kept = kept_bytes(layer, x, run); kept > most)
       wrong.add(in_mode + " the layer holds " + std::to_string(kept) + " bytes, but " +

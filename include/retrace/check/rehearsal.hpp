@@ -11,8 +11,7 @@
 namespace retrace::inline RETRACE_ISA::check {
 namespace detail {
 
-/// Forward and backward of a tensor without contents; returns the most bytes held at once, beside
-/// those before.
+/// Runs forward and backward on a tensor without elements. Returns the peak of additional bytes.
 template <class T>
 std::size_t peak_of_pass(AnyLayer<T>& layer, Cpu& device, Shape shape, Run run, Findings& wrong) {
   layer.abandon();
@@ -31,7 +30,7 @@ std::size_t peak_of_pass(AnyLayer<T>& layer, Cpu& device, Shape shape, Run run, 
   return memory.peak().total() - before;
 }
 
-/// What a layer writes although the device is dry, into tensors that have elements.
+/// Finds writes of a layer on a dry device to tensors that have elements.
 template <class T>
 Findings written_by_rehearsal(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run) {
   Cpu& device = x.device();
@@ -78,13 +77,13 @@ Findings written_by_rehearsal(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run r
 
 }  // namespace detail
 
-/// On a dry device a layer reads and writes no element, and needs the memory of a real pass.
+/// Checks that a layer on a dry device accesses no element and predicts the memory of a real pass.
 template <class T>
 Findings check_rehearsal(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   Cpu& device = x.device();
   layer.abandon();
   Findings wrong = detail::written_by_rehearsal(layer, x, run);
-  if (!wrong.empty()) return wrong;  // without elements, it would fail
+  if (!wrong.empty()) return wrong;  // it would crash without elements
 
   const std::vector<Values> before = buffers(layer);
   std::size_t predicted = 0;

@@ -1,4 +1,4 @@
-// Whether gradients are the slopes of a function that is measured by differences.
+// Compares gradients with finite differences.
 #pragma once
 
 #include <cmath>
@@ -12,7 +12,7 @@
 namespace retrace::inline RETRACE_ISA::check {
 namespace detail {
 
-/// L = Σ w·y + y²/2 of a layer's output, around a point that can be moved.
+/// L = Σ w·y + y²/2 of a layer's output, near a point that can be moved.
 class Loss {
  public:
   Loss(AnyLayer<double>& layer, const Tensor<double, Cpu>& x, Run run)
@@ -33,7 +33,7 @@ class Loss {
                            values(named.parameter->gradient)});
   }
 
-  /// A tensor L depends on, and ∂L/∂ of it.
+  /// A tensor that L depends on, and ∂L/∂ of it.
   struct Point {
     std::string name;
     View<double, Cpu> at;
@@ -42,7 +42,7 @@ class Loss {
   };
   const std::vector<Point>& points() const { return points_; }
 
-  /// L where that point has been moved by `step` along `direction`.
+  /// Returns L with that point moved by `step` along `direction`.
   double moved(const Point& point, const Values& direction, double step) {
     const Values before = values(point.at);
     Values there = before;
@@ -72,7 +72,7 @@ class Loss {
   std::vector<Point> points_;
 };
 
-/// L along one line through a point.
+/// L along a line through a point.
 class Line {
  public:
   Line(Loss& loss, std::size_t index, unsigned seed)
@@ -82,12 +82,12 @@ class Line {
 
   double at(double step) { return loss_.moved(point_, direction_, step); }
   double central_difference(double step) { return (at(step) - at(-step)) / (2 * step); }
-  /// Whether no kink lies within the step: then halving it changes next to nothing.
+  /// Returns whether no kink lies within the step: then halving the step changes almost nothing.
   bool smooth(double step) {
     return std::abs(central_difference(step) - central_difference(step / 2)) <=
            1e-7 * point_.length() + 1e-12;
   }
-  /// ∂L/∂step by the gradient.
+  /// Returns ∂L/∂step from the gradient.
   double slope() const { return dot(direction_, point_.gradient); }
   double length() const { return point_.length(); }
 
@@ -97,7 +97,7 @@ class Line {
   Values direction_;
 };
 
-/// The first of a few random lines that is smooth within the step.
+/// Returns the first of a few random lines that is smooth within the step.
 inline std::optional<Line> smooth_line(Loss& loss, std::size_t index, unsigned seed, double step) {
   for (unsigned attempt = 0; attempt < 8; ++attempt)
     if (Line line(loss, index, seed + attempt); line.smooth(step)) return line;
@@ -106,9 +106,9 @@ inline std::optional<Line> smooth_line(Loss& loss, std::size_t index, unsigned s
 
 }  // namespace detail
 
-/// dx and every parameter gradient are the slopes, measured by central differences along random
-/// directions, of L = Σ w·y + y²/2 to 1e-7 of their length. A direction along which a step meets
-/// a kink is replaced by another. In double alone: float has too few digits.
+/// Checks dx and every parameter gradient against central differences of L = Σ w·y + y²/2 along
+/// random directions, to 1e-7 of their length. A direction whose step crosses a kink is replaced.
+/// Only in double, because float has too few digits.
 template <std::same_as<double> T>
 Findings check_gradients(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   constexpr double step = 1e-5, tolerance = 1e-7;
@@ -130,7 +130,8 @@ Findings check_gradients(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = 
   return wrong;
 }
 
-/// What each gradient leaves of L in the neighbourhood falls with the square of the distance.
+/// Checks that the remainder of L after subtracting each gradient's linear term falls with the
+/// square of the distance.
 template <std::same_as<double> T>
 Findings check_taylor(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   constexpr double step = 3e-5;
@@ -139,8 +140,8 @@ Findings check_taylor(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = tra
       loss.moved(loss.points()[0], Values(loss.points()[0].gradient.size(), 0.0), 0);
   Findings wrong;
   for (std::size_t i = 0; i < loss.points().size(); ++i) {
-    // Along some lines the second order is small beside the third, so a few are tried; what a
-    // wrong gradient leaves falls with the first order along all of them.
+    // Along some lines the second-order term is small compared with the third, so several lines are
+    // tried. The remainder of a wrong gradient falls linearly along all of them.
     double order = 0;
     for (unsigned attempt = 0; attempt < 4 && std::abs(order - 2) > 0.01; ++attempt) {
       auto line = detail::smooth_line(loss, i, 5 + 10 * attempt, step);
@@ -151,7 +152,7 @@ Findings check_taylor(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = tra
       const double far = remainder(step), half = remainder(step / 2), near = remainder(step / 4);
       const double first = std::log2(far / half), second = std::log2(half / near);
       order = std::abs(first - 2) > std::abs(second - 2) ? first : second;
-      if (far <= 1e-14 * (1 + std::abs(here))) order = 2;  // no remainder at all is right as well
+      if (far <= 1e-14 * (1 + std::abs(here))) order = 2;  // no remainder at all is also correct
     }
     if (order == 0)
       wrong.add(loss.points()[i].name + ": every step meets a kink");

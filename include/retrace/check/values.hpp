@@ -1,4 +1,4 @@
-// Reproducible tensors, their values, and how far apart two of them are.
+// Reproducible tensors, their values, and distances between them.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 
 namespace retrace::inline RETRACE_ISA::check {
 
-/// The elements of a tensor, packed pixel by pixel, whatever its type.
+/// The elements of a tensor of any type, packed pixel by pixel.
 using Values = std::vector<double>;
 
 template <class T>
@@ -44,7 +44,7 @@ Tensor<T, Cpu> tensor(Cpu& device, Shape shape, const Values& list, Use use = Us
   return x;
 }
 
-/// Standard normal numbers; the same seed gives the same ones in every element type.
+/// Returns standard normal numbers; a seed gives the same ones in every element type.
 inline Values normal_values(Index count, unsigned seed) {
   Random random(seed);
   Values list(static_cast<std::size_t>(count));
@@ -56,8 +56,8 @@ Tensor<T, Cpu> normal(Cpu& device, Shape shape, unsigned seed = 1, Use use = Use
   return tensor<T>(device, shape, normal_values(shape.size(), seed), use);
 }
 
-/// Numbers between -2 and 2 in random order of which no two are close to one another and none is
-/// close to 0: a small step changes no sign and no maximum.
+/// Returns numbers between -2 and 2 in random order. No two are close to one another and none is
+/// close to 0, so a small step changes neither a sign nor a maximum.
 template <class T>
 Tensor<T, Cpu> spread(Cpu& device, Shape shape, unsigned seed = 1) {
   const auto count = static_cast<std::size_t>(shape.size());
@@ -81,7 +81,8 @@ inline double dot(const Values& a, const Values& b) {
   return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
 }
 
-/// Largest |a − b| as a share of the largest |b|; infinite where a NaN or a size differs.
+/// Returns the largest |a − b| relative to the largest |b|; infinite if a is NaN or the sizes
+/// differ.
 inline double relative_distance(const Values& a, const Values& b) {
   if (a.size() != b.size()) return std::numeric_limits<double>::infinity();
   double distance = 0, size = 0;
@@ -93,7 +94,7 @@ inline double relative_distance(const Values& a, const Values& b) {
   return distance == 0 ? 0 : distance / size;
 }
 
-/// The same in rounding units of T.
+/// Returns the distance in rounding units of T.
 template <class T>
 double distance_in_roundings(const Values& a, const Values& b) {
   return relative_distance(a, b) / static_cast<double>(std::numeric_limits<T>::epsilon());
@@ -103,6 +104,10 @@ inline bool same_bits(const Values& a, const Values& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](double x, double y) {
     return std::bit_cast<std::uint64_t>(x) == std::bit_cast<std::uint64_t>(y);
   });
+}
+inline bool same_bits(const std::vector<Values>& a, const std::vector<Values>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const Values& x, const Values& y) { return same_bits(x, y); });
 }
 
 }  // namespace retrace::inline RETRACE_ISA::check

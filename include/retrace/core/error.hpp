@@ -45,15 +45,14 @@ struct DataError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// Runs `body`. If it throws a ShapeError or StateError, `name`, the current part of a network, is
-/// prepended to the error's place.
-template <class Body>
-decltype(auto) named(std::string_view name, Body body) {
+/// Throws the current exception again. `name`, the current part of a network, is prepended to the
+/// place of a ShapeError or StateError.
+[[noreturn]] inline void rethrow_within(std::string_view name) {
   const auto within = [&](const std::string& inner) {
     return inner.empty() ? std::string(name) : std::string(name) + '.' + inner;
   };
   try {
-    return body();
+    throw;
   } catch (const ShapeError& error) {
     throw ShapeError(error.message(), within(error.place()));
   } catch (const StateError& error) {
@@ -61,7 +60,18 @@ decltype(auto) named(std::string_view name, Body body) {
   }
 }
 
-/// Like the overload above; also names `name` as the place of memory peaks.
+/// Runs `body`. If it throws a ShapeError or StateError, `name`, the current part of a network, is
+/// prepended to the error's place.
+template <class Body>
+decltype(auto) named(std::string_view name, Body body) {
+  try {
+    return body();
+  } catch (...) {
+    rethrow_within(name);
+  }
+}
+
+/// Like named(); also names `name` as the place of memory peaks.
 template <class Body>
 decltype(auto) at_place(MemoryMeter& meter, std::string_view name, Body body) {
   const MemoryMeter::Place place(meter, name);

@@ -1,4 +1,4 @@
-// The operations that layers, losses and optimizers call on a device: what a backend consists of.
+// The operations of a backend, which layers, losses and optimizers call on a device.
 #pragma once
 
 #include <concepts>
@@ -28,32 +28,32 @@ struct RoundingCounts;
 }  // namespace retrace::inline RETRACE_ISA::math
 
 /// An operation is a free function in namespace retrace, overloaded on the device D of its views.
-/// Views have any pitch unless `packed` is said. Results have the same bits every time, whatever
-/// else the machine does. On a dry device an operation adds up its Work and does nothing else, and
-/// one that returns a number returns 0.
+/// Views have any pitch unless marked `packed`. Results have the same bits every time, whatever
+/// other load the machine has. On a dry device an operation only adds up its Work; if it returns a
+/// number, it returns 0.
 ///
 /// Each backend has a header with all its operations, which ends with
 /// static_assert(Operations<D, float>): cpu/operations.hpp, cuda/operations.hpp.
 namespace retrace::inline RETRACE_ISA::operations {
 
-/// Fills a device's memory and rehearses what would fill it: MeteredDevice has all of this but the
-/// name and dry_device().
+/// A device: allocates memory and supports dry execution. MeteredDevice provides all of this except
+/// the name and dry_device().
 template <class D>
 concept Metered = Device<D> && requires(D device, const D& constant) {
-  typename D::Rehearsal;  // makes the device dry for as long as it lives
+  typename D::Rehearsal;  // scope guard that makes the device dry
   { constant.work() } -> std::convertible_to<Work>;
-  { D::dry_device() } -> std::same_as<D>;  // is dry all its life and needs no hardware
-  { machine_name(constant) } -> std::convertible_to<std::string>;  // measured times belong to it
+  { D::dry_device() } -> std::same_as<D>;                          // always dry, needs no hardware
+  { machine_name(constant) } -> std::convertible_to<std::string>;  // identifies measured times
 };
 
-/// Elements of any type: values, states in few bits, labels, indices.
+/// Elements of any type: floating-point values, narrow states, labels, indices.
 template <class D, class E>
 concept Moves = requires(View<E, D> x, View<const E, D> from, std::span<E> out,
                          std::span<const E> in) {
   fill(x, E{});
   copy(x, from);
-  upload(x, in);        // from the host, which packs its pixels
-  download(out, from);  // to the host; waits until all operations before it are done
+  upload(x, in);        // from packed host memory
+  download(out, from);  // to packed host memory; waits for all earlier operations
 };
 
 /// Arithmetic element by element.
@@ -75,18 +75,18 @@ concept Permutes = requires(View<E, D> x) {
   batch_unpool(x);
 };
 
-/// Pooling that is not inverted.
+/// Pooling without an inverse.
 template <class D, class T>
 concept Pooling = requires(View<T, D> y, View<const T, D> x, View<std::uint8_t, D> largest,
                            View<const std::uint8_t, D> chosen) {
-  max_pool(y, largest, x);  // of 2 x 2 windows; `largest` is which of the four pixels it is
+  max_pool(y, largest, x);  // over 2 x 2 windows; `largest` is its index in the window
   max_pool_backward(y, x, chosen);
   global_average(y, x);  // over the pixels of x.n/y.n images
   global_average_backward(y, x);
 };
 
 /// y =, += or −= x ∗ w with zero "same" padding, for odd kernels [k,k,C,K] and any stride. x is
-/// normalised and activated as it is read unless `prologue` is null. y does not overlap x.
+/// normalised and activated as it is read unless `prologue` is null. y must not overlap x.
 template <class D, class T>
 concept Convolves = requires(View<T, D> y, View<const T, D> x, View<const T, D> w, Index stride,
                              const NormActivation<T, D>* prologue, Store how, View<double, D> sums,
@@ -96,17 +96,17 @@ concept Convolves = requires(View<T, D> y, View<const T, D> x, View<const T, D> 
   conv2d_input_gradient(y, x, w, stride, how);                 // y is dx, x is dy
   // dx, and normalise_activate_sums(sums, x, dx, norm, activation)
   conv2d_input_gradient_sums(y, x, w, stride, sums, x, norm, activation);
-  conv2d_weight_gradient(y, x, x, stride, prologue);  // dw += of x and dy
+  conv2d_weight_gradient(y, x, x, stride, prologue);  // dw += gradient of x and dy
 };
 
-/// A bias for every channel, [1,1,1,C].
+/// A bias per channel, [1,1,1,C].
 template <class D, class T>
 concept Biases = requires(View<T, D> x, View<const T, D> bias) {
   add_to_pixels(x, bias);   // x[pixel] += bias
   add_pixel_sums(x, bias);  // sums += Σ over the pixels of x
 };
 
-/// The numbers of a channel in a batch normalisation; those in double are [1,1,1,C], sums [2,C].
+/// The coefficients of a batch normalisation; those in double are [1,1,1,C], sums [2,C].
 template <class D, class T>
 concept ChannelStatistics = requires(View<T, D> t, View<const T, D> from, View<double, D> sums,
                                      View<const double, D> given, const math::ScaleRule& rule,
@@ -115,14 +115,14 @@ concept ChannelStatistics = requires(View<T, D> t, View<const T, D> from, View<d
   add(sums, given);
   scale(sums, number);
   channel_moments(from, sums, sums);  // the mean and the biased variance
-  // mean and 1/σ of a batch; running averages move if `update` and if they stay finite
+  // mean and 1/σ of a batch; with `update`, running averages move if they stay finite
   record_statistics(t, t, t, t, given, given, number, number, number, true);
   recall_statistics(t, t, from, from, number);             // running averages as mean and 1/σ
   fold_normalisation(t, t, from, from, from, from, rule);  // scale = s/σ, shift = β − μ·s/σ
   add_normalisation_gradient(t, t, from, given, rule);     // dγ and dβ from Σ g and Σ g·z
 };
 
-/// Normalisation and activation in one sweep. u = scale·x + shift, z is x standardised and
+/// Fused normalisation and activation. u = scale·x + shift, z is the standardised x and
 /// g = dy·act′(u).
 template <class D, class T>
 concept Normalises = requires(View<T, D> y, View<const T, D> x, View<double, D> sums,
@@ -146,36 +146,36 @@ concept Activates = requires(View<T, D> x, View<const T, D> sign, Activation act
   activate_backward(x, sign, activation);  // dy becomes dy·act′, by the sign of u or y
 };
 
-/// The affine coupling: e(s) = exp(bound·tanh s). `values` holds s, and t behind it in the channels
-/// if it has twice as many as x.
+/// The affine coupling: e(s) = exp(bound·tanh s). `values` holds s and, if it has twice as many
+/// channels as x, t after it.
 template <class D, class T>
 concept Affine = requires(View<T, D> x, View<const T, D> values, double bound) {
   scale_and_shift(x, values, bound);              // x = x·e(s) + t
   unscale_and_unshift(x, values, bound);          // the inverse
-  scale_and_shift_backward(x, values, x, bound);  // dy becomes dx, values become their gradient
+  scale_and_shift_backward(x, values, x, bound);  // replaces dy by dx, values by their gradient
 };
 
 /// Dropout by a counter-based generator (math/philox.hpp).
 template <class D, class T>
 concept Drops = requires(View<T, D> x, double rate, std::uint64_t seed, Index begin) {
-  drop_elements(x, rate, seed, seed, begin);  // packed; x begins with element `begin`
+  drop_elements(x, rate, seed, seed, begin);  // packed; `begin` is the number of x's first element
 };
 
-/// How much a reconstruction lost.
+/// The error of a reconstruction.
 template <class D, class T>
 concept MeasuresNoise = requires(View<T, D> sample, View<const T, D> x) {
-  { signal_noise(x, x) } -> std::same_as<math::SignalNoise>;  // truth and reconstruction
+  { signal_noise(x, x) } -> std::same_as<math::SignalNoise>;  // original and reconstruction
   take_sample(sample, x);                                     // at scattered places; packed
-  { sample_noise(x, x) } -> std::same_as<math::SignalNoise>;  // a sample, and its tensor later
+  { sample_noise(x, x) } -> std::same_as<math::SignalNoise>;  // a sample and the reconstruction
   { largest_magnitude(x) } -> std::same_as<double>;
 };
 
-/// A state in elements E of few bits, between layers that compute in T.
+/// A state in narrow elements E, between layers that compute in T.
 template <class D, class T, class E>
 concept NarrowState = Moves<D, E> && Permutes<D, E> &&
     requires(View<E, D> q, View<const E, D> stored, View<T, D> x, View<const T, D> from,
              double step, Store how) {
-  // q =, += or −= round(x/step); counts what did not fit
+  // q =, += or −= round(x/step); counts the values that do not fit
   { store_rounded(q, from, step, how) } -> std::same_as<math::RoundingCounts<Index>>;
   widen(x, stored, step);  // x = q·step
   swap_halves(q, q);
@@ -205,7 +205,7 @@ concept ScalesGradients = requires(View<T, D> gradient, double number) {
   scale(gradient, number);
 };
 
-/// Optional: a training step that is recorded once and launched again (train/recorded_step.hpp).
+/// Optional: a training step that is recorded once and then launched (train/recorded_step.hpp).
 template <class D, class T>
 concept Records = requires(View<T, D> dy, View<const T, D> y, View<const std::int32_t, D> labels,
                            View<const double, D> numbers, View<double, D> losses,
@@ -213,7 +213,7 @@ concept Records = requires(View<T, D> dy, View<const T, D> y, View<const std::in
                            const PointwiseTerms& values, D& device,
                            std::span<const UpdateTerm<T, D>> updates, Momentum momentum) {
   typename D::Recording;
-  softmax_cross_entropy(dy, y, labels, numbers, numbers, losses, hits, terms);  // nothing waits
+  softmax_cross_entropy(dy, y, labels, numbers, numbers, losses, hits, terms);  // without waiting
   { sum_of_losses(numbers, View<const std::uint8_t, D>(hits)) } -> std::same_as<LossSum>;
   pointwise_loss(dy, y, y, values, losses);  // with the sums in a tensor of loss_scratch()
   { loss_scratch(device) } -> std::same_as<Tensor<double, D>>;
@@ -233,7 +233,7 @@ concept Augments = requires(View<T, D> out, View<const std::uint8_t, D> set,
 
 namespace retrace::inline RETRACE_ISA {
 
-/// All that a backend has to have for networks in elements T, group by group.
+/// All operations that a backend must have for networks in elements T, group by group.
 template <class D, class T>
 concept Operations =
     operations::Metered<D> && operations::Moves<D, T> && operations::Moves<D, std::uint8_t> &&

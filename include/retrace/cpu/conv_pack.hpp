@@ -70,7 +70,7 @@ class ImagePacker {
 #pragma GCC unroll 16
       for (int i = 0; i < CB / piece; ++i) {
         const Block<T, piece> u = scale[i] * load<piece>(from + i * piece) + shift[i];
-        save<piece>(to + i * piece, activated(u, slope));
+        save<piece>(to + i * piece, math::activate(u, slope));
       }
     });
   }
@@ -89,7 +89,7 @@ class ImagePacker {
       Index i = 0;
       const auto normalise = [&]<int W>() {
         const auto u = load<W>(scale + i) * load<W>(from + i) + load<W>(shift + i);
-        save<W>(to + i, activated(Block<T, W>(u), slope));
+        save<W>(to + i, math::activate(Block<T, W>(u), slope));
         i += W;
       };
       while (i + quarter <= count) normalise.template operator()<quarter>();

@@ -94,14 +94,6 @@ struct NormBlock {
   Block<T, W> standardised(Block<T, W> x) const { return (x - mean) * inverse_deviation; }
 };
 
-template <class B, class T>
-B activated(B u, T slope) {
-  return u > 0 ? u : slope * u;
-}
-template <class B, class T>
-B deactivated(B y, T slope) {
-  return y > 0 ? y : y / slope;
-}
 /// Returns dy·act′. `sign` is u or y, which have the same sign.
 template <class B, class T>
 B gated(B dy, B sign, T slope) {
@@ -122,7 +114,7 @@ void normalise_activate(View<T, Cpu> y, ConstView<T, Cpu> x, const ChannelNorm<T
         const cpu::NormBlock<T, W> block(norm, channel);
         for (Index p = first; p < last; ++p)
           cpu::save<W>(y.pixel(p) + channel,
-                       cpu::activated(block.forward(cpu::load<W>(x.pixel(p) + channel)), slope));
+                       math::activate(block.forward(cpu::load<W>(x.pixel(p) + channel)), slope));
       });
 }
 
@@ -138,7 +130,7 @@ void invert_normalise_activate(View<T, Cpu> y, const ChannelNorm<T, Cpu>& norm,
         const cpu::NormBlock<T, W> block(norm, channel);
         for (Index p = first; p < last; ++p)
           cpu::save<W>(y.pixel(p) + channel,
-                       block.inverse(cpu::deactivated(cpu::load<W>(y.pixel(p) + channel), slope)));
+                       block.inverse(math::deactivate(cpu::load<W>(y.pixel(p) + channel), slope)));
       });
 }
 
@@ -257,7 +249,7 @@ void invert_normalise_activate_sums(View<double, Cpu> sums, View<T, Cpu> y, Same
     std::array<cpu::Block<T, W>, 2> sum{};
     for (Index p = first; p < last; ++p) {
       const auto value = cpu::load<W>(y.pixel(p) + channel);
-      const auto x = block.inverse(cpu::deactivated(value, slope));
+      const auto x = block.inverse(math::deactivate(value, slope));
       const auto g = cpu::gated(cpu::load<W>(dy.pixel(p) + channel), value, slope);
       cpu::save<W>(y.pixel(p) + channel, x);
       cpu::save<W>(dy.pixel(p) + channel, g);
@@ -276,7 +268,7 @@ void activate(View<T, Cpu> x, Activation activation) {
   const Index channels = x.shape().c;
   cpu::for_each_pixel(x, [=](T* row) {
     cpu::for_each_block<T>(channels, [=]<int W>(Index c) {
-      cpu::save<W>(row + c, cpu::activated(cpu::load<W>(row + c), slope));
+      cpu::save<W>(row + c, math::activate(cpu::load<W>(row + c), slope));
     });
   });
 }
@@ -289,7 +281,7 @@ void deactivate(View<T, Cpu> y, Activation activation) {
   const Index channels = y.shape().c;
   cpu::for_each_pixel(y, [=](T* row) {
     cpu::for_each_block<T>(channels, [=]<int W>(Index c) {
-      cpu::save<W>(row + c, cpu::deactivated(cpu::load<W>(row + c), slope));
+      cpu::save<W>(row + c, math::deactivate(cpu::load<W>(row + c), slope));
     });
   });
 }

@@ -1,12 +1,13 @@
-// Rectifiers of one element, shared by CPU loops and CUDA kernels.
+// Rectifiers of one element or a vector of elements, shared by CPU loops and CUDA kernels.
 #pragma once
 
 #include "retrace/core/activation.hpp"
 
 namespace retrace::inline RETRACE_ISA::math {
 
-template <class T>
-constexpr T activate(T u, T slope) {
+/// Returns y for a given u. V is T or a vector of T.
+template <class V, class T>
+constexpr V activate(V u, T slope) {
   return u > 0 ? u : slope * u;
 }
 
@@ -17,8 +18,8 @@ constexpr T activation_slope(T sign, T slope) {
 }
 
 /// Returns u for a given y: exact if the slope is a power of two, with one rounding otherwise.
-template <class T>
-constexpr T deactivate(T y, T slope) {
+template <class V, class T>
+constexpr V deactivate(V y, T slope) {
   return y > 0 ? y : y / slope;
 }
 

@@ -40,7 +40,7 @@ inline void pack(float* to, View<const float, Cpu> from,
     cpu::for_each_block<float>(channels, [&]<int W>(Index c) {
       using cpu::load;
       const auto u = load<W>(scale + c) * load<W>(from.pixel(p) + c) + load<W>(shift + c);
-      cpu::save<W>(to + p * channels + c, cpu::activated(u, slope));
+      cpu::save<W>(to + p * channels + c, math::activate(u, slope));
     });
 }
 
