@@ -24,7 +24,7 @@ def document(text, page):
         code ^= line.startswith("```")
         if line == "```output":
             line = "```text"
-        elif entry := re.match(r"- \[\S+\]\(docs/(\w+)\.md\)(?:: (.*))?", line):  # of the contents, which order the pages
+        elif page == "index" and (entry := re.match(r"- \[[^]]+\]\([\w/]*?(\w+)\.md\)(?:: (.*))?", line)):  # orders the pages
             line = f"- @subpage {label(entry[1])}" + (f" – {entry[2]}" if entry[2] else "")
         elif not code:
             line = re.sub(r"\]\((?:[\w./]*?(\w+)\.md)?(?:#([\w-]+))?\)",

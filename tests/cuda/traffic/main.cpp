@@ -28,42 +28,46 @@ std::string gigabytes(double bytes) { return fixed(bytes / 1e9, 2); }
 
 constexpr const char* operations_text = R"(# Bytes moved by the CUDA backend
 
-Written by `build/tests/cuda_traffic --write docs/cuda_traffic.md`; the tests hold it to what they count. Nothing here was measured on a
-GPU: bytes are those that the emulator counted, and times are estimates.
+Use this page to judge how close each operation is to the least possible memory traffic.
+`build/tests/cuda_traffic --write docs/cuda_traffic.md` writes it, and a test repeats its counts.
+Nothing here was measured on a GPU: the emulator counted the bytes, and times are estimates.
 
 ## Operations
 
-In float, on [8,16,16,32], packed or as one half of twice as many channels; softmax: 256 rows of 10.
+In float, on [8,16,16,32], packed or as one half of 64 channels. Softmax: 256 rows of 10.
 
-- **Least**: elements read and written once each, as a dry run counts them. Poolings that permute go through a copy, which is counted.
-- **Moved**: 32-byte sectors, each once a launch and direction. Fused kernels have to move no more than 1.15 times the least.
-- **Asked for**: by the loads and stores of all threads, so with what many of them read, such as the numbers of their channels. Caches serve
-  that.
+- **Least**: every element is read and written once, as a dry run counts. Poolings that permute go
+  through a copy, which is counted.
+- **Moved**: 32-byte sectors, each once per launch and direction. Fused kernels must move at most
+  1.15 times the least.
+- **Requested**: by the loads and stores of all threads. Elements that many threads read, such as
+  the numbers of their channels, count many times; caches serve them.
 
 )";
 
 constexpr const char* steps_text = R"(
 ## Steps
 
-A training step with its update on 256 images of 32 x 32 in float, the paper's networks, by a dry run: bytes of all passes, and of
-convolutions and products the least, their operands once each. What a library's convolution needs beside, a normalised input and
-weights in its order, is not counted.
+A training step with its update on 256 images of 32 x 32 in float, the paper's networks, by a dry
+run. The table has the bytes of all passes, and the least bytes of convolutions and products: their
+operands once each. Copies for a library's convolution (a normalised input, reordered weights) are
+not counted.
 
 )";
 
 constexpr const char* roofline_text = R"(
 ## Roofline: an estimate
 
-**An estimate, not a measurement**: milliseconds of such a step if every operation took the longer of its bytes at the full bandwidth of
-memory and its multiply-adds at the full rate of float32. A real step takes longer: launches cost time, and convolutions reach a part of
-the peak.
+**An estimate, not a measurement**: milliseconds of such a step. Every operation takes its bytes at
+the full bandwidth of memory or its multiply-adds at the full rate of float32, whichever is longer.
+A real step takes longer: launches cost time, and convolutions reach only a part of the peak.
 
 )";
 
 void write_operations(std::ostream& out, const std::vector<OperationTraffic>& all) {
   out << operations_text;
   std::vector<Line> lines{
-      {"operation", "operands", "fused", "least, KiB", "moved / least", "asked / least"}};
+      {"operation", "operands", "fused", "least, KiB", "moved / least", "requested / least"}};
   for (const OperationTraffic& each : all)
     lines.push_back({each.name, each.layout, each.fused ? "yes" : "", fixed(each.least / 1024, 0),
                      fixed(each.moved / each.least, 3), fixed(each.asked / each.least, 3)});
@@ -73,7 +77,7 @@ void write_operations(std::ostream& out, const std::vector<OperationTraffic>& al
 void write_steps(std::ostream& out, const std::vector<StepWork>& steps) {
   out << steps_text;
   std::vector<Line> lines{{"network", "mode", "Gmultiply-adds", "GB of products", "GB of passes",
-                           "GB in all", "MB an image"}};
+                           "GB in all", "MB/image"}};
   for (const StepWork& step : steps) {
     const double bytes = step.products.bytes + step.passes.bytes;
     lines.push_back({step.network, step.mode, fixed(step.products.multiply_adds / 1e9, 1),
