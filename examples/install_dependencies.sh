@@ -55,6 +55,11 @@ _missing_packages() {
       eigen) _has_header eigen3/Eigen/Core || echo libeigen3-dev ;;
       catch2) _has_header catch2/catch.hpp || _has_header catch2/catch_all.hpp || echo catch2 ;;
       cli11) _has_header CLI/CLI.hpp || echo libcli11-dev ;;
+      # Debian's libjpeg62-turbo-dev and Ubuntu's libjpeg-turbo8-dev come with libjpeg-dev.
+      images)
+        _has_header png.h || echo libpng-dev
+        _has_header jpeglib.h || echo libjpeg-dev
+        _has_header zlib.h || echo zlib1g-dev ;;
       doxygen) command -v doxygen >/dev/null || echo doxygen ;;
       onednn)
         _has_header oneapi/dnnl/dnnl.hpp || echo libdnnl-dev ocl-icd-opencl-dev

@@ -7,7 +7,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=examples/install_dependencies.sh
 . "$root/examples/install_dependencies.sh"
 
-install_dependencies compiler cmake ninja cli11 json
+install_dependencies compiler cmake ninja cli11 json images
 
 generator=(-G Ninja)
 [[ -e $root/build/CMakeCache.txt ]] && generator=()  # keep the one it was made with

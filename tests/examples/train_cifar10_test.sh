@@ -73,7 +73,9 @@ refuses 'nowhere/log: No such file or directory' --json nowhere/log
 
 refuses "--on-nan is 'go on', but must be stop or skip" --on-nan 'go on'
 refuses "--label-smoothing: '1.5' is not a number from 0 to 1" --label-smoothing 1.5
-refuses "--crop-padding: '40' is not a whole number from 0 to 31" --crop-padding 40
+refuses "--crop-padding: '-1' is not a whole number from 0 to" --crop-padding -1
+refuses "--channels: 'x' is not a whole number of at least 1" --channels 8,x
+refuses "--channels: '' is not a whole number" --channels 8,
 
 refuses '--resume needs --checkpoint-dir' --resume
 refuses '--checkpoint-every needs --checkpoint-dir' --checkpoint-every 5
@@ -119,14 +121,14 @@ rm large options.json
 
 # ---- Data --------------------------------------------------------------------------------------
 
-refuses 'nowhere/data_batch_1.bin: there is no such file' --data nowhere
+refuses 'nowhere: there is no such file or folder' --data nowhere
 refuses '--read-batches leaves images in their files, but there are none' --read-batches
 mkdir short
-head -c 3073 /dev/zero >short/data_batch_1.bin
-refuses 'short/data_batch_1.bin: has 3073 bytes but should have 30730000' --data short
-RETRACE_CIFAR10=short refuses 'short/data_batch_1.bin: has 3073 bytes'
+head -c 3074 /dev/zero >short/data_batch_1.bin
+refuses 'short/data_batch_1.bin: has 3074 bytes, but must have a multiple of 3073' --data short
+RETRACE_CIFAR10=short refuses 'short/data_batch_1.bin: has 3074 bytes'
 mkdir -p data/cifar-10-batches-bin
-refuses 'data/cifar-10-batches-bin/data_batch_1.bin: there is no such file'
+refuses 'data/cifar-10-batches-bin: has no data: it must have'
 rm -r data
 
 # ---- Memory ------------------------------------------------------------------------------------
@@ -228,6 +230,20 @@ grep -q 'discarded' out && fail "--drift-guard off discards a step"
 [[ $? == 2 ]] || fail "a loss that is not finite: status is not 2"
 holds err '^train_cifar10: the (loss is (NaN|infinite)|gradient of .* not finite) at step [0-9]+'
 
+# An option that is given again replaces what it was.
+trains --channels 4,8 --channels 8,16 --seed 1 --seed 7 --batch 2 --batch 4 --json again
+[[ $(sed 's/"images_per_second.*//' again) == "$(sed 's/"images_per_second.*//' apart)" ]] ||
+  fail "options that are given twice are not the last ones"
+
+# Weights to start from: all of a network's, or all but the head of one for other classes.
+trains --channels 8,16 --checkpoint-dir first
+trains --channels 8,16 --start-from first/best.safetensors
+holds out 'starting from [0-9]+ of [0-9]+ tensors of first/best.safetensors$'
+trains --channels 8,32 --start-from first/best.safetensors
+holds out 'starting from [0-9]+ of [0-9]+ tensors .*; it has no level2.*head.linear.weight.* of this shape'
+refuses 'first/nowhere: there is no such file' --start-from first/nowhere "${short[@]}" \
+  --channels 8,16
+
 # The file says what the command line leaves open.
 echo '{"channels": [8, 16], "lr": 1e30, "seed": 5, "mode": "stored"}' >options.json
 trains --options options.json --lr 0.1 --json log
@@ -249,7 +265,8 @@ refuses '--micro-batch is 0 there and 2 here' \
   "${tiny[@]}" --steps 6 --micro-batch 2 --checkpoint-dir c --resume
 refuses '--label-smoothing is not set there and 0.1 here' \
   "${tiny[@]}" --steps 6 --label-smoothing 0.1 --checkpoint-dir c --resume
-refuses '--steps is 6 there and 7 here' "${tiny[@]}" --steps 7 --checkpoint-dir c --resume
+refuses 'c/checkpoint-00000006.safetensors is after step 6, but training is to have 3 steps' \
+  "${tiny[@]}" --steps 3 --checkpoint-dir c --resume
 refuses 'in use by another training|is of another training' \
   "${tiny[@]}" --steps 6 --arch resnet --checkpoint-dir c --resume
 "$program" "${tiny[@]}" --steps 6 --checkpoint-dir c --resume --mode stored --json log \
@@ -257,6 +274,11 @@ refuses 'in use by another training|is of another training' \
 holds out 'continuing after step 6 from c/checkpoint-00000006.safetensors'
 holds out 'note: mode was reversible and is stored now'
 [[ $(wc -l <log) == 6 ]] || fail "a log that was complete has $(wc -l <log) lines"
+cp -r c longer
+"$program" "${tiny[@]}" --steps 8 --checkpoint-dir longer --resume >out 2>err ||
+  fail "--resume with more steps: $(<err)"
+holds out 'note: training has another length: --steps is 6 there and 8 here'
+holds out 'step 8/8'
 rm c/checkpoint-00000006.safetensors
 printf '{"arch":"revnet","mode":"rev' >>log  # as a killed process would leave it
 "$program" "${tiny[@]}" --steps 6 --checkpoint-dir c --resume --json log >out 2>err ||

@@ -16,7 +16,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string path = file.path();
   const char* const arguments[] = {"train_cifar10", "--options", path.c_str()};
   try {
-    const Options options = parse_options(3, arguments);
+    const Options options =
+        parse_options({.name = "train_cifar10", .for_cifar10 = true}, 3, arguments);
     require(option_differences(recorded_options(options), recorded_options(options)).empty());
   } catch (const std::invalid_argument&) {
   }

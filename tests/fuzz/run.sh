@@ -35,7 +35,7 @@ done
 
 # shellcheck source=examples/install_dependencies.sh
 . "$root/examples/install_dependencies.sh"
-install_dependencies cmake ninja eigen cli11 json fuzzer
+install_dependencies cmake ninja eigen cli11 json images fuzzer
 
 generator=(-G Ninja)
 [[ -e $build/CMakeCache.txt ]] && generator=()  # keep the one it was made with

@@ -91,3 +91,27 @@ TEST_CASE("weights come out of a file of another program, or are refused as a wh
   CHECK(to.all() == Values{2, 0, 0});
   CHECK(to.bits == 4);
 }
+
+TEST_CASE("of a file for other classes, the weights that have their shapes are loaded") {
+  const Scratch scratch;
+  Cpu device;
+  Named saved(device, 1), to(device, 7);
+  Parameter<float, Cpu> head(device, {1, 1, 8, 10}, true), other_head(device, {1, 1, 8, 3}, true);
+  fill(head.value.view(), 5.0f);
+  fill(other_head.value.view(), 6.0f);
+  saved.list.add("head", head);
+  to.list.add("head", other_head);
+  const auto path = scratch.directory / "c";
+  write_checkpoint(path, saved.list, {});
+  CHECK(load_matching_weights(path, to.list) == std::vector<std::string>{"head"});
+  CHECK(to.all() == saved.all());
+  CHECK(other_head.value.data()[0] == 6);
+  SECTION("a damaged file changes nothing") {
+    Named third(device, 9);
+    std::string bytes = read_bytes(path);
+    bytes.back() ^= 1;
+    scratch.write("damaged", bytes);
+    CHECK_THROWS_AS(load_matching_weights(scratch.directory / "damaged", third.list), DataError);
+    CHECK(third.all() == Named(device, 9).all());
+  }
+}

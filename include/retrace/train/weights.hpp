@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "retrace/train/checkpoint.hpp"
 
@@ -28,6 +29,29 @@ void load_weights(const std::filesystem::path& path, const ParameterList<T, D>& 
         named.set(checkpoint.number<std::int64_t>(key));
   }
   detail::read_tensors(file, list);
+}
+
+/// The same for those tensors of the list that the file has in their shapes and element type, such
+/// as all but the last layer of a network for other classes. Returns the names of the others, which
+/// stay as they are.
+/// @throws DataError if the file is no safetensors file, or a damaged checkpoint.
+template <class T, Device D>
+std::vector<std::string> load_matching_weights(const std::filesystem::path& path,
+                                               ParameterList<T, D> list) {
+  const SafetensorsFile file(path);
+  std::vector<std::string> others;
+  const auto differs = [&](const std::string& name, const Tensor<T, D>& to) {
+    const TensorEntry* entry = file.find(name);
+    const bool same =
+        entry && entry->shape == detail::file_shape(to.shape()) && entry->dtype == dtype_of<T>();
+    if (!same) others.push_back(name);
+    return !same;
+  };
+  std::erase_if(list.parameters,
+                [&](const auto& each) { return differs(each.name, each.parameter->value); });
+  std::erase_if(list.buffers, [&](const auto& each) { return differs(each.name, *each.tensor); });
+  load_weights(path, list);
+  return others;
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,107 @@
+// Makes batches of samples, ahead of the step that takes them.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <thread>
+#include <vector>
+
+#include "retrace/math/crop_flip.hpp"
+#include "retrace/train/image_set.hpp"
+#include "samples.hpp"
+
+/// How a sample becomes the input of a network.
+struct Preparation {
+  retrace::Normalisation normalisation;
+  retrace::Shape shape;  ///< at least that of the samples, whose mirror image is around them
+};
+
+/// Random changes of training images. They belong to (seed, epoch, sample) alone.
+struct RandomChanges {
+  bool crop = false;  ///< moves the image by up to `padding` pixels
+  bool flip = false;  ///< mirrors one image in two, left to right
+  std::uint32_t padding = 4;
+  std::uint64_t seed = 0;
+};
+
+/// Samples on the host, as a network takes them.
+struct HostBatch {
+  std::vector<float> values{};
+  std::vector<std::int32_t> labels{};
+};
+
+/// The samples of a batch.
+struct BatchRequest {
+  std::vector<retrace::Index> samples;
+  std::uint32_t epoch = 0;
+};
+
+/// Makes a sample of a batch, or a whole one. Its functions may be called by several threads.
+class BatchMaker {
+ public:
+  /// @param samples  have to stay where they are
+  BatchMaker(const Samples& samples, Preparation preparation, RandomChanges changes = {})
+      : samples_(samples), preparation_(std::move(preparation)), changes_(changes) {}
+
+  /// Labels of a sample of a batch: 1, or as many as the pixels that the network takes. Those of
+  /// the mirror image around a sample are no_class.
+  retrace::Index labels_each() const;
+  /// Elements of a sample of a batch.
+  retrace::Index values_each() const { return preparation_.shape.size(); }
+
+  void make(retrace::Index sample, std::uint32_t epoch, std::span<float> values,
+            std::span<std::int32_t> labels) const;
+  HostBatch make(const BatchRequest& request) const;
+
+ private:
+  const Samples& samples_;
+  Preparation preparation_;
+  RandomChanges changes_;
+};
+
+/// Batches in the order in which they were requested, made by threads. There are at most `ahead` of
+/// them at a time beside the one taken. They have the same bits for any number of threads.
+class BatchQueue {
+ public:
+  /// The next batch to make; none after the last.
+  using Requests = std::function<std::optional<BatchRequest>()>;
+
+  /// @param maker    has to stay where it is
+  /// @param threads  0: the caller of take() makes a batch when it takes it
+  BatchQueue(const BatchMaker& maker, Requests requests, int threads, std::size_t ahead = 2);
+  ~BatchQueue();
+  BatchQueue(const BatchQueue&) = delete;
+  BatchQueue& operator=(const BatchQueue&) = delete;
+
+  /// Waits for the next batch; none after the last.
+  /// @throws what making it did, retrace::DataError for a file that cannot be read any more.
+  std::optional<HostBatch> take();
+
+ private:
+  struct Slot {
+    BatchRequest request;
+    HostBatch batch;
+    std::size_t claimed = 0, done = 0;  ///< samples
+    std::exception_ptr error{};
+    std::size_t error_at = 0;
+  };
+
+  void work();
+  Slot* open_slot();
+  void make_some(Slot& slot, std::unique_lock<std::mutex>& lock);
+
+  const BatchMaker& maker_;
+  Requests requests_;
+  std::size_t ahead_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::unique_ptr<Slot>> slots_;  ///< in the order of the requests
+  bool no_more_requests_ = false, ending_ = false;
+  std::vector<std::jthread> threads_;  ///< the last member: they use all others
+};

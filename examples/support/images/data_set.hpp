@@ -1,0 +1,67 @@
+// A data set of any of the formats: found, read, checked, and split into training and test samples.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <optional>
+#include <string_view>
+
+#include "picture_files.hpp"
+#include "retrace/train/image_set.hpp"
+#include "samples.hpp"
+
+enum class DataFormat {
+  cifar10,   ///< data_batch_*.bin and test_batch.bin
+  cifar100,  ///< train.bin and test.bin
+  idx,       ///< *train-images-idx3-ubyte, *train-labels-idx1-ubyte, the same of t10k or test; .gz
+  csv,       ///< train.csv and test.csv, or one .csv file
+  folder,    ///< a folder for each class, or such folders within train and test
+  masks,     ///< images and masks, or such folders within train and test
+};
+inline constexpr std::array all_data_formats{DataFormat::cifar10, DataFormat::cifar100,
+                                             DataFormat::idx,     DataFormat::csv,
+                                             DataFormat::folder,  DataFormat::masks};
+/// "cifar10", as on a command line.
+std::string_view name(DataFormat format);
+
+struct DataOptions {
+  std::optional<DataFormat> format{};  ///< none: by what is there
+  double validation = 0;               ///< share of the training samples to test on; 0: a tenth if
+                                       ///< there are no test samples, otherwise none
+  retrace::Index train_samples = 0, test_samples = 0;  ///< the first ones; 0: all
+  bool skip_bad = false;  ///< leaves out what cannot be read, instead of an error
+  bool in_files = false;  ///< leaves the records of CIFAR in their files
+  int threads = 1;        ///< that decode at the start
+
+  std::optional<std::pair<retrace::Index, retrace::Index>> image_size{};  ///< height and width
+  PictureOptions pictures{};
+  std::string label_column{};                 ///< of a table; see read_csv
+  std::optional<retrace::Shape> row_shape{};  ///< of the rows of a table; see usual_shape
+};
+
+struct DataSet {
+  std::string name;  ///< "CIFAR-10", or the name of its folder
+  std::shared_ptr<const Samples> train, test;
+  std::vector<std::string> classes;         ///< their names
+  std::vector<std::uint64_t> class_counts;  ///< labels of each in the training samples
+  retrace::Normalisation normalisation;     ///< of the training samples
+  std::string checksum;
+  std::vector<std::string> notes{};  ///< a line for each decision that was taken
+  bool synthetic = false;            ///< drawn by the program
+
+  bool labels_pixels() const { return train->labels_each() > 1; }
+};
+
+/// @throws retrace::DataError with the name of a file or folder that is missing, damaged or not of
+///         the format.
+DataSet read_data_set(const std::filesystem::path& path, const DataOptions& options);
+
+/// Splits, shortens, checks and measures samples that were read or drawn already.
+/// @param test     null: there are none
+/// @param classes  empty: numbers
+DataSet make_data_set(std::string name, std::shared_ptr<const Samples> train,
+                      std::shared_ptr<const Samples> test, std::vector<std::string> classes,
+                      const DataOptions& options);
+
+/// Samples of a set in memory.
+std::shared_ptr<const Samples> samples_of(retrace::ImageSet set);

@@ -1,0 +1,12 @@
+// JPEG files, by libjpeg.
+#pragma once
+
+#include "picture.hpp"
+
+bool is_jpeg(std::span<const std::uint8_t> file);
+
+PictureInfo info_of_jpeg(std::span<const std::uint8_t> file, const std::string& name);
+
+/// Grey, or RGB; at a fraction of its size as decode_picture says.
+Picture decode_jpeg(std::span<const std::uint8_t> file, const std::string& name,
+                    retrace::Index side);

@@ -1,0 +1,139 @@
+#include "data.hpp"
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdlib>
+#include <numeric>
+#include <stdexcept>
+
+#include "text.hpp"
+
+using retrace::Index, retrace::Shape;
+
+namespace {
+
+constexpr Index synthetic_train_images = 20000, synthetic_test_images = 2000;
+constexpr std::uint64_t synthetic_train_seed = 1, synthetic_test_seed = 2;
+
+std::filesystem::path usual_folder() {
+  if (const char* folder = std::getenv("RETRACE_CIFAR10"); folder && *folder) return folder;
+  const std::filesystem::path folder = "data/cifar-10-batches-bin";
+  std::error_code error;
+  return std::filesystem::is_directory(folder, error) ? folder : std::filesystem::path();
+}
+
+/// As many as are wanted, of those there are.
+Index at_most(Index wanted, Index available) {
+  return wanted == 0 ? available : std::min(wanted, available);
+}
+
+DataSet drawn_data(const DataOptions& options) {
+  const auto draw = [](Index wanted, Index available, std::uint64_t seed) {
+    return samples_of(retrace::synthetic_images(at_most(wanted, available), seed));
+  };
+  DataSet set = make_data_set(
+      "synthetic", draw(options.train_samples, synthetic_train_images, synthetic_train_seed),
+      draw(options.test_samples, synthetic_test_images, synthetic_test_seed), {}, options);
+  set.synthetic = true;
+  return set;
+}
+
+/// A reversible network of a few hundred thousand parameters. Each level halves the image until
+/// fewer than a dozen rows or columns are left.
+retrace::NetOptions small_revnet(Shape image) {
+  const Index shorter = std::min(image.h, image.w);
+  if (shorter < 4) return {.channels = {64}, .blocks = {4}};
+  retrace::NetOptions options{.channels = {32}, .blocks = {2}};
+  for (Index side = shorter / 2; side > 4 && options.channels.size() < 4; side /= 2) {
+    options.channels.push_back(2 * options.channels.back());
+    options.blocks.push_back(2);
+  }
+  return options;
+}
+
+std::string size_text(Shape shape) {
+  return std::to_string(shape.h) + "x" + std::to_string(shape.w);
+}
+
+/// The shape of an image that every level but the first can halve.
+Shape halved_shape(Shape image, std::size_t levels) {
+  const Index multiple = Index{1} << (levels - 1);
+  const auto up = [multiple](Index side) { return (side + multiple - 1) / multiple * multiple; };
+  return {1, up(image.h), up(image.w), image.c};
+}
+
+Augment usual_augment(const Options& options, const DataSet& data) {
+  const Shape shape = data.train->shape();
+  if (options.program.for_cifar10) return Augment::crop_flip;
+  if (shape.pixels() == 1) return Augment::none;
+  return shape.c == 3 ? Augment::crop_flip : Augment::crop;
+}
+
+}  // namespace
+
+DataSet load_data(const Options& options) {
+  std::filesystem::path folder = options.data;
+  if (folder.empty() && options.program.for_cifar10) folder = usual_folder();
+  if (!folder.empty()) return read_data_set(folder, options.reading);
+  if (!options.program.for_cifar10)
+    throw std::invalid_argument(
+        "--data is missing: it names the folder of the images (see --help)");
+  if (options.reading.in_files)
+    throw std::invalid_argument(
+        "--read-batches leaves images in their files, but there are none: --data names their "
+        "folder");
+  return drawn_data(options.reading);
+}
+
+std::vector<std::string> fit_to_data(Options& options, const DataSet& data) {
+  if (data.labels_pixels())
+    throw std::invalid_argument(data.name +
+                                " has masks, but this program trains one class an image");
+  std::vector<std::string> notes;
+  NetChoice& net = options.net;
+  const Shape image = data.train->shape();
+  if (options.net_is_open) {
+    const retrace::NetOptions small = small_revnet(image);
+    net.options.channels = small.channels;
+    net.options.blocks = small.blocks;
+  }
+  net.options.image_channels = image.c;
+  net.options.classes = static_cast<Index>(data.classes.size());
+  net.image = halved_shape(image, net.options.channels.size());
+  if (net.image != image)
+    notes.push_back("images of " + size_text(image) + " are padded to " + size_text(net.image) +
+                    " by their mirror image, because the network halves them " +
+                    std::to_string(net.options.channels.size() - 1) + " times");
+  if (!options.augment) options.augment = usual_augment(options, data);
+  if (!options.crop_padding)
+    options.crop_padding = static_cast<std::uint32_t>(std::min(image.h, image.w) / 8);
+  if (!options.decode_threads)
+    options.decode_threads = data.train->in_memory() ? 0 : std::max(1, options.reading.threads / 2);
+  return notes;
+}
+
+Preparation preparation(const NetChoice& net, const DataSet& data) {
+  return {data.normalisation, net.image};
+}
+
+RandomChanges random_changes(const Options& options) {
+  const Augment augment = options.augment.value_or(Augment::none);
+  return {.crop = augment == Augment::crop || augment == Augment::crop_flip,
+          .flip = augment == Augment::flip || augment == Augment::crop_flip,
+          .padding = options.crop_padding.value_or(0),
+          .seed = options.seed};
+}
+
+Batch to_device(Device& device, const HostBatch& batch, Shape shape) {
+  Batch result{retrace::Tensor<float, Device>(device, shape), {}};
+  upload(result.x.view(), std::span<const float>(batch.values));
+  result.labels = batch.labels;
+  return result;
+}
+
+Batch first_batch(Device& device, const NetChoice& net, const DataSet& data, Index count) {
+  std::vector<Index> first(static_cast<std::size_t>(count));
+  std::iota(first.begin(), first.end(), Index{0});
+  return to_device(device, BatchMaker(*data.train, preparation(net, data)).make({first, 0}),
+                   net.batch_shape(count));
+}

@@ -1,0 +1,19 @@
+// The choice of an option by its name.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "text.hpp"
+
+/// The one of `all` whose name is `text`.
+template <class List, class Name>
+auto named(const std::string& option, const std::string& text, const List& all, Name name_of) {
+  std::vector<std::string> names;
+  for (const auto& each : all) {
+    if (text == name_of(each)) return each;
+    names.emplace_back(name_of(each));
+  }
+  throw std::invalid_argument(option + " is '" + text + "', but must be " + one_of(names));
+}

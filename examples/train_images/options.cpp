@@ -1,0 +1,405 @@
+#include "options.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <vector>
+
+#include "data_options.hpp"
+#include "list_option.hpp"
+#include "named.hpp"
+#include "numbers.hpp"
+#include "options_file.hpp"
+#include "text.hpp"
+
+using retrace::Architecture, retrace::Index;
+using namespace std::string_literals;
+
+namespace {
+
+/// A comparison that is given no length takes a minute or two on two cores.
+constexpr std::size_t compare_steps = 100;
+constexpr Index compare_eval_images = 1000;
+/// The largest batch whose memory it measures.
+constexpr Index compare_batch = 128;
+
+/// What has a default that depends on other options, or a notation of its own.
+struct RawOptions {
+  std::string architecture, mode, memory_limit, memory, on_nan = "stop";
+  std::vector<Index> channels, blocks;
+  std::string stream = "float", on_overflow = "lower", drift_guard;
+  retrace::DriftOptions drift;
+  std::optional<double> slope, scale_floor, learning_rate;
+  std::optional<std::size_t> epochs;
+  RawDataOptions data;
+};
+
+void add_network_options(CLI::App& app, Options& options, RawOptions& raw) {
+  app.add_option("--arch", raw.architecture,
+                 "resnet, revnet (default), irevnet, layerwise, hybrid or resnet-inplace-abn" +
+                     std::string(options.program.for_cifar10
+                                     ? ""
+                                     : "; without it and the next two, a small revnet that suits "
+                                       "the images"))
+      ->type_name("NAME");
+  add_list(app, "--channels", raw.channels, "of the state, level by level: 40,80,160,320",
+           whole_number(1));
+  add_list(app, "--blocks", raw.blocks, "of each level: 2,2,2,2", whole_number(0));
+  app.add_option("--slope", raw.slope, "of the rectifiers where their input is negative")
+      ->type_name("X")
+      ->check(number_from_0(1));
+  app.add_option("--scale-floor", raw.scale_floor,
+                 "of invertible normalisations, whose scale is |gamma| + floor")
+      ->type_name("X")
+      ->check(number_from_0());
+  app.add_option("--mode", raw.mode,
+                 "how memory is spent: stored, checkpoint, checkpoint:K, reversible, inverted or "
+                 "streamed (default: what the architecture was designed for)")
+      ->type_name("MODE");
+  app.add_option("--chunk", options.net.chunk,
+                 "images in a chunk of mode streamed (default: what suits the cache)")
+      ->type_name("N")
+      ->check(whole_number(1));
+  app.add_flag("--fused-optimizer", options.net.fused_optimizer,
+               "step inside backward, so that gradients take the memory of the largest one");
+  app.add_option("--micro-batch", options.net.micro_batch,
+                 "images at a time, whose gradients add up to those of the batch; normalisations "
+                 "take the statistics of each micro-batch")
+      ->type_name("N")
+      ->check(whole_number(1));
+}
+
+void add_stream_options(CLI::App& app, Options& options, RawOptions& raw) {
+  app.add_option("--stream", raw.stream,
+                 "what reversible blocks hold their state in: float (default), fixed32 or fixed16, "
+                 "which are retraced exactly")
+      ->type_name("NAME");
+  add_list(app, "--fraction-bits", options.net.options.fraction_bits,
+           "of a fixed stream, for all levels or for each (default: chosen from the first batch)",
+           whole_number(0, 64));
+  app.add_option("--on-overflow", raw.on_overflow,
+                 "of a fixed stream: lower (default) discards the step and takes a fraction bit "
+                 "less, refuse stops")
+      ->type_name("NAME");
+}
+
+void add_drift_options(CLI::App& app, RawOptions& raw) {
+  app.add_option("--drift-guard", raw.drift_guard,
+                 "where reconstructed inputs drift from what they were: anchor (default) discards "
+                 "the step and keeps the layer's input from then on, refuse stops, off does not "
+                 "look")
+      ->type_name("NAME");
+  app.add_option(
+         "--drift-warn", raw.drift.warn_below,
+         "signal-to-noise ratio below which a layer is warned of (default 80, where gradients are "
+         "estimated to be 5 % off)")
+      ->type_name("DB")
+      ->check(number_from_0());
+  app.add_option("--drift-discard", raw.drift.discard_below,
+                 "signal-to-noise ratio below which a step is not used (default 68: 10 %)")
+      ->type_name("DB")
+      ->check(number_from_0());
+}
+
+void add_training_options(CLI::App& app, Options& options, RawOptions& raw) {
+  app.add_option("--device", options.device, "cpu (default), or cuda for an NVIDIA GPU")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"cpu", "cuda"}));
+  app.add_option("--precision", options.precision,
+                 "what --device cuda rounds operands of convolutions to: float (default), tf32, "
+                 "half or bfloat16")
+      ->type_name("TYPE")
+      ->check(CLI::IsMember({"float", "tf32", "half", "bfloat16"}));
+  app.add_flag("--cuda-graph", options.cuda_graph,
+               "record a step of --device cuda once and launch it as a whole from then on");
+  app.add_option("--epochs", raw.epochs, "passes over the training images (default 10)")
+      ->type_name("N")
+      ->check(whole_number(1));
+  app.add_option("--steps", options.steps, "batches to train on, instead of --epochs")
+      ->type_name("N")
+      ->check(whole_number(1));
+  app.add_option("--batch", options.batch, "images in a step (default 128)")
+      ->type_name("N")
+      ->check(whole_number(1));
+  app.add_option("--lr", raw.learning_rate, "highest learning rate of the one-cycle schedule")
+      ->type_name("X")
+      ->check(number_from_0());
+  app.add_option("--momentum", options.momentum, "of SGD (default 0.9)")
+      ->type_name("X")
+      ->check(number_from_0(1));
+  app.add_flag("--nesterov", options.nesterov, "let momentum look ahead (Nesterov's)");
+  app.add_option("--weight-decay", options.weight_decay,
+                 "of weights, not of scales, shifts and biases (default 0.0005)")
+      ->type_name("X")
+      ->check(number_from_0());
+  app.add_option("--label-smoothing", options.label_smoothing,
+                 "share of a label's weight that all classes get alike (default 0)")
+      ->type_name("X")
+      ->check(number_from_0(1));
+  app.add_option("--clip", options.clip, "scale gradients down to this norm of all together")
+      ->type_name("X")
+      ->check(number_from_0());
+  app.add_option("--clip-each", options.clip_each, "scale each gradient down to this norm")
+      ->type_name("X")
+      ->check(number_from_0());
+  app.add_option("--seed", options.seed, "of weights, order and augmentation (default 0)")
+      ->type_name("N")
+      ->check(whole_number(0));
+}
+
+void add_recovery_options(CLI::App& app, Options& options, RawOptions& raw) {
+  app.add_option("--checkpoint-dir", options.checkpoint_dir,
+                 "folder to save into: the last two checkpoints and the best one")
+      ->type_name("FOLDER");
+  app.add_option("--checkpoint-every", options.checkpoint_every,
+                 "steps between two checkpoints (default 0: an epoch)")
+      ->type_name("N")
+      ->check(whole_number(0));
+  app.add_flag("--resume", options.resume,
+               "continue from the newest checkpoint, or start where there is none; with more "
+               "--epochs or --steps than before, training becomes longer");
+  app.add_option("--start-from", options.start_from,
+                 "safetensors file of weights to start from; layers of another shape there, such "
+                 "as the head for other classes, start as they would without it")
+      ->type_name("FILE");
+  app.add_option("--max-minutes", options.max_minutes,
+                 "save and stop after that time (default 0: none)")
+      ->type_name("X")
+      ->check(number_from_0());
+  app.add_option("--on-nan", raw.on_nan,
+                 "what to do about a loss or gradient that is not finite: stop (default), or skip "
+                 "the batch as if it had not been")
+      ->type_name("WHAT");
+}
+
+void add_run_options(CLI::App& app, Options& options, RawOptions& raw) {
+  app.add_option("--threads", options.threads,
+                 "to compute with (default 0: as many as there are processors)")
+      ->type_name("N")
+      ->check(whole_number(0));
+  app.add_option(
+         "--memory", raw.memory,
+         "bytes that all tensors together may take, such as 150M: every layer gets the mode "
+         "that makes steps fastest within them")
+      ->type_name("BYTES");
+  app.add_option("--save-plan", options.save_plan, "file to write the plan to, as JSON")
+      ->type_name("FILE");
+  app.add_option("--memory-limit", raw.memory_limit,
+                 "bytes that all tensors together may take, such as 400M")
+      ->type_name("BYTES");
+  app.add_option("--json", options.json, "file to write one JSON object a step to")
+      ->type_name("FILE");
+  app.add_flag("--compare", options.compare,
+               "train the same network with stored activations as well, and compare");
+  app.add_flag("--plan", options.plan, "print the memory a step will take, and train nothing");
+}
+
+/// An unknown option is answered with the nearest known one.
+[[noreturn]] void refuse(const CLI::App& app, const std::string& unknown) {
+  if (!unknown.starts_with("-"))
+    throw std::invalid_argument("'" + unknown + "' is not an option (see --help)");
+  const std::string option = unknown.substr(0, unknown.find('='));
+  throw std::invalid_argument("unknown option " + option + ", did you mean " +
+                              nearest_option(app, option) + "? (see --help)");
+}
+
+std::string one_line(std::string text) {
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  text.erase(text.find_last_not_of(' ') + 1);
+  return text;
+}
+
+void choose_stream(retrace::NetOptions& net, const RawOptions& raw) {
+  using enum retrace::OnOverflow;
+  net.stream = named("--stream", raw.stream, retrace::all_streams,
+                     [](retrace::Stream stream) { return retrace::name(stream); });
+  if (net.stream == retrace::Stream::floating && !net.fraction_bits.empty())
+    throw std::invalid_argument("--fraction-bits are of --stream fixed32 or fixed16");
+  net.fixed.on_overflow =
+      named("--on-overflow", raw.on_overflow, std::array{lower, refuse},
+            [](retrace::OnOverflow policy) { return policy == lower ? "lower" : "refuse"; });
+}
+
+std::optional<retrace::DriftOptions> choose_guard(const RawOptions& raw, bool fused_optimizer) {
+  const std::string usual = fused_optimizer ? "refuse" : "anchor";
+  const std::string policy =
+      named("--drift-guard", raw.drift_guard.empty() ? usual : raw.drift_guard,
+            std::array{"anchor"s, "refuse"s, "off"s}, std::identity());
+  if (fused_optimizer && policy == "anchor")
+    throw std::invalid_argument(
+        "--drift-guard anchor discards a step after backward, but --fused-optimizer has taken it "
+        "by then: use --drift-guard refuse or off, or leave --fused-optimizer out");
+  if (raw.drift.discard_below > raw.drift.warn_below)
+    throw std::invalid_argument("--drift-discard must not be above --drift-warn, but is " +
+                                fixed(raw.drift.discard_below, 1) + " above " +
+                                fixed(raw.drift.warn_below, 1));
+  if (policy == "off") return {};
+  retrace::DriftOptions options = raw.drift;
+  options.policy = policy == "anchor" ? retrace::DriftPolicy::anchor : retrace::DriftPolicy::refuse;
+  return options;
+}
+
+NetChoice choose_net(const Options& options, const RawOptions& raw) {
+  NetChoice net = options.net;
+  if (!raw.architecture.empty())
+    net.architecture = named("--arch", raw.architecture, retrace::all_architectures,
+                             [](Architecture each) { return retrace::name(each); });
+  net.options = retrace::paper_options(net.architecture);
+  net.options.fraction_bits = options.net.options.fraction_bits;
+  choose_stream(net.options, raw);
+  if (!raw.channels.empty()) net.options.channels = raw.channels;
+  if (!raw.blocks.empty()) net.options.blocks = raw.blocks;
+  if (net.options.channels.size() != net.options.blocks.size())
+    throw std::invalid_argument("--channels has " + std::to_string(net.options.channels.size()) +
+                                " levels, but --blocks has " +
+                                std::to_string(net.options.blocks.size()));
+  net.options.slope = raw.slope.value_or(net.options.slope);
+  net.options.scale_floor = raw.scale_floor.value_or(net.options.scale_floor);
+  net.options.seed = options.seed;
+  net.mode = raw.mode.empty() ? memory_modes(net.architecture).front()
+                              : parse_memory_mode(raw.mode, net.architecture);
+  return net;
+}
+
+/// One that trains at small batches as well; recipes for a batch of 128 have higher ones. Small
+/// steps keep the inverses of a layer-wise net from multiplying noise, and the wide last level of
+/// an i-RevNet from overshooting.
+double usual_learning_rate(Architecture architecture) {
+  switch (architecture) {
+    case Architecture::layerwise:
+      return 0.01;
+    case Architecture::irevnet:
+      return 0.005;
+    default:
+      return 0.1;
+  }
+}
+
+void check_recovery(const Options& options) {
+  const bool saves = !options.checkpoint_dir.empty();
+  if (!saves && options.resume)
+    throw std::invalid_argument("--resume needs --checkpoint-dir, the folder to continue from");
+  if (!saves && options.checkpoint_every > 0)
+    throw std::invalid_argument(
+        "--checkpoint-every needs --checkpoint-dir, the folder to save into");
+  if (saves && options.compare)
+    throw std::invalid_argument("--compare trains two networks, but --checkpoint-dir is for one");
+}
+
+/// A step that is launched as a whole asks nobody in between.
+void require_recordable(const Options& options) {
+  if (options.device == "cpu") throw std::invalid_argument("--cuda-graph is for --device cuda");
+  const std::pair<bool, const char*> others[] = {
+      {options.drift.has_value(), "needs --drift-guard off: a guard looks at each reconstruction"},
+      {options.on_nan == OnNan::skip, "cannot skip a step with --on-nan skip"},
+      {options.clip > 0 || options.clip_each > 0, "cannot be given with --clip or --clip-each"},
+      {options.net.fused_optimizer, "cannot be given with --fused-optimizer"},
+      {options.net.micro_batch > 0, "cannot be given with --micro-batch"},
+      {options.net.options.stream != retrace::Stream::floating,
+       "cannot be given with --stream, whose overflows are counted"},
+      {options.memory.has_value(), "cannot be given with --memory"}};
+  for (const auto& [given, why] : others)
+    if (given)
+      throw std::invalid_argument("--cuda-graph launches a whole step at once, so it " +
+                                  std::string(why));
+}
+
+void require_possible(const Options& options) {
+  if (options.cuda_graph) require_recordable(options);
+  if (options.precision != "float" && options.device == "cpu")
+    throw std::invalid_argument("--precision " + options.precision +
+                                " is for --device cuda: the processor computes in float");
+  if (!options.net.fused_optimizer) return;
+  if (options.clip > 0)
+    throw std::invalid_argument(
+        "--clip needs the norm of all gradients before the first step, but --fused-optimizer has "
+        "taken steps by then: use --clip-each, or leave --fused-optimizer out");
+  if (options.on_nan == OnNan::skip)
+    throw std::invalid_argument(
+        "--on-nan skip takes a whole step back, but --fused-optimizer has taken parts of it by "
+        "then: leave one out");
+  if (options.net.micro_batch > 0)
+    throw std::invalid_argument(
+        "--micro-batch adds up gradients, which --fused-optimizer does not keep: leave one out");
+}
+
+/// --memory says what the others would.
+void resolve_memory(Options& options, const RawOptions& raw) {
+  if (raw.memory.empty()) {
+    if (!options.save_plan.empty())
+      throw std::invalid_argument("--save-plan saves what --memory plans: give that too");
+    return;
+  }
+  const std::pair<bool, const char*> others[] = {{!raw.mode.empty(), "--mode"},
+                                                 {options.net.fused_optimizer, "--fused-optimizer"},
+                                                 {options.net.micro_batch > 0, "--micro-batch"},
+                                                 {!raw.memory_limit.empty(), "--memory-limit"},
+                                                 {options.compare, "--compare"}};
+  for (const auto& [given, name] : others)
+    if (given)
+      throw std::invalid_argument("--memory plans how memory is spent, so " + std::string(name) +
+                                  " cannot be given with it");
+  options.memory = options.memory_limit = parse_bytes("--memory", raw.memory);
+}
+
+void resolve(Options& options, const RawOptions& raw) {
+  options.net_is_open = !options.program.for_cifar10 && raw.architecture.empty() &&
+                        raw.channels.empty() && raw.blocks.empty();
+  options.net = choose_net(options, raw);
+  options.drift = choose_guard(raw, options.net.fused_optimizer);
+  options.on_nan = named("--on-nan", raw.on_nan, std::array{OnNan::stop, OnNan::skip},
+                         [](OnNan what) { return what == OnNan::stop ? "stop" : "skip"; });
+  require_possible(options);
+  options.learning_rate = raw.learning_rate.value_or(usual_learning_rate(options.net.architecture));
+  options.epochs = raw.epochs.value_or(options.epochs);
+  resolve_data(options, raw.data);
+  if (options.compare && !raw.data.test_samples) options.reading.test_samples = compare_eval_images;
+  if (!raw.memory_limit.empty())
+    options.memory_limit = parse_bytes("--memory-limit", raw.memory_limit);
+  check_recovery(options);
+  resolve_memory(options, raw);
+  if (!options.compare) return;
+  if (!raw.epochs && !options.steps) options.steps = compare_steps;
+  if (options.reading.train_samples > 0 && options.reading.train_samples < compare_batch)
+    throw std::invalid_argument("--compare measures a step of " + std::to_string(compare_batch) +
+                                " images, but --train-images is " +
+                                std::to_string(options.reading.train_samples));
+  if (options.net.mode == MemoryMode{})
+    throw std::invalid_argument(
+        "--compare sets another mode beside stored, so --mode must not be " +
+        name(options.net.mode) + "; the modes of " +
+        std::string(retrace::name(options.net.architecture)) + " are " +
+        memory_mode_names(options.net.architecture));
+}
+
+}  // namespace
+
+Options parse_options(const Program& program, int count, const char* const* arguments) {
+  CLI::App app(program.description, program.name);
+  app.allow_extras();
+  app.option_defaults()->take_last();  // an option may be given again, to change it
+  Options options{.program = program};
+  RawOptions raw;
+  add_data_options(app, options, raw.data);
+  add_network_options(app, options, raw);
+  add_stream_options(app, options, raw);
+  add_drift_options(app, raw);
+  add_training_options(app, options, raw);
+  add_recovery_options(app, options, raw);
+  add_run_options(app, options, raw);
+  std::string file;
+  app.add_option("--options", file, "JSON file of options: {\"arch\": \"revnet\", \"batch\": 64}")
+      ->type_name("FILE");
+  try {
+    app.parse(count, arguments);
+    if (!file.empty()) apply_options_file(app, file);
+  } catch (const CLI::CallForHelp&) {
+    throw HelpWanted(app.help());
+  } catch (const CLI::ParseError& error) {
+    throw std::invalid_argument(one_line(error.what()));
+  }
+  if (const auto unknown = app.remaining(); !unknown.empty()) refuse(app, unknown.front());
+  resolve(options, raw);
+  return options;
+}

@@ -1,0 +1,146 @@
+#include "program.hpp"
+
+#include <iostream>
+
+#include "advice.hpp"
+#include "checkpoints.hpp"
+#include "compare.hpp"
+#include "data.hpp"
+#include "json_log.hpp"
+#include "options.hpp"
+#include "other_device.hpp"
+#include "plan.hpp"
+#include "planning.hpp"
+#include "progress.hpp"
+#include "retrace/core/thread_team.hpp"
+#include "stop.hpp"
+#include "text.hpp"
+#include "trainer.hpp"
+
+namespace {
+
+void print_start(const Options& options, const DataSet& data, const Device& device,
+                 retrace::Index parameters) {
+  std::cout << to_string(options.net) << ": " << fixed(static_cast<double>(parameters) / 1e6, 2)
+            << " M parameters, batch " << options.batch << ", " << data.train->size() << ' '
+            << data.name << " images, " << describe(device) << std::endl;
+}
+
+/// Continues a training where that is asked for, and trains to the end or until it is to stop.
+TrainingSummary train(const Options& options, const DataSet& data, const Stop& stop,
+                      std::optional<JsonLog>& log) try {
+  Device device = make_device(options.threads, options.precision);
+  device.memory().set_limit(options.memory_limit);
+  Trainer trainer(device, options, data);
+  std::optional<Checkpoints> checkpoints;
+  if (!options.checkpoint_dir.empty()) checkpoints.emplace(options, data, trainer);
+  std::string resumed = checkpoints ? checkpoints->resume() : "";
+  if (!options.start_from.empty() && trainer.state().step == 0)
+    resumed += start_from(options.start_from, trainer);
+  if (!options.json.empty() && !log) log.emplace(options.json, trainer.state().step);
+
+  print_start(options, data, device, trainer.parameter_count());
+  std::cout << resumed << std::flush;
+  Progress progress(data.name);
+  return trainer.train([&](const StepReport& report) {
+    const bool stopping = stop.wanted();
+    progress(report);
+    if (log) log->write(report, options, data);
+    if (checkpoints && checkpoints->due(report, stopping)) {
+      if (log) log->sync();
+      checkpoints->save(report);
+    }
+    return !stopping;
+  });
+} catch (const retrace::OutOfMemory& error) {
+  throw std::runtime_error(out_of_memory_report(error, options));
+}
+
+void print_summary(const TrainingSummary& summary) {
+  std::cout << fixed(summary.images_per_second, 0) << " images/s; peak memory "
+            << megabytes(summary.peak.total()) << ':';
+  for (retrace::Use use : retrace::all_uses)
+    std::cout << ' ' << spaced(name(use)) << ' ' << megabytes(summary.peak[use])
+              << (use == retrace::all_uses.back() ? "\n" : ",");
+}
+
+void print_stop(const Options& options, const Stop& stop) {
+  std::cout << "stopped by " << stop.reason() << " before the last step; "
+            << (options.checkpoint_dir.empty() ? "nothing is saved without --checkpoint-dir"
+                                               : "the same command with --resume continues from " +
+                                                     options.checkpoint_dir.string())
+            << '\n';
+}
+
+/// Options with a plan in place of a budget.
+Options planned(Options options) {
+  if (!options.memory) return options;
+  retrace::Plan plan = make_plan(std::cout, options);
+  print_planned(std::cout, plan);
+  if (!options.save_plan.empty()) save_plan(options.save_plan, plan);
+  options.net.fused_optimizer = plan.fused_optimizer;
+  options.net.micro_batch = plan.micro_batch < options.batch ? plan.micro_batch : 0;
+  options.net.plan = std::move(plan);
+  return options;
+}
+
+/// Trains in two modes and compares, unless it is to stop before.
+void compare(const Options& options, const DataSet& data, const Stop& stop,
+             std::optional<JsonLog>& log) {
+  std::vector<ModeResult> results;
+  for (MemoryMode mode : {options.net.mode, MemoryMode{}}) {
+    Options each = options;
+    each.net.mode = mode;
+    const TrainingSummary summary = train(each, data, stop, log);
+    if (!summary.finished) return print_stop(options, stop);
+    results.push_back({mode, summary, measure_bytes_per_pixel(each.net, data)});
+  }
+  print_comparison(std::cout, data.name, results[0], results[1]);
+}
+
+/// Returns the status of the program.
+int run(Options options) {
+  if (options.plan && options.program.for_cifar10 && options.data.empty()) {
+    print_plan(std::cout, options.net, options.batch);  // whose images are known without reading
+    return 0;
+  }
+  const Stop stop(options.max_minutes);
+  const DataSet data = load_data(options);
+  for (const std::string& note : data.notes) std::cout << note << '\n';
+  for (const std::string& note : fit_to_data(options, data)) std::cout << note << '\n';
+  if (options.plan) {
+    print_plan(std::cout, options.net, options.batch);
+    return 0;
+  }
+  options = planned(std::move(options));
+  std::optional<JsonLog> log;
+  if (options.compare) {
+    compare(options, data, stop, log);
+  } else {
+    const TrainingSummary summary = train(options, data, stop, log);
+    print_summary(summary);
+    if (!summary.finished) print_stop(options, stop);
+  }
+  return stop.status();
+}
+
+}  // namespace
+
+int run_program(const Program& program, int count, char** arguments) {
+  try {
+    const Options options = parse_options(program, count, arguments);
+    if (options.device != device_kind) become_program_for(options.device, arguments);
+    retrace::ThreadTeam::shared(options.threads);  // for data; the device has others
+    return run(options);
+  } catch (const HelpWanted& help) {
+    std::cout << help.what();
+    return 0;
+  } catch (const std::bad_alloc&) {
+    std::cerr << program.name << ": out of memory: the machine has no more\n";
+    return 2;
+  } catch (const std::exception& error) {
+    std::cout << std::flush;
+    std::cerr << program.name << ": " << error.what() << '\n';
+    return 2;
+  }
+}

@@ -1,0 +1,320 @@
+#include "trainer.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <memory>
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include "retrace/train/recorded_step.hpp"
+#include "retrace/train/weights.hpp"
+#include "text.hpp"
+
+using retrace::Index, retrace::LossValue;
+
+namespace {
+
+/// Batches that may be discarded one after the other: spoilt weights would discard them all.
+constexpr std::size_t most_discarded_in_a_row = 10;
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Steps on batches of so many images that are recorded, where the device can.
+template <class D>
+RecordedSteps recorded_steps(D& device, Net& net, Optimizer& optimizer, retrace::Shape batch_shape,
+                             const retrace::CrossEntropyOptions& criterion) {
+  if constexpr (requires { typename D::Recording; }) {
+    auto step = std::make_shared<retrace::RecordedStep<float, D>>(device, net, optimizer,
+                                                                  batch_shape, criterion);
+    return [step](const Batch& batch, double rate) { return (*step)(batch.x, batch.labels, rate); };
+  } else {
+    throw std::invalid_argument("--cuda-graph is for --device cuda");
+  }
+}
+
+}  // namespace
+
+std::string start_from(const std::filesystem::path& path, Trainer& trainer) {
+  const auto list = trainer.weights();
+  const std::vector<std::string> others = retrace::load_matching_weights(path, list);
+  const std::size_t all = list.parameters.size() + list.buffers.size();
+  if (others.size() == all)
+    throw retrace::DataError("--start-from " + path.string() +
+                             ": has no tensor of this network in its shape");
+  std::string text = "starting from " + std::to_string(all - others.size()) + " of " +
+                     std::to_string(all) + " tensors of " + path.string();
+  for (std::size_t i = 0; i < others.size(); ++i)
+    text += (i == 0 ? "; it has no " : ", ") + others[i];
+  return text + (others.empty() ? "" : " of this shape") + '\n';
+}
+
+std::string to_string(const retrace::Drift& drift) {
+  return "the input of " + drift.layer + " was reconstructed with " + fixed(drift.decibels, 1) +
+         " dB of signal to noise";
+}
+
+Trainer::Trainer(Device& device, const Options& options, const DataSet& data)
+    : device_(device),
+      options_(options),
+      data_(data),
+      net_(build_net(device, options.net)),
+      optimizer_(net_.parameters(),
+                 {.momentum = options.momentum,
+                  .nesterov = options.nesterov,
+                  .weight_decay = options.weight_decay,
+                  .clip = options.clip,
+                  .clip_each = options.clip_each,
+                  .fused = options.net.fused_optimizer},
+                 [this](const std::string& name, const auto& gradient) {
+                   require_finite(name, gradient);
+                 }),
+      criterion_{.smoothing = options.label_smoothing},
+      schedule_{.peak = options.learning_rate, .steps = 0},
+      training_maker_(*data.train, preparation(options.net, data), random_changes(options)),
+      test_maker_(*data.test, preparation(options.net, data)) {
+  if (options.batch > data.train->size())
+    throw std::invalid_argument("--batch is " + std::to_string(options.batch) +
+                                ", but there are only " + std::to_string(data.train->size()) +
+                                " training images");
+  schedule_.steps = total_steps();
+  if (options.drift)
+    guard_.emplace(net_, *options.drift,
+                   [this](const retrace::Drift& drift) { drifts_.push_back(drift); });
+  if (options.cuda_graph)
+    recorded_ = recorded_steps(device, net_, optimizer_, options.net.batch_shape(options.batch),
+                               criterion_);
+  if (options.on_nan == OnNan::skip) before_step_.emplace(optimizer_.parameters());
+}
+
+retrace::ParameterList<float, Device> Trainer::tensors() {
+  auto list = weights();
+  optimizer_.collect("momentum", list);
+  return list;
+}
+
+std::size_t Trainer::steps_per_epoch() const {
+  return static_cast<std::size_t>(data_.train->size() / options_.batch);
+}
+std::size_t Trainer::total_steps() const {
+  return options_.steps.value_or(options_.epochs * steps_per_epoch());
+}
+
+TrainingSummary Trainer::train(const Listener& listener) {
+  device_.memory().restart_peak();
+  const auto batch = static_cast<std::size_t>(options_.batch);
+  const std::size_t steps = total_steps();
+  TrainingSummary summary;
+  std::vector<Index> order;
+  bool go_on = true;
+  queue_.emplace(training_maker_, training_requests(), options_.decode_threads.value_or(0));
+  while (go_on && state_.step < steps) {
+    const std::size_t epoch = state_.step / steps_per_epoch(),
+                      in_epoch = state_.step % steps_per_epoch();
+    if (in_epoch == 0 || order.empty())
+      order =
+          retrace::shuffled(data_.train->size(), options_.seed, static_cast<std::uint32_t>(epoch));
+    StepReport report = take_step(state_.step, Indices(order).subspan(in_epoch * batch, batch));
+    ++state_.step;
+    state_.discarded += !report.discarded.empty();
+    report.total_seconds = state_.seconds += report.seconds;
+    if (in_epoch + 1 == steps_per_epoch() || state_.step == steps) evaluate_into(report);
+    summary.test = report.test;
+    go_on = listener(report);
+  }
+  summary.finished = state_.step >= steps;
+  if (summary.finished && !summary.test) summary.test = evaluate();  // nothing was left to do
+  summary.images_per_second = static_cast<double>(state_.step * batch) / state_.seconds;
+  summary.peak = device_.memory().peak();
+  return summary;
+}
+
+StepReport Trainer::take_step(std::size_t step, Indices indices) {
+  const Clock::time_point start = Clock::now();
+  StepReport report{.step = step + 1,
+                    .steps = total_steps(),
+                    .epoch = step / steps_per_epoch() + 1,
+                    .learning_rate = schedule_(step)};
+  taken_ = 0;
+  run_step(report, indices);
+  for (; taken_ < micro_batches(); ++taken_) queue_->take();  // of a step that was left early
+  report.seconds = seconds_since(start);
+  report.live = device_.memory().live();
+  report.peak = device_.memory().peak();
+  return report;
+}
+
+/// Updates the network, unless the report says why not.
+void Trainer::run_step(StepReport& report, Indices indices) try {
+  if (recorded_) return run_recorded_step(report);
+  if (before_step_) before_step_->take();
+  if (optimizer_.fused()) optimizer_.arm(report.learning_rate);
+  report.batch = retrace::accumulate_gradients(
+      net_, options_.batch, options_.net.at_a_time(options_.batch),
+      [&](Index, Index count) { return next_training_batch(count); },
+      retrace::CrossEntropyOfLabels{criterion_});
+  std::string fault = fault_of_loss(report, indices);
+  if (fault.empty()) {
+    if (!use_gradients(report)) return;
+    fault = fault_of_gradients(report);
+  }
+  update_or_discard(report, fault);
+} catch (const retrace::StreamOverflow& overflow) {
+  if (!overflow.lowered) throw;
+  report.discarded = overflow.what();
+  optimizer_.parameters().zero_gradients();  // of the micro-batches before
+} catch (const std::domain_error& error) {   // a fixed-point stream met what is not finite
+  update_or_discard(report, error.what() + (" at step " + std::to_string(report.step)));
+}
+
+/// The update is taken before the loss is known.
+void Trainer::run_recorded_step(StepReport& report) {
+  report.batch = recorded_(next_training_batch(options_.batch), report.learning_rate);
+  if (!std::isfinite(report.batch.mean()))
+    throw Divergence("the loss is not finite at step " + std::to_string(report.step) +
+                     ", which was launched as a whole: the network has been updated");
+}
+
+/// Asks the guard. Where gradients are wrong they are emptied.
+bool Trainer::use_gradients(StepReport& report) {
+  if (!guard_) return true;
+  const retrace::DriftVerdict verdict = guard_->verdict();
+  report.drifts = std::exchange(drifts_, {});
+  if (!verdict.layer.empty()) report.lowest_ratio = verdict.lowest;
+  report.worst_layer = verdict.layer;
+  if (!verdict.discard) return true;
+  if (!verdict.nonfinite.empty())
+    throw std::domain_error(verdict.nonfinite +
+                            ": its reconstructed input holds a NaN or an infinity");
+  optimizer_.parameters().zero_gradients();
+  const auto anchor = std::find_if(report.drifts.begin(), report.drifts.end(),
+                                   [](const retrace::Drift& drift) { return drift.anchored; });
+  report.discarded = to_string(*anchor);
+  report.predicted_peak =
+      retrace::peak_memory(net_, device_,
+                           options_.net.batch_shape(options_.net.at_a_time(options_.batch)))
+          .bytes.total();
+  return false;
+}
+
+void Trainer::update_or_discard(StepReport& report, const std::string& fault) {
+  report.discarded = fault;
+  if (fault.empty()) {
+    if (!optimizer_.fused()) optimizer_.step(report.learning_rate);
+    discarded_in_a_row_ = 0;
+    return;
+  }
+  if (!before_step_) throw Divergence(fault);
+  if (++discarded_in_a_row_ > most_discarded_in_a_row)
+    throw Divergence(fault + "; " + std::to_string(most_discarded_in_a_row) +
+                     " batches before it were discarded already");
+  before_step_->give_back();
+  if (guard_) guard_->verdict();  // of reconstructions that do not count either
+  drifts_.clear();
+}
+
+/// Why the loss is not finite; empty if it is.
+std::string Trainer::fault_of_loss(const StepReport& report, Indices indices) {
+  if (std::isfinite(report.batch.mean())) return {};
+  auto [x, labels] = training_batch(report.epoch, indices);
+  const std::string layer = retrace::first_nonfinite_layer(net_, x);
+  return std::string("the loss is ") + (std::isnan(report.batch.mean()) ? "NaN" : "infinite") +
+         " at step " + std::to_string(report.step) +
+         (layer.empty() ? ", though no layer's output is"
+                        : ": the first layer whose output is not finite is " + layer);
+}
+
+/// Which gradient is not finite; empty if all are.
+std::string Trainer::fault_of_gradients(const StepReport& report) {
+  const std::string parameter = retrace::first_nonfinite_gradient(optimizer_.parameters());
+  if (parameter.empty()) return {};
+  return "the gradient of " + parameter + " is not finite at step " + std::to_string(report.step) +
+         ", and it is the first on the way back";
+}
+
+void Trainer::evaluate_into(StepReport& report) {
+  report.test = evaluate();
+  report.best = report.test->accuracy() > state_.best_accuracy;
+  if (!report.best) return;
+  state_.best_accuracy = report.test->accuracy();
+  state_.best_step = report.step;
+}
+
+void Trainer::require_finite(const std::string& name, const Net::Gradient& gradient) {
+  if (!retrace::all_finite(gradient.view()))
+    throw Divergence("the gradient of " + name +
+                     " is not finite, and it is the first on the way back; parameters of the "
+                     "layers behind it have taken their step");
+}
+
+LossValue Trainer::evaluate() {
+  const Index all = data_.test->size(), at_a_time = options_.net.at_a_time(options_.batch);
+  const auto requests = [=, first = Index{0}]() mutable -> std::optional<BatchRequest> {
+    if (first == all) return {};
+    BatchRequest request{
+        std::vector<Index>(static_cast<std::size_t>(std::min(at_a_time, all - first)))};
+    std::iota(request.samples.begin(), request.samples.end(), first);
+    first += std::ssize(request.samples);
+    return request;
+  };
+  BatchQueue queue(test_maker_, requests, options_.decode_threads.value_or(0));
+  LossValue sum;
+  for (Index first = 0; first < all; first += at_a_time) {
+    const HostBatch batch = *queue.take();
+    sum += evaluate(batch, std::min(at_a_time, all - first));
+  }
+  return sum;
+}
+
+LossValue Trainer::evaluate(const HostBatch& batch, Index images) try {
+  auto [x, labels] = to_device(device_, batch, options_.net.batch_shape(images));
+  return retrace::evaluate(net_, x, retrace::cross_entropy(labels));
+} catch (const retrace::StreamOverflow& overflow) {
+  if (!overflow.lowered) throw;
+  return evaluate(batch, images);
+}
+
+std::size_t Trainer::micro_batches() const {
+  const Index at_a_time = options_.net.at_a_time(options_.batch);
+  return static_cast<std::size_t>((options_.batch + at_a_time - 1) / at_a_time);
+}
+
+/// From the step that the state is at, in micro-batches, without end.
+BatchQueue::Requests Trainer::training_requests() const {
+  return [this, step = state_.step, at = std::size_t{0},
+          order = std::vector<Index>()]() mutable -> std::optional<BatchRequest> {
+    const std::size_t epoch = step / steps_per_epoch(), in_epoch = step % steps_per_epoch();
+    if (order.empty() || (in_epoch == 0 && at == 0))
+      order =
+          retrace::shuffled(data_.train->size(), options_.seed, static_cast<std::uint32_t>(epoch));
+    const auto batch = static_cast<std::size_t>(options_.batch),
+               at_a_time = static_cast<std::size_t>(options_.net.at_a_time(options_.batch));
+    const auto some =
+        Indices(order).subspan(in_epoch * batch + at, std::min(at_a_time, batch - at));
+    at += some.size();
+    if (at == batch) {
+      at = 0;
+      ++step;
+    }
+    // Epochs are counted from 1.
+    return BatchRequest{{some.begin(), some.end()}, static_cast<std::uint32_t>(epoch + 1)};
+  };
+}
+
+/// @param images  as many as it has
+Batch Trainer::next_training_batch(Index images) {
+  ++taken_;
+  return to_device(device_, *queue_->take(), options_.net.batch_shape(images));
+}
+
+Batch Trainer::training_batch(std::size_t epoch, Indices indices) {
+  return to_device(
+      device_,
+      training_maker_.make({{indices.begin(), indices.end()}, static_cast<std::uint32_t>(epoch)}),
+      options_.net.batch_shape(std::ssize(indices)));
+}

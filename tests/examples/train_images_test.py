@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""train_images on data of every format, good and bad: what it says, and that it repeats its bits.
+
+    train_images_test.py BUILD
+"""
+import gzip
+import json
+import pathlib
+import random
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+import zlib
+
+PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve() / "examples" / "train_images"
+SMALL = ["--channels", "8,16", "--blocks", "1,1", "--batch", "4", "--threads", "1"]
+
+
+def png(width, height, pixel):
+    """A PNG file of RGB, whose pixel (x, y) is pixel(x, y)."""
+    rows = b"".join(b"\0" + bytes(v for x in range(width) for v in pixel(x, y)) for y in range(height))
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows))
+            + chunk(b"IEND", b""))
+
+
+def noisy(colour, seed):
+    draw = random.Random(seed)
+    return lambda x, y: [min(255, max(0, value + draw.randint(-30, 30))) for value in colour]
+
+
+@unittest.skipUnless(PROGRAM.exists(), "train_images was not built")
+class TrainImages(unittest.TestCase):
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+
+    def write(self, name, content):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    def run_program(self, *options):
+        return subprocess.run([PROGRAM, *SMALL, *map(str, options)], cwd=self.folder, text=True, capture_output=True)
+
+    def trains(self, *options):
+        done = self.run_program(*options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def refuses(self, pattern, *options):
+        done = self.run_program(*options)
+        self.assertEqual(done.returncode, 2, done.stdout)
+        self.assertRegex(done.stderr, "^train_images: .*" + pattern)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+    def log(self, name):
+        lines = [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
+        return [(line["step"], line["loss"], line.get("test_loss")) for line in lines]
+
+    def add_classes(self, names=("dark", "light"), count=20, size=(20, 14), where="photos"):
+        for label, name in enumerate(names):
+            for i in range(count):
+                self.write(f"{where}/{name}/{i}.png", png(*size, noisy([60 + 120 * label] * 3, 100 * label + i)))
+
+    def test_a_folder_of_png_files_is_learned(self):
+        self.add_classes()
+        out = self.trains("--data", "photos", "--epochs", 5, "--lr", 0.05)
+        self.assertIn("of 40 training samples, 4 are kept to test on", out)
+        self.assertIn("step 45/45", out)
+        self.assertIn("photos test accuracy 100.0 %", out)
+
+    def test_sizes_that_the_network_cannot_halve_are_padded(self):
+        self.add_classes()
+        out = self.trains("--data", "photos", "--steps", 1, "--channels", "8,16,16", "--blocks", "1,1,1")
+        self.assertIn("images of 14x20 are padded to 16x20 by their mirror image", out)
+
+    def test_a_network_of_its_own_is_chosen(self):
+        self.add_classes()
+        done = subprocess.run([PROGRAM, "--data", "photos", "--plan"], cwd=self.folder, text=True, capture_output=True)
+        self.assertRegex(done.stdout, r"A training step of revnet, mode reversible, on 128 images of \d+x\d+")
+
+    def test_threads_and_cache_change_nothing(self):
+        self.add_classes()
+        common = ["--data", "photos", "--steps", 12, "--seed", 3]
+        self.trains(*common, "--decode-threads", 0, "--json", "none")
+        self.trains(*common, "--decode-threads", 3, "--cache", 0, "--json", "three")
+        self.trains(*common, "--decode-threads", 1, "--micro-batch", 4, "--json", "one")
+        self.assertEqual(self.log("none"), self.log("three"))
+        self.assertEqual(self.log("none"), self.log("one"))
+        self.trains("--data", "photos", "--steps", 12, "--seed", 4, "--json", "other")
+        self.assertNotEqual(self.log("none"), self.log("other"))
+
+    def test_a_resumed_training_has_the_same_bits(self):
+        self.add_classes()
+        common = ["--data", "photos", "--steps", 14, "--checkpoint-every", 7]
+        self.trains(*common, "--checkpoint-dir", "whole", "--json", "whole.jsonl")
+        self.trains(*common, "--checkpoint-dir", "parts", "--json", "parts.jsonl")
+        (self.folder / "parts" / "checkpoint-00000014.safetensors").unlink()
+        out = self.trains(*common, "--checkpoint-dir", "parts", "--json", "parts.jsonl", "--resume",
+                          "--decode-threads", 2, "--cache", 0)
+        self.assertIn("continuing after step 9", out)  # the best, at the end of an epoch
+        self.assertEqual(self.log("whole.jsonl"), self.log("parts.jsonl"))
+        self.write("photos/dark/more.png", png(20, 14, noisy([60] * 3, 9)))
+        self.refuses("was trained on other images", *common, "--checkpoint-dir", "parts", "--resume")
+
+    def test_bad_images_stop_it_or_are_skipped(self):
+        self.add_classes()
+        self.write("photos/dark/text.png", "no image")
+        self.write("photos/light/cut.png", png(20, 14, noisy([60] * 3, 1))[:-40])
+        self.refuses("photos/dark/text.png: is neither a PNG nor a JPEG file", "--data", "photos", "--steps", 1)
+        out = self.trains("--data", "photos", "--steps", 1, "--on-bad-image", "skip")
+        self.assertIn("photos/dark/text.png: is neither", out)
+        self.assertIn("photos/light/cut.png: is damaged or cut off", out)
+
+    def test_an_image_that_is_gone_during_training_is_named(self):
+        self.add_classes(count=4)
+        for threads in (0, 2):
+            with subprocess.Popen([PROGRAM, *SMALL, "--data", "photos", "--epochs", "100000", "--cache", "0",
+                                   "--decode-threads", str(threads)], cwd=self.folder, text=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+                process.stdout.readline()
+                process.stdout.readline()
+                for path in (self.folder / "photos" / "dark").iterdir():
+                    path.rename(path.with_suffix(".gone"))
+                error = process.communicate(timeout=120)[1]
+            self.assertRegex(error, r"train_images: photos/dark/\d.png: there is no such file")
+            self.assertEqual(process.returncode, 2)
+            for path in (self.folder / "photos" / "dark").iterdir():
+                path.rename(path.with_suffix(".png"))
+
+    def test_weights_of_a_network_for_other_classes_are_a_start(self):
+        self.add_classes()
+        self.add_classes(names=("a", "b", "c"), where="others")
+        self.trains("--data", "photos", "--steps", 3, "--checkpoint-dir", "first")
+        start = ["--data", "others", "--steps", 1, "--lr", 0, "--start-from", "first/best.safetensors"]
+        out = self.trains(*start)
+        self.assertRegex(out, r"starting from \d+ of \d+ tensors of first/best.safetensors; it has no "
+                              "head.linear.weight, head.linear.bias of this shape")
+        self.refuses("first/best.safetensors: has no tensor of this network", *start, "--channels", "4,6")
+
+    def test_idx_files_are_trained_on(self):
+        draw = random.Random(1)
+        for part, count in (("train", 40), ("t10k", 8)):
+            labels = bytes(i % 2 for i in range(count))
+            images = bytes(min(255, max(0, 60 + 120 * label + draw.randint(-30, 30)))
+                           for label in labels for _ in range(14 * 14))
+            self.write(f"idx/{part}-images-idx3-ubyte.gz", gzip.compress(struct.pack(">4I", 0x803, count, 14, 14) + images))
+            self.write(f"idx/{part}-labels-idx1-ubyte", struct.pack(">2I", 0x801, count) + labels)
+        self.write("idx/classes.txt", "dark\nlight\n")
+        out = self.trains("--data", "idx", "--epochs", 5, "--lr", 0.05)
+        self.assertIn("idx test accuracy 100.0 % of the first 8 images", out)
+
+    def test_a_table_is_trained_on(self):
+        draw = random.Random(1)
+        rows = [f"{draw.gauss(4 * (i % 3), 1):.3f},{draw.gauss(-4 * (i % 3), 1):.3f},kind {i % 3}" for i in range(120)]
+        self.write("table.csv", "x,y,class\n" + "\n".join(rows) + "\n")
+        out = self.trains("--data", "table.csv", "--channels", 16, "--blocks", 2, "--epochs", 10, "--lr", 0.02,
+                          "--batch", 12)
+        self.assertIn("classes are in column class, the 2 others become 1x1 pixel with 2 channels", out)
+        accuracy = float(out.rsplit("test accuracy ", 1)[1].split()[0])
+        self.assertGreater(accuracy, 80)
+
+    def test_what_is_no_data_is_refused(self):
+        self.refuses("--data is missing", "--steps", 1)
+        self.refuses("nowhere: there is no such file or folder", "--data", "nowhere")
+        self.refuses("has no data: it must have", "--data", ".")
+        self.refuses("--format is 'tiff', but must be cifar10, cifar100, idx", "--format", "tiff")
+        self.refuses("--image-size is '0x3', but must be like 32x48 or 32", "--image-size", "0x3")
+        self.refuses("--row-shape is '2x3', but must have 3 numbers", "--row-shape", "2x3")
+        self.refuses("--fit is 'fill', but must be pad, crop or stretch", "--fit", "fill")
+        self.refuses("--augment is 'all', but must be none, flip", "--augment", "all")
+        self.refuses("--validation is 1, which leaves nothing", "--validation", 1)
+        self.refuses("--on-bad-image is 'go', but must be stop or skip", "--on-bad-image", "go")
+        self.add_classes(count=3)
+        self.refuses("--batch is 5, but there are only 4 training images", "--data", "photos", "--validation", 0.5,
+                     "--batch", 5)
+
+
+if __name__ == "__main__":
+    unittest.main()
