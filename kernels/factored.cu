@@ -7,7 +7,7 @@ namespace retrace::kernels {
 
 inline constexpr int warp_lanes = 32, rows_of_block = 4;
 
-/// Of a matrix [rows, columns], packed: its gradient and the averages of its squares.
+/// A packed gradient matrix [rows, columns], and the moving averages of its squares.
 template <class T>
 struct Factored {
   T *gradient, *row, *column;
@@ -24,12 +24,12 @@ struct Factored {
   }
 };
 
-/// A warp a row.
+/// Averages the rows, one warp per row.
 template <class T>
 __global__ void __launch_bounds__(warp_lanes* rows_of_block) row_averages_kernel(Factored<T> of) {
   const std::int64_t i =
       static_cast<std::int64_t>(blockIdx.x) * rows_of_block + threadIdx.x / warp_lanes;
-  if (i >= of.rows) return;  // whole warps leave together
+  if (i >= of.rows) return;  // whole warps exit together
   const int lane = static_cast<int>(threadIdx.x) % warp_lanes;
   double sum = 0;
   for (std::int64_t j = lane; j < of.columns; j += warp_lanes) sum += of.square(i, j);
@@ -38,7 +38,7 @@ __global__ void __launch_bounds__(warp_lanes* rows_of_block) row_averages_kernel
   if (lane == 0) of.blend(of.row + i, sum / static_cast<double>(of.columns));
 }
 
-/// A thread a column.
+/// Averages the columns, one thread per column.
 template <class T>
 __global__ void __launch_bounds__(block_threads) column_averages_kernel(Factored<T> of) {
   const std::int64_t j = static_cast<std::int64_t>(blockIdx.x) * block_threads + threadIdx.x;
@@ -48,7 +48,7 @@ __global__ void __launch_bounds__(block_threads) column_averages_kernel(Factored
   of.blend(of.column + j, sum / static_cast<double>(of.rows));
 }
 
-/// One block: the mean of the rows' averages.
+/// Computes the mean of the row averages in one block.
 template <class T>
 __global__ void __launch_bounds__(block_threads) mean_of_rows_kernel(Factored<T> of, double* mean) {
   const int thread = static_cast<int>(threadIdx.x);
@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(block_threads) mean_of_rows_kernel(Factored<T>
   if (thread == 0) gpu::store(mean, static_cast<double>(sums[0]) / static_cast<double>(of.rows));
 }
 
-/// A thread an element.
+/// Scales the gradient, one thread per element.
 template <class T>
 __global__ void __launch_bounds__(block_threads) factor_kernel(Factored<T> of, const double* mean) {
   const std::int64_t e = static_cast<std::int64_t>(blockIdx.x) * block_threads + threadIdx.x;

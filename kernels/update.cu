@@ -1,4 +1,4 @@
-// Updates of optimizers, of as many parameters in a launch as its arguments hold.
+// Optimizer updates, with as many parameters per launch as its arguments can hold.
 #include <algorithm>
 #include <cmath>
 
@@ -9,7 +9,7 @@ namespace retrace::kernels {
 
 inline constexpr int elements_a_block = 16 * block_threads;
 
-/// Arguments of a launch, of which there may be 4 KB. Parameter t has the blocks up to end[t].
+/// The arguments of a launch, at most 4 KB. The blocks of parameter t end before end[t].
 template <class T, class Step>
 struct UpdateTerms {
   static constexpr int most = 72;
@@ -17,12 +17,12 @@ struct UpdateTerms {
   int end[most];
   int count;
   T rate;
-  const T* rate_there;  ///< in place of it, if not null
+  const T* rate_there;  ///< replaces `rate` if not null
   math::Update<T, Step> update;
   bool empties;
 };
 
-/// A step of core/update.hpp, for V elements of a parameter from `i` on.
+/// Applies a step of core/update.hpp to V elements of a parameter, starting at `i`.
 template <int V, class T, class Update>
 __device__ __forceinline__ void update(const UpdateTerm<T>& term, std::int64_t i, T rate,
                                        const Update& step, bool empties) {
@@ -46,7 +46,7 @@ __global__ void __launch_bounds__(block_threads)
   const int block = static_cast<int>(blockIdx.x);
   int t = 0;
   while (block >= all.end[t]) ++t;
-  const UpdateTerm<T> term = all.term[t];  // a copy, or stores would not be of 128 bits
+  const UpdateTerm<T> term = all.term[t];  // a copy, so that stores have 128 bits
   const std::int64_t begin =
       static_cast<std::int64_t>(block - (t == 0 ? 0 : all.end[t - 1])) * elements_a_block;
   const std::int64_t end =

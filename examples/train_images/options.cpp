@@ -29,7 +29,7 @@ struct RawOptions {
   std::string architecture, mode, memory_limit, memory, on_nan = "stop";
   std::vector<Index> channels, blocks;
   std::string stream = "float", on_overflow = "lower", drift_guard;
-  retrace::DriftOptions drift;
+  std::optional<double> drift_warn, drift_discard;  ///< decibels; those of the network if left out
   std::optional<double> slope, scale_floor, learning_rate;
   std::optional<std::size_t> epochs;
   RawDataOptions data;
@@ -91,13 +91,14 @@ void add_drift_options(CLI::App& app, RawOptions& raw) {
                  "look")
       ->type_name("NAME");
   app.add_option(
-         "--drift-warn", raw.drift.warn_below,
-         "signal-to-noise ratio below which a layer is warned of (default 80, where gradients are "
-         "estimated to be 5 % off)")
+         "--drift-warn", raw.drift_warn,
+         "signal-to-noise ratio below which a warning names the layer (default 80, where gradients "
+         "are estimated to be 5 % off; 40 for layerwise, hybrid and resnet-inplace-abn)")
       ->type_name("DB")
       ->check(number_from_0());
-  app.add_option("--drift-discard", raw.drift.discard_below,
-                 "signal-to-noise ratio below which a step is not used (default 68: 10 %)")
+  app.add_option("--drift-discard", raw.drift_discard,
+                 "signal-to-noise ratio below which a step is skipped (default 68: 10 %; 20 for "
+                 "layerwise, hybrid and resnet-inplace-abn)")
       ->type_name("DB")
       ->check(number_from_0());
 }
@@ -221,7 +222,24 @@ void choose_stream(retrace::NetOptions& net, const RawOptions& raw) {
             [](retrace::OnOverflow policy) { return policy == lower ? "lower" : "refuse"; });
 }
 
-std::optional<retrace::DriftOptions> choose_guard(const RawOptions& raw, bool fused_optimizer) {
+/// Thresholds for a network. The estimate of the gradient's error behind the defaults is far too
+/// high for networks that invert their activations (docs/numerics.md).
+retrace::DriftOptions drift_thresholds(const RawOptions& raw, Architecture architecture) {
+  using enum Architecture;
+  const bool inverts =
+      architecture == layerwise || architecture == hybrid || architecture == resnet_inplace_abn;
+  retrace::DriftOptions options;
+  options.warn_below = raw.drift_warn.value_or(inverts ? 40 : options.warn_below);
+  options.discard_below = raw.drift_discard.value_or(inverts ? 20 : options.discard_below);
+  if (options.discard_below > options.warn_below)
+    throw std::invalid_argument("--drift-discard must not be above --drift-warn, but is " +
+                                fixed(options.discard_below, 1) + " above " +
+                                fixed(options.warn_below, 1));
+  return options;
+}
+
+std::optional<retrace::DriftOptions> choose_guard(const RawOptions& raw, const NetChoice& net) {
+  const bool fused_optimizer = net.fused_optimizer;
   const std::string usual = fused_optimizer ? "refuse" : "anchor";
   const std::string policy =
       named("--drift-guard", raw.drift_guard.empty() ? usual : raw.drift_guard,
@@ -230,12 +248,8 @@ std::optional<retrace::DriftOptions> choose_guard(const RawOptions& raw, bool fu
     throw std::invalid_argument(
         "--drift-guard anchor discards a step after backward, but --fused-optimizer has taken it "
         "by then: use --drift-guard refuse or off, or leave --fused-optimizer out");
-  if (raw.drift.discard_below > raw.drift.warn_below)
-    throw std::invalid_argument("--drift-discard must not be above --drift-warn, but is " +
-                                fixed(raw.drift.discard_below, 1) + " above " +
-                                fixed(raw.drift.warn_below, 1));
+  retrace::DriftOptions options = drift_thresholds(raw, net.architecture);
   if (policy == "off") return {};
-  retrace::DriftOptions options = raw.drift;
   options.policy = policy == "anchor" ? retrace::DriftPolicy::anchor : retrace::DriftPolicy::refuse;
   return options;
 }
@@ -347,7 +361,7 @@ void resolve(Options& options, const RawOptions& raw) {
   options.net_is_open = !options.program.for_cifar10 && raw.architecture.empty() &&
                         raw.channels.empty() && raw.blocks.empty();
   options.net = choose_net(options, raw);
-  options.drift = choose_guard(raw, options.net.fused_optimizer);
+  options.drift = choose_guard(raw, options.net);
   options.on_nan = named("--on-nan", raw.on_nan, std::array{OnNan::stop, OnNan::skip},
                          [](OnNan what) { return what == OnNan::stop ? "stop" : "skip"; });
   require_possible(options);

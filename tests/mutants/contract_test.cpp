@@ -397,7 +397,8 @@ TEST_CASE("what is left behind is noticed") {
   CHECK(check_nothing_is_left(good, input(device)) == "");
   CHECK(kept_bytes(good, input(device)) == 0);
   CHECK_THAT(check_nothing_is_left(bad, input(device)).text(),
-             containing("after backward") && containing("abandon leaves something stored"));
+             containing("backward leaves something stored") &&
+                 containing("abandon leaves something stored"));
   CHECK(kept_bytes(bad, input(device)) == 360 * sizeof(double));
 }
 

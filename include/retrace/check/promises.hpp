@@ -177,7 +177,7 @@ Findings check_nothing_is_left(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run 
     with_x[Use::activation] += static_cast<std::size_t>(x.shape().size()) * sizeof(T);
     if (memory.live() != with_x)
       wrong.add(after_training ? "inference leaves tensors stored by training"
-                               : "inference keeps something");
+                               : "inference leaves something stored");
   }
   layer.abandon();
   return wrong;

@@ -190,15 +190,15 @@ concept Losses = requires(View<T, D> dy, View<const T, D> y, std::span<const std
   { pointwise_loss(dy, y, y, values) } -> std::same_as<double>;
 };
 
-/// Optimizers: the steps of core/update.hpp. All packed.
+/// Optimizers: the steps of core/update.hpp. All tensors are packed.
 template <class D, class T, class Step>
 concept Updates = requires(UpdateTerm<T, D> term, std::span<const UpdateTerm<T, D>> terms,
                            double rate, Step step) {
-  update_parameter(term, rate, step);    // of one parameter
-  update_parameters(terms, rate, step);  // of many, and empties their gradients
+  update_parameter(term, rate, step);    // for one parameter
+  update_parameters(terms, rate, step);  // for many; sets their gradients to 0
 };
 
-/// Optimizers: what scales gradients, for Adafactor and for clipping.
+/// Optimizers: operations that scale gradients, for Adafactor and for clipping.
 template <class D, class T>
 concept ScalesGradients = requires(View<T, D> gradient, double number) {
   factor_gradient(gradient, gradient, gradient, number, number);
@@ -215,10 +215,10 @@ concept Records = requires(View<T, D> dy, View<const T, D> y, View<const std::in
   typename D::Recording;
   softmax_cross_entropy(dy, y, labels, numbers, numbers, losses, hits, terms);  // without waiting
   { sum_of_losses(numbers, View<const std::uint8_t, D>(hits)) } -> std::same_as<LossSum>;
-  pointwise_loss(dy, y, y, values, losses);  // with the sums in a tensor of loss_scratch()
+  pointwise_loss(dy, y, y, values, losses);  // leaves the partial sums in loss_scratch()
   { loss_scratch(device) } -> std::same_as<Tensor<double, D>>;
   { sum_of_loss(y.shape(), numbers) } -> std::same_as<double>;
-  update_parameters(updates, y, momentum);  // at a rate in the device's memory
+  update_parameters(updates, y, momentum);  // with the rate in device memory
 };
 
 /// Optional: a data set in the device's memory (train/device_images.hpp).

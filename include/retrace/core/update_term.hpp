@@ -1,11 +1,12 @@
-// One of the parameters that a step of an optimizer updates together.
+// One of the parameters that an optimizer step updates together.
 #pragma once
 
 #include "retrace/core/tensor.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-/// All packed and of one shape. `second` is left alone by rules that keep one moment.
+/// A parameter with its gradient and moments, all packed and of one shape. Rules with one moment do
+/// not use `second`.
 template <class T, Device D>
 struct UpdateTerm {
   View<T, D> value, gradient, first, second;

@@ -1,4 +1,4 @@
-// The updates of optimizers on the host, and what clips them.
+// Optimizer updates on the host, and the operations for gradient clipping.
 #pragma once
 
 #include <cmath>
@@ -10,7 +10,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// A step of core/update.hpp, of one parameter.
+/// Applies a step of core/update.hpp to one parameter.
 template <class T, class Step>
 void update_parameter(const UpdateTerm<T, Cpu>& term, double rate, const Step& step) {
   const auto timed = term.value.device().timed(Operation::update);
@@ -28,7 +28,7 @@ void update_parameter(const UpdateTerm<T, Cpu>& term, double rate, const Step& s
       });
 }
 
-/// The update of all these, whose gradients are 0 afterwards.
+/// Updates all parameters and sets their gradients to 0.
 template <class T, class Step>
 void update_parameters(std::span<const UpdateTerm<T, Cpu>> terms, double rate, const Step& step) {
   for (const UpdateTerm<T, Cpu>& each : terms) {
@@ -37,9 +37,10 @@ void update_parameters(std::span<const UpdateTerm<T, Cpu>> terms, double rate, c
   }
 }
 
-/// Takes the squares of a gradient [rows, columns], one row a pixel, into moving averages of their
-/// means over rows and over columns, r and c, and divides g_ij by √(r_i·c_j/mean(r)).
-/// @param rows     r, one a row
+/// Updates the moving averages r and c of a gradient's mean squares over rows and over columns, and
+/// divides g_ij by √(r_i·c_j/mean(r)). The gradient is [rows, columns], with one row per pixel.
+/// @param rows     r, one per row
+/// @param columns  c, one per column
 /// @param columns  c, one a column
 template <class T>
 void factor_gradient(View<T, Cpu> gradient, SameView<T, Cpu> rows, SameView<T, Cpu> columns,
@@ -81,7 +82,7 @@ void factor_gradient(View<T, Cpu> gradient, SameView<T, Cpu> rows, SameView<T, C
   });
 }
 
-/// Σ x² of packed x, in double: shares in their order. 0 on a dry device.
+/// Returns Σ x² of packed x in double, added in the order of the shares. Returns 0 on a dry device.
 template <class T>
 double sum_of_squares(View<T, Cpu> x) {
   const int shares = x.device().shares();
@@ -109,7 +110,7 @@ double sum_of_squares(View<T, Cpu> x) {
   return total;
 }
 
-/// x *= factor, packed.
+/// Computes x *= factor; x is packed.
 template <class T>
 void scale(View<T, Cpu> x, double factor) {
   const T share = static_cast<T>(factor);

@@ -265,7 +265,7 @@ struct UpdateTerm {
 template <class T, class Step>
 void update_parameters(Context&, std::span<const UpdateTerm<T>>, T rate, const T* rate_there,
                        const Step&, bool empties);
-/// @param mean  a double of scratch
+/// @param mean  scratch for one double
 template <class T>
 void factor_gradient(Context&, T* gradient, std::int64_t rows, std::int64_t columns, T* row,
                      T* column, double beta, double epsilon, double* mean);

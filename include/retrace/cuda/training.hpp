@@ -130,22 +130,21 @@ void update_parameter(const UpdateTerm<T, Cuda>& term, double rate, const Step& 
   cuda::update<T>(std::span(&term, 1), rate, nullptr, step, false);
 }
 
-/// The update of all these, whose gradients are 0 afterwards, in as many launches as it takes to
-/// name them: 72 in one.
-/// @pre all are on one device.
+/// Updates all parameters and sets their gradients to 0. A launch updates up to 72 parameters.
+/// @pre all parameters are on one device.
 template <class T, class Step>
 void update_parameters(std::span<const UpdateTerm<T, Cuda>> terms, double rate, const Step& step) {
   cuda::update<T>(terms, rate, nullptr, step, true);
 }
-/// The same at a rate that is on the GPU, one element.
+/// Updates as above at a rate in the GPU's memory, one element.
 template <class T, class Step>
 void update_parameters(std::span<const UpdateTerm<T, Cuda>> terms, ConstView<T, Cuda> rate,
                        const Step& step) {
   cuda::update<T>(terms, 0, rate.data(), step, true);
 }
 
-/// Takes the squares of a gradient [rows, columns], one row a pixel, into moving averages of their
-/// means over rows and over columns, r and c, and divides g_ij by √(r_i·c_j/mean(r)).
+/// Updates the moving averages r and c of a gradient's mean squares over rows and over columns, and
+/// divides g_ij by √(r_i·c_j/mean(r)). The gradient is [rows, columns], with one row per pixel.
 template <class T>
 void factor_gradient(View<T, Cuda> gradient, SameView<T, Cuda> rows, SameView<T, Cuda> columns,
                      double beta, double epsilon) {

@@ -1,4 +1,4 @@
-// The equations of core/update.hpp for one element, in its type.
+// The equations of core/update.hpp for one element, in the element's type.
 #pragma once
 
 #include "retrace/core/isa.hpp"
