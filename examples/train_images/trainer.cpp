@@ -16,9 +16,6 @@ using retrace::Index, retrace::LossValue;
 
 namespace {
 
-/// Batches that may be discarded one after the other: spoilt weights would discard them all.
-constexpr std::size_t most_discarded_in_a_row = 10;
-
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
@@ -54,11 +51,6 @@ std::string start_from(const std::filesystem::path& path, Trainer& trainer) {
   return text + (others.empty() ? "" : " of this shape") + '\n';
 }
 
-std::string to_string(const retrace::Drift& drift) {
-  return "the input of " + drift.layer + " was reconstructed with " + fixed(drift.decibels, 1) +
-         " dB of signal to noise";
-}
-
 Trainer::Trainer(Device& device, const Options& options, const DataSet& data)
     : device_(device),
       options_(options),
@@ -83,13 +75,13 @@ Trainer::Trainer(Device& device, const Options& options, const DataSet& data)
                                 ", but there are only " + std::to_string(data.train->size()) +
                                 " training images");
   schedule_.steps = total_steps();
-  if (options.drift)
-    guard_.emplace(net_, *options.drift,
-                   [this](const retrace::Drift& drift) { drifts_.push_back(drift); });
   if (options.cuda_graph)
     recorded_ = recorded_steps(device, net_, optimizer_, options.net.batch_shape(options.batch),
                                criterion_);
-  if (options.on_nan == OnNan::skip) before_step_.emplace(optimizer_.parameters());
+  else
+    guarded_.emplace(net_, optimizer_,
+                     retrace::GuardedStepOptions{.drift = options.drift,
+                                                 .discards = options.on_nan == OnNan::skip});
 }
 
 retrace::ParameterList<float, Device> Trainer::tensors() {
@@ -152,89 +144,32 @@ StepReport Trainer::take_step(std::size_t step, Indices indices) {
 /// Updates the network, unless the report says why not.
 void Trainer::run_step(StepReport& report, Indices indices) try {
   if (recorded_) return run_recorded_step(report);
-  if (before_step_) before_step_->take();
-  if (optimizer_.fused()) optimizer_.arm(report.learning_rate);
-  report.batch = retrace::accumulate_gradients(
-      net_, options_.batch, options_.net.at_a_time(options_.batch),
-      [&](Index, Index count) { return next_training_batch(count); },
-      retrace::CrossEntropyOfLabels{criterion_});
-  std::string fault = fault_of_loss(report, indices);
-  if (fault.empty()) {
-    if (!use_gradients(report)) return;
-    fault = fault_of_gradients(report);
-  }
-  update_or_discard(report, fault);
-} catch (const retrace::StreamOverflow& overflow) {
-  if (!overflow.lowered) throw;
-  report.discarded = overflow.what();
-  optimizer_.parameters().zero_gradients();  // of the micro-batches before
-} catch (const std::domain_error& error) {   // a fixed-point stream met what is not finite
-  update_or_discard(report, error.what() + (" at step " + std::to_string(report.step)));
+  const Index images = options_.net.at_a_time(options_.batch);
+  // Once all micro-batches have been taken, a second look at the batch loads it anew.
+  const auto load = [&](Index, Index count) {
+    return taken_ < micro_batches() ? next_training_batch(count)
+                                    : training_batch(report.epoch, indices);
+  };
+  retrace::StepOutcome outcome = (*guarded_)(options_.batch, images, load,
+                                             retrace::CrossEntropyOfLabels{criterion_},
+                                             report.learning_rate);
+  report.batch = outcome.loss;
+  report.discarded = outcome.discarded.value_or("");
+  report.drifts = std::move(outcome.drifts);
+  if (!outcome.drift.layer.empty()) report.lowest_ratio = outcome.drift.lowest;
+  report.worst_layer = outcome.drift.layer;
+  if (outcome.drift.discard)
+    report.predicted_peak =
+        retrace::peak_memory(net_, device_, options_.net.batch_shape(images)).bytes.total();
+} catch (const retrace::Divergence& divergence) {
+  throw retrace::Divergence("at step " + std::to_string(report.step) + ": " + divergence.what());
 }
 
 /// The update is taken before the loss is known.
 void Trainer::run_recorded_step(StepReport& report) {
   report.batch = recorded_(next_training_batch(options_.batch), report.learning_rate);
   if (!std::isfinite(report.batch.mean()))
-    throw Divergence("the loss is not finite at step " + std::to_string(report.step) +
-                     ", which was launched as a whole: the network has been updated");
-}
-
-/// Asks the guard. Where gradients are wrong they are emptied.
-bool Trainer::use_gradients(StepReport& report) {
-  if (!guard_) return true;
-  const retrace::DriftVerdict verdict = guard_->verdict();
-  report.drifts = std::exchange(drifts_, {});
-  if (!verdict.layer.empty()) report.lowest_ratio = verdict.lowest;
-  report.worst_layer = verdict.layer;
-  if (!verdict.discard) return true;
-  if (!verdict.nonfinite.empty())
-    throw std::domain_error(verdict.nonfinite +
-                            ": its reconstructed input holds a NaN or an infinity");
-  optimizer_.parameters().zero_gradients();
-  const auto anchor = std::find_if(report.drifts.begin(), report.drifts.end(),
-                                   [](const retrace::Drift& drift) { return drift.anchored; });
-  report.discarded = to_string(*anchor);
-  report.predicted_peak =
-      retrace::peak_memory(net_, device_,
-                           options_.net.batch_shape(options_.net.at_a_time(options_.batch)))
-          .bytes.total();
-  return false;
-}
-
-void Trainer::update_or_discard(StepReport& report, const std::string& fault) {
-  report.discarded = fault;
-  if (fault.empty()) {
-    if (!optimizer_.fused()) optimizer_.step(report.learning_rate);
-    discarded_in_a_row_ = 0;
-    return;
-  }
-  if (!before_step_) throw Divergence(fault);
-  if (++discarded_in_a_row_ > most_discarded_in_a_row)
-    throw Divergence(fault + "; " + std::to_string(most_discarded_in_a_row) +
-                     " batches before it were discarded already");
-  before_step_->give_back();
-  if (guard_) guard_->verdict();  // of reconstructions that do not count either
-  drifts_.clear();
-}
-
-/// Why the loss is not finite; empty if it is.
-std::string Trainer::fault_of_loss(const StepReport& report, Indices indices) {
-  if (std::isfinite(report.batch.mean())) return {};
-  auto [x, labels] = training_batch(report.epoch, indices);
-  const std::string layer = retrace::first_nonfinite_layer(net_, x);
-  return std::string("the loss is ") + (std::isnan(report.batch.mean()) ? "NaN" : "infinite") +
-         " at step " + std::to_string(report.step) +
-         (layer.empty() ? ", though no layer's output is"
-                        : ": the first layer whose output is not finite is " + layer);
-}
-
-/// Which gradient is not finite; empty if all are.
-std::string Trainer::fault_of_gradients(const StepReport& report) {
-  const std::string parameter = retrace::first_nonfinite_gradient(optimizer_.parameters());
-  if (parameter.empty()) return {};
-  return "the gradient of " + parameter + " is not finite at step " + std::to_string(report.step) +
-         ", and it is the first on the way back";
+    throw retrace::Divergence("the loss is not finite, and the network has been updated");
 }
 
 void Trainer::evaluate_into(StepReport& report) {
@@ -247,9 +182,10 @@ void Trainer::evaluate_into(StepReport& report) {
 
 void Trainer::require_finite(const std::string& name, const Net::Gradient& gradient) {
   if (!retrace::all_finite(gradient.view()))
-    throw Divergence("the gradient of " + name +
-                     " is not finite, and it is the first on the way back; parameters of the "
-                     "layers behind it have taken their step");
+    throw retrace::Divergence(
+        "the gradient of " + name +
+        " is not finite, and it is the first on the way back; parameters of the "
+        "layers behind it have taken their step");
 }
 
 LossValue Trainer::evaluate() {

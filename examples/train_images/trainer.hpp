@@ -11,6 +11,7 @@
 
 #include "data.hpp"
 #include "options.hpp"
+#include "retrace/train/guarded_step.hpp"
 
 /// What is known after a step.
 struct StepReport {
@@ -47,14 +48,6 @@ struct TrainingSummary {
   retrace::Bytes peak;
 };
 
-/// "the input of level1.block0 was reconstructed with 31.4 dB of signal to noise".
-std::string to_string(const retrace::Drift& drift);
-
-/// A loss or a gradient is not a finite number.
-struct Divergence : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-
 /// A step on a batch at a learning rate.
 using RecordedSteps = std::function<retrace::LossValue(const Batch&, double)>;
 
@@ -81,7 +74,8 @@ class Trainer {
 
   /// Trains from the step that the state is at to the last, or until the listener says no.
   /// An epoch leaves out the images that do not fill a batch; they are others in each epoch.
-  /// @throws Divergence naming the step and the layer; the network is not updated from it, unless
+  /// @throws retrace::Divergence naming the step and the layer; the network is not updated from it,
+  /// unless
   ///         the optimizer is fused. With --on-nan skip, only where too many batches in a row are
   ///         like that.
   TrainingSummary train(const Listener& listener);
@@ -93,10 +87,6 @@ class Trainer {
   std::size_t micro_batches() const;
   StepReport take_step(std::size_t step, Indices indices);
   void run_step(StepReport& report, Indices indices);
-  bool use_gradients(StepReport& report);
-  std::string fault_of_loss(const StepReport& report, Indices indices);
-  std::string fault_of_gradients(const StepReport& report);
-  void update_or_discard(StepReport& report, const std::string& fault);
   /// Before a fused step.
   void require_finite(const std::string& name, const Net::Gradient& gradient);
   retrace::LossValue evaluate();
@@ -116,12 +106,9 @@ class Trainer {
   Optimizer optimizer_;
   retrace::CrossEntropyOptions criterion_;
   retrace::OneCycle schedule_;
-  std::vector<retrace::Drift> drifts_;
-  std::optional<retrace::DriftGuard<float, Device>> guard_;
-  std::optional<retrace::BufferSnapshot<float, Device>> before_step_;  ///< to skip it
+  std::optional<retrace::GuardedStep<float, Device, Optimizer>> guarded_;
   RecordedSteps recorded_;  ///< empty: steps are not recorded
   TrainingState state_;
-  std::size_t discarded_in_a_row_ = 0;
   BatchMaker training_maker_, test_maker_;
   std::optional<BatchQueue> queue_;  ///< of training batches, or of their micro-batches
   std::size_t taken_ = 0;            ///< of them in this step

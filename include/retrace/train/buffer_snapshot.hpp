@@ -29,12 +29,16 @@ class BufferSnapshot {
     for (const auto& named : list_.numbers) numbers_.push_back(named.get());
   }
 
-  /// Puts buffers and numbers back and empties the gradients.
-  void give_back() {
+  /// Puts buffers back and empties the gradients; what layers count or have chosen stays.
+  void give_back_buffers() {
     for (std::size_t i = 0; i < copies_.size(); ++i)
       copy(list_.buffers[i].tensor->view(), copies_[i].view());
-    for (std::size_t i = 0; i < numbers_.size(); ++i) list_.numbers[i].set(numbers_[i]);
     list_.zero_gradients();
+  }
+  /// Puts numbers back as well.
+  void give_back() {
+    give_back_buffers();
+    for (std::size_t i = 0; i < numbers_.size(); ++i) list_.numbers[i].set(numbers_[i]);
   }
 
  private:
