@@ -79,6 +79,25 @@ double draw_bars(Svg& svg, std::span<const Measurement> measurements, double top
   return bottom;
 }
 
+/// Writes the mode next to the end of each curve, at least a line apart from one another.
+template <class Y>
+void label_curves(Svg& svg, std::span<const DepthCurve> curves, double end, Y y) {
+  constexpr double line = 16;
+  std::vector<const DepthCurve*> from_top;
+  for (const DepthCurve& curve : curves) from_top.push_back(&curve);
+  std::stable_sort(from_top.begin(), from_top.end(), [](const auto* a, const auto* b) {
+    return a->bytes_per_pixel.back() > b->bytes_per_pixel.back();
+  });
+  double next = 0;
+  for (const DepthCurve* curve : from_top) {
+    const double at = y(curve->bytes_per_pixel.back());
+    next = std::max(next, at);
+    svg.line(end + 6, at, end + 18, next, colour(curve->mode));
+    svg.text(end + 21, next + 4, "start", curve->mode);
+    next += line;
+  }
+}
+
 /// Draws one curve per mode, over the number of blocks per level.
 void draw_curves(Svg& svg, std::span<const DepthCurve> curves, double top, double bottom) {
   constexpr double left = 770, width = 270;
@@ -109,8 +128,8 @@ void draw_curves(Svg& svg, std::span<const DepthCurve> curves, double top, doubl
       if (i > 0) svg.line(x(i), y(bytes[i - 1]), x(i + 1), y(bytes[i]), colour(curve.mode), 2);
       svg.dot(x(i + 1), y(bytes[i]), colour(curve.mode));
     }
-    svg.text(x(bytes.size()) + 10, y(bytes.back()) + 4, "start", curve.mode);
   }
+  label_curves(svg, curves, x(most), y);
 }
 
 }  // namespace
@@ -121,7 +140,7 @@ void print_chart(std::ostream& out, std::span<const Measurement> measurements,
   double rows = 0;
   for (const Measurement& each : measurements)
     rows += each.configuration.mode == "stored" ? 30 : 21;
-  Svg svg(out, 1160, top + std::max(300.0, rows / 2) + 60);
+  Svg svg(out, 1180, top + std::max(300.0, rows / 2) + 60);
   svg.text(20, 28, "start", "Bytes per input pixel, measured", heading);
   svg.line(27, 38, 27, 54, paper_colour, 2.5);
   svg.text(36, 51, "start", "computed by Hascoet et al.; checkpoint: every √L layers", muted);
