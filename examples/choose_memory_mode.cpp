@@ -56,7 +56,7 @@ int main() {
     const PeakMemory predicted = peak_memory(net, device, images);
 
     device.memory().restart_peak();
-    auto batch = load_batch<float>(device, set, order, normalisation(set));
+    auto batch = load_batch<float>(device, set, order, pixel_statistics(set));
     const double time = shortest_step(net, optimizer, batch);
     std::printf("%-12s %15.1f MB %15.1f MB %9.0f ms\n", choice.name, megabytes(predicted.bytes),
                 megabytes(device.memory().peak()), time);

@@ -113,7 +113,7 @@ void run(const Arguments& arguments) {
   std::vector<Index> indices(static_cast<std::size_t>(std::min(arguments.first, set.size())));
   std::iota(indices.begin(), indices.end(), Index{0});
   // Of CIFAR-10's training images, as the trainer has measured them
-  const Normalisation normalisation{{125.3, 123.0, 113.9}, {1 / 63.0, 1 / 62.1, 1 / 66.7}};
+  const PixelStatistics normalisation{{125.3, 123.0, 113.9}, {1 / 63.0, 1 / 62.1, 1 / 66.7}};
   auto [x, labels] = load_batch<float>(device, set, indices, normalisation);
   net.forward(x, inference);
 

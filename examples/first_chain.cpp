@@ -19,7 +19,7 @@ int main() {
   // One epoch.
   constexpr std::size_t steps = 100, batch = 32;
   const ImageSet images = synthetic_images(steps * batch, /*seed=*/1);
-  const Normalisation normal = normalisation(images);
+  const PixelStatistics normal = pixel_statistics(images);
   const std::vector<Index> order = shuffled(images.size(), /*seed=*/1, /*epoch=*/0);
   Sgd<float, Cpu> optimizer(net.parameters(), {.momentum = 0.9, .weight_decay = 5e-4});
   const OneCycle rate{.peak = 0.2, .steps = steps};

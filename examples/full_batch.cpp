@@ -84,7 +84,7 @@ void run(const Options& options) {
 
   Cpu device;
   Net net = hybrid<float>(device);
-  net.set_mode(Mode::streamed);
+  net.set_mode(Mode::chunked);
   Sgd<float, Cpu> optimizer(net.parameters(), {.momentum = 0.9, .weight_decay = 5e-4});
   const Shape shape{options.images, set.height, set.width, set.channels};
   const PeakMemory predicted = peak_memory(net, device, shape);
@@ -95,7 +95,7 @@ void run(const Options& options) {
   device.memory().restart_peak();
   Progress progress(net.size());
   net.observe([&](const Net::Visit& visit) { progress(visit); });
-  auto [x, labels] = load_batch<float>(device, set, all, normalisation(set));
+  auto [x, labels] = load_batch<float>(device, set, all, pixel_statistics(set));
   const LossValue loss = accumulate_gradients(net, x, cross_entropy(labels));
   optimizer.step(0.1);
   std::printf("loss %.4f, %td of %td right; %.0f s, %.2f GB by the meter, %.2f GB resident\n",

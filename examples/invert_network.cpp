@@ -31,7 +31,7 @@ Net small_irevnet(Cpu& device) {
   return net;
 }
 
-void train(Net& net, Cpu& device, const ImageSet& images, const Normalisation& normal) {
+void train(Net& net, Cpu& device, const ImageSet& images, const PixelStatistics& normal) {
   constexpr std::size_t steps = 100, batch = 32;
   Sgd<float, Cpu> optimizer(net.parameters(), {.momentum = 0.9, .weight_decay = 5e-4});
   const OneCycle rate{.peak = 0.2, .steps = steps};
@@ -73,7 +73,7 @@ class Sheet {
 /// Originals, reconstructions, and their difference, 100,000 times as large, around grey.
 /// @return how many values of 8 bits are not the same
 int compare(const Tensor<float, Cpu>& original, const Tensor<float, Cpu>& restored,
-            const Normalisation& normal, Sheet& sheet) {
+            const PixelStatistics& normal, Sheet& sheet) {
   const Shape s = original.shape();
   const auto byte = [](double value) {
     return static_cast<std::uint8_t>(std::lround(std::min(std::max(value, 0.0), 255.0)));
@@ -98,7 +98,7 @@ int main(int count, char** arguments) {
   const std::string path = count > 1 ? arguments[1] : "invert_network.ppm";
   const ImageSet images =
       count > 2 ? read_cifar10_training(arguments[2]) : synthetic_images(3200, /*seed=*/1);
-  const Normalisation normal = normalisation(images);
+  const PixelStatistics normal = pixel_statistics(images);
   Cpu device;
   Net net = small_irevnet(device);
   train(net, device, images, normal);

@@ -45,7 +45,7 @@ int main() {
   bool as_predicted = true, rising = true;
   for (const auto choose : {choose_reversible, choose_second_level_stored, choose_stored}) {
     choose(net);
-    auto [x, labels] = load_batch<float>(device, images, all, normalisation(images));
+    auto [x, labels] = load_batch<float>(device, images, all, pixel_statistics(images));
     const Summary table = summary(net, device, x.shape());
     std::cout << table;
     rising = rising && table.kept() > kept_before;

@@ -81,8 +81,8 @@ auto block(Cpu& device, Blocks<float, Cpu>& make, Index channels) {
 
 int main() {
   const auto make = []<class T>(Cpu& device) { return Sine<T>(device, 5); };
-  const check::Findings findings = check::check_branch(make, {{3, 4, 6, 5}, {1, 1, 7, 5}},
-                                                       {.inverse = 4, .restored = 4, .added = 4});
+  const contract::Findings findings = contract::check_branch(
+      make, {{3, 4, 6, 5}, {1, 1, 7, 5}}, {.inverse = 4, .restored = 4, .added = 4});
   std::cout << findings << findings.size() << " findings\n";
 
   Cpu device;
@@ -95,7 +95,7 @@ int main() {
   // The blocks store nothing; their gradients are those of stored activations.
   const ImageSet images = synthetic_images(16, /*seed=*/1);
   const std::vector<Index> all = shuffled(images.size(), /*seed=*/1, /*epoch=*/0);
-  const auto [x, labels] = load_batch<float>(device, images, all, normalisation(images));
+  const auto [x, labels] = load_batch<float>(device, images, all, pixel_statistics(images));
   std::cout << summary(net, device, x.shape());
   const StoredComparison comparison = compare_with_stored(net, x, cross_entropy(labels));
   std::cout << "relative difference from a stored step:\n" << comparison;

@@ -73,8 +73,8 @@ int main() {
   // batch with a NaN, frozen parameters, a dry device and more. There is one finding for each
   // promise that is broken. Tolerances are in roundings.
   const auto make = []<class T>(Cpu& device) { return ChannelScale<T>(device, 6); };
-  const check::Findings findings = check::check_layer(make, {{3, 5, 4, 6}, {1, 1, 7, 6}},
-                                                      {.inverse = 4, .restored = 4, .added = 4});
+  const contract::Findings findings = contract::check_layer(
+      make, {{3, 5, 4, 6}, {1, 1, 7, 6}}, {.inverse = 4, .restored = 4, .added = 4});
   std::cout << findings << findings.size() << " findings\n";
 
   // In a chain it is a layer like any other.
@@ -92,7 +92,7 @@ int main() {
   const std::vector<Index> all = shuffled(images.size(), /*seed=*/1, /*epoch=*/0);
   double first = 0, last = 0;
   for (int step = 0; step < 20; ++step) {
-    auto [x, labels] = load_batch<float>(device, images, all, normalisation(images));
+    auto [x, labels] = load_batch<float>(device, images, all, pixel_statistics(images));
     last = accumulate_gradients(net, x, cross_entropy(labels)).mean();
     if (step == 0) first = last;
     optimizer.step(0.05);

@@ -42,7 +42,7 @@ std::string fixed(double value, int digits) {
 }
 double megabytes(std::size_t bytes) { return static_cast<double>(bytes) / 1e6; }
 
-/// Returns "stored 3, streamed 5": the number of layers per mode.
+/// Returns "stored 3, chunked 5": the number of layers per mode.
 std::string modes(const retrace::Plan& plan) {
   std::map<std::string, int> counts;
   for (const retrace::PlannedLayer& layer : plan.layers) ++counts[mode_name(layer)];

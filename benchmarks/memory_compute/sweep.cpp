@@ -37,7 +37,7 @@ class Training {
   Taken step() {
     device_.memory().restart_peak();
     Tensor<float, Cpu> x(device_, shape_);
-    Random random(1, stream("noise"));
+    Random random(1, substream("noise"));
     for (Index i = 0; i < shape_.size(); ++i) x.data()[i] = static_cast<float>(random.normal());
     const std::vector<std::int32_t> labels(static_cast<std::size_t>(shape_.n), 3);
     const auto start = std::chrono::steady_clock::now();
@@ -70,7 +70,7 @@ std::vector<Variant> variants_by_hand(Net& net) {
   const auto root =
       static_cast<std::size_t>(std::lround(std::sqrt(static_cast<double>(net.size()))));
   std::vector<Variant> variants;
-  for (Mode mode : {Mode::stored, Mode::reversible, Mode::inverted, Mode::streamed})
+  for (Mode mode : {Mode::stored, Mode::reversible, Mode::inverted, Mode::chunked})
     variants.push_back({std::string(name(mode)), {}, uniform_plan(net, mode, 0)});
   variants.push_back({"checkpoint:1", {}, uniform_plan(net, Mode::stored, 1)});
   variants.push_back({"checkpoint", {}, uniform_plan(net, Mode::stored, root)});

@@ -14,7 +14,7 @@ namespace {
 constexpr auto stored = [](Net& net) { net.set_mode(Mode::stored); };
 constexpr auto reversible = [](Net& net) { net.set_mode(Mode::reversible); };
 constexpr auto inverted = [](Net& net) { net.set_mode(Mode::inverted); };
-constexpr auto streamed = [](Net& net) { net.set_mode(Mode::streamed); };
+constexpr auto chunked = [](Net& net) { net.set_mode(Mode::chunked); };
 constexpr auto checkpoint_all = [](Net& net) { net.checkpoint_every(1); };
 constexpr auto checkpoint_sqrt = [](Net& net) { net.checkpoint_sqrt(); };
 
@@ -25,8 +25,8 @@ Configuration in_fixed_point(Architecture architecture, Stream stream) {
 
 Configuration streamed_in(Stream stream, Architecture architecture, double limit) {
   constexpr Index from = 64, to = 256;
-  const char* mode = stream == Stream::floating ? "streamed" : "fixed16 streamed";
-  return {architecture, mode, streamed, {}, limit, stream, from, to};
+  const char* mode = stream == Stream::floating ? "chunked" : "fixed16 chunked";
+  return {architecture, mode, chunked, {}, limit, stream, from, to};
 }
 
 std::vector<Configuration> configurations_of_paper(Architecture architecture) {

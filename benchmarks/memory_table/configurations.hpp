@@ -32,7 +32,7 @@ struct Configuration {
   retrace::Index from = 0, to = 0;
   retrace::NetOptions net = {};  ///< the paper's unless specified, in this stream
 
-  bool streamed() const { return mode.ends_with("streamed"); }
+  bool chunked() const { return mode.ends_with("chunked"); }
 };
 
 /// Whether measured bytes and times have limits. Not on a GPU, where cuDNN's workspace depends on
@@ -48,10 +48,10 @@ std::vector<Configuration> configurations(retrace::Architecture architecture,
 /// @param width  the largest number of output channels of a convolution
 double workspace_limit(retrace::Index width);
 
-/// The limit of additional workspace for the chunks of a streamed network.
+/// The limit of additional workspace for the chunks of a chunked network.
 inline constexpr double chunk_limit = 8 << 20;
 
-/// The limit of a streamed step's time, relative to a reversible one.
+/// The limit of a chunked step's time, relative to a reversible one.
 inline constexpr double streamed_time_limit = 1.8;
 
 /// The limit of the relative error of a predicted peak.

@@ -121,13 +121,13 @@ void print_json(std::ostream& out, std::span<const Measurement> measurements) {
 
 namespace {
 
-/// Returns the time of the reversible network that `streamed` is the chunked form of, at the same
+/// Returns the time of the reversible network that `chunked` is the chunked form of, at the same
 /// size, or nothing if there is none.
 std::optional<double> time_of_reversible(std::span<const Measurement> measurements,
-                                         const Measurement& streamed) {
-  if (!streamed.configuration.streamed() || !streamed.step_seconds) return {};
+                                         const Measurement& chunked) {
+  if (!chunked.configuration.chunked() || !chunked.step_seconds) return {};
   for (const Measurement& each : measurements)
-    if (each.configuration.architecture == streamed.configuration.architecture &&
+    if (each.configuration.architecture == chunked.configuration.architecture &&
         each.configuration.mode == "reversible" && each.step_seconds)
       return each.step_seconds;
   return {};
@@ -138,12 +138,12 @@ std::map<std::string, std::pair<double, double>> workspaces(
     std::span<const Measurement> measurements) {
   std::map<std::string, std::pair<double, double>> result;
   for (const Measurement& each : measurements) {
-    const bool streamed = each.configuration.streamed();
-    if (streamed && each.batch.h > small_extent) continue;  // a chunk there is at least one image
+    const bool chunked = each.configuration.chunked();
+    if (chunked && each.batch.h > small_extent) continue;  // a chunk there is at least one image
     auto& [largest, limit] =
-        result[std::string(name(each.configuration.architecture)) + (streamed ? " streamed" : "")];
+        result[std::string(name(each.configuration.architecture)) + (chunked ? " chunked" : "")];
     largest = std::max(largest, each.fixed_workspace);
-    limit = workspace_limit(each.widest_convolution) + (streamed ? chunk_limit : 0);
+    limit = workspace_limit(each.widest_convolution) + (chunked ? chunk_limit : 0);
   }
   return result;
 }

@@ -19,7 +19,7 @@ using Net = retrace::Chain<float, retrace::Cpu>;
 /// The images for training and measuring networks.
 struct Data {
   retrace::ImageSet train, test;
-  retrace::Normalisation normalisation;
+  retrace::PixelStatistics normalisation;
 };
 
 /// Loads CIFAR-10 from `folder`, or returns synthetic images if it is empty.

@@ -14,7 +14,7 @@ using Image = Tensor<double, Cpu>;
 
 Image normal_image(Cpu& device, Shape shape, std::uint64_t seed, double deviation) {
   Image image(device, shape);
-  Random random(seed, stream("numerical_error"));
+  Random random(seed, substream("numerical_error"));
   for (double& value : std::span(image.data(), static_cast<std::size_t>(shape.size())))
     value = deviation * random.normal();
   return image;

@@ -18,7 +18,7 @@ constexpr Shape batch{4, 16, 16, 32};
 template <class T>
 Tensor<T, Cpu> start(Cpu& device) {
   Tensor<T, Cpu> x(device, batch);
-  Random random(1, stream("numerical_error"));
+  Random random(1, substream("numerical_error"));
   for (T& value : std::span(x.data(), static_cast<std::size_t>(batch.size())))
     value = static_cast<T>(static_cast<float>(random.normal()));
   return x;

@@ -66,7 +66,7 @@ Data load_data(const std::filesystem::path& folder) {
   Data data;
   data.train = folder.empty() ? synthetic_images(train_images, 1) : read_cifar10_training(folder);
   data.test = folder.empty() ? synthetic_images(test_images, 2) : read_cifar10_test(folder);
-  data.normalisation = normalisation(data.train);
+  data.normalisation = pixel_statistics(data.train);
   return data;
 }
 

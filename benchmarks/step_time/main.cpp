@@ -36,7 +36,7 @@ void add_options(CLI::App& app, Options& options) {
       ->type_name("NAME")
       ->capture_default_str();
   app.add_option("--mode", subject.mode,
-                 "stored, checkpoint, reversible, inverted or streamed (default: the mode that the "
+                 "stored, checkpoint, reversible, inverted or chunked (default: the mode that the "
                  "network was designed for)")
       ->type_name("MODE");
   app.add_option("--batch", subject.batch, "Images per step")

@@ -29,7 +29,7 @@ inline std::vector<std::string_view> modes(retrace::Architecture architecture) {
     case resnet:
       return {"stored", "checkpoint"};
     case hybrid:
-      return {"inverted", "streamed", "reversible", "checkpoint", "stored"};
+      return {"inverted", "chunked", "reversible", "checkpoint", "stored"};
     case resnet_inplace_abn:
       return {"inverted", "stored"};
     case layerwise:
@@ -38,7 +38,7 @@ inline std::vector<std::string_view> modes(retrace::Architecture architecture) {
     case irevnet:
       break;
   }
-  return {"reversible", "streamed", "checkpoint", "stored"};
+  return {"reversible", "chunked", "checkpoint", "stored"};
 }
 
 /// Checks that a network has a mode.

@@ -16,19 +16,19 @@ void select_mode(Net& net, std::string_view mode) {
     net.set_mode(Mode::reversible);
   else if (mode == "inverted")
     net.set_mode(Mode::inverted);
-  else if (mode == "streamed")
-    net.set_mode(Mode::streamed);
+  else if (mode == "chunked")
+    net.set_mode(Mode::chunked);
   else if (mode == "checkpoint")
     net.checkpoint_sqrt();
   else
     throw std::invalid_argument("mode is '" + std::string(mode) +
                                 "', but must be stored, checkpoint, reversible, inverted or "
-                                "streamed");
+                                "chunked");
 }
 
 Batch::Batch(Device& device, Shape shape) : images(device, shape) {
   std::vector<float> values(static_cast<std::size_t>(shape.size()));
-  Random random(0, stream("noise"));
+  Random random(0, substream("noise"));
   for (float& value : values) value = static_cast<float>(random.normal());
   upload(images.view(), std::span<const float>(values));
   for (Index i = 0; i < shape.n; ++i) labels.push_back(static_cast<std::int32_t>(i % 10));

@@ -11,7 +11,7 @@ using retrace::Architecture, retrace::Mode;
 namespace {
 
 constexpr MemoryMode stored{Mode::stored}, reversible{Mode::reversible}, inverted{Mode::inverted},
-    streamed{Mode::streamed};
+    chunked{Mode::chunked};
 constexpr MemoryMode checkpoint{Mode::stored, true};
 
 /// The K of "checkpoint:K".
@@ -29,11 +29,11 @@ MemoryMode parse_name(std::string_view text) {
   constexpr std::string_view every = "checkpoint:";
   if (text.starts_with(every))
     return {Mode::stored, true, parse_interval(text.substr(every.size()))};
-  for (MemoryMode mode : {stored, checkpoint, reversible, inverted, streamed})
+  for (MemoryMode mode : {stored, checkpoint, reversible, inverted, chunked})
     if (text == name(mode)) return mode;
   throw std::invalid_argument(
       "--mode is '" + std::string(text) +
-      "', but must be stored, checkpoint, checkpoint:K, reversible, inverted or streamed");
+      "', but must be stored, checkpoint, checkpoint:K, reversible, inverted or chunked");
 }
 
 }  // namespace
@@ -48,17 +48,17 @@ std::string name(MemoryMode mode) {
       return "reversible";
     case Mode::inverted:
       return "inverted";
-    case Mode::streamed:
-      return "streamed";
+    case Mode::chunked:
+      return "chunked";
   }
   throw std::invalid_argument("name: unknown memory mode");
 }
 
 const std::vector<MemoryMode>& memory_modes(Architecture architecture) {
   static const std::vector<MemoryMode> ordinary{stored, checkpoint},
-      reversible_blocks{reversible, streamed, checkpoint, stored},
+      reversible_blocks{reversible, chunked, checkpoint, stored},
       reversible_layers{reversible, checkpoint, stored},
-      inverted_branches{inverted, streamed, reversible, checkpoint, stored},
+      inverted_branches{inverted, chunked, reversible, checkpoint, stored},
       inverted_layers{inverted, checkpoint, stored};
   switch (architecture) {
     case Architecture::resnet:

@@ -18,7 +18,7 @@ struct MemoryMode {
   bool operator==(const MemoryMode&) const = default;
 };
 
-/// "stored", "checkpoint", "checkpoint:4", "reversible", "inverted" or "streamed".
+/// "stored", "checkpoint", "checkpoint:4", "reversible", "inverted" or "chunked".
 std::string name(MemoryMode mode);
 
 /// The modes that make a difference to an architecture, the one it was designed for first.

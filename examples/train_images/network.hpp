@@ -19,7 +19,7 @@ struct NetChoice {
   MemoryMode mode;
   bool fused_optimizer = false;    ///< steps are taken inside backward
   retrace::Index micro_batch = 0;  ///< images at a time, of those of a step; 0: all
-  retrace::Index chunk = 0;  ///< images in a chunk of mode `streamed`; 0: what suits the cache
+  retrace::Index chunk = 0;        ///< images in a chunk of mode `chunked`; 0: what suits the cache
   std::optional<retrace::Plan> plan;  ///< of modes, in place of `mode`
 
   retrace::Shape batch_shape(retrace::Index images) const {

@@ -55,10 +55,10 @@ void add_network_options(CLI::App& app, Options& options, RawOptions& raw) {
       ->check(number_from_0());
   app.add_option("--mode", raw.mode,
                  "how memory is spent: stored, checkpoint, checkpoint:K, reversible, inverted or "
-                 "streamed (default: what the architecture was designed for)")
+                 "chunked (default: what the architecture was designed for)")
       ->type_name("MODE");
   app.add_option("--chunk", options.net.chunk,
-                 "images in a chunk of mode streamed (default: what suits the cache)")
+                 "images in a chunk of mode chunked (default: what suits the cache)")
       ->type_name("N")
       ->check(whole_number(1));
   app.add_flag("--fused-optimizer", options.net.fused_optimizer,

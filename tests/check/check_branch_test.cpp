@@ -6,7 +6,7 @@
 #include "support/contract.hpp"
 
 using namespace retrace;
-using namespace retrace::check;
+using namespace retrace::contract;
 
 namespace {
 

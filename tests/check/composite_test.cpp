@@ -111,7 +111,7 @@ TEST_CASE("the modes of what is inside a composite change what is held") {
   CHECK(kept_bytes(layer, x) == 0);
   layer.set_mode(Mode::stored);
   CHECK(kept_bytes(layer, x) == 2 * 5 * (2 * 5 * 3 * 3) * sizeof(double));
-  layer.set_mode(Mode::streamed);
+  layer.set_mode(Mode::chunked);
   CHECK(kept_bytes(layer, x) == 0);
 }
 

@@ -9,7 +9,7 @@ TEMPLATE_TEST_CASE("a GPU crops, flips and normalises like the host, bit for bit
                    double) {
   using T = TestType;
   const ImageSet images = synthetic_images(40, 3);
-  const Normalisation normal = normalisation(images);
+  const PixelStatistics normal = pixel_statistics(images);
   const std::vector<Index> order = shuffled(images.size(), 1, 0);
   Cpu host(1);
   Cuda gpu;

@@ -164,7 +164,7 @@ TEST_CASE("every layer gives the same results on a GPU as on the host") {
   const auto on_host = all_layers<Cpu>();
   const auto on_gpu = all_layers<Cuda>();
   for (std::size_t i = 0; i < on_host.size(); ++i)
-    for (Mode mode : {Mode::stored, Mode::reversible, Mode::streamed}) {
+    for (Mode mode : {Mode::stored, Mode::reversible, Mode::chunked}) {
       CAPTURE(on_host[i].name, static_cast<int>(mode));
       Cpu host(1);
       Cuda gpu(0, {.libraries = mode == Mode::stored});

@@ -60,7 +60,7 @@ std::vector<Values> train(Architecture architecture, Mode mode, bool libraries, 
 TEST_CASE("recorded steps give the same results as steps, bit for bit") {
   for (auto [architecture, mode, libraries] :
        {std::tuple{Architecture::revnet, Mode::reversible, true},
-        {Architecture::hybrid, Mode::streamed, false}}) {
+        {Architecture::hybrid, Mode::chunked, false}}) {
     CAPTURE(name(architecture), libraries);
     CHECK(same_bits(train(architecture, mode, libraries, true),
                     train(architecture, mode, libraries, false)));

@@ -24,7 +24,8 @@ struct AroundFragment {
   double rate = 0.05;
   LabelledBatch<float, Cpu> batch = [this] {
     const ImageSet images = synthetic_images(8, /*seed=*/1);
-    return load_batch<float>(device, images, shuffled(images.size(), 1, 0), normalisation(images));
+    return load_batch<float>(device, images, shuffled(images.size(), 1, 0),
+                             pixel_statistics(images));
   }();
   Tensor<float, Cpu>& x = batch.x;
   std::vector<std::int32_t>& labels = batch.labels;

@@ -55,7 +55,7 @@ class Numbered : public Samples {
 
 TEST_CASE("a batch has the bits that fill_batch makes of the same images") {
   const retrace::ImageSet set = retrace::synthetic_images(40, 1);
-  const retrace::Normalisation normal = normalisation(set);
+  const retrace::PixelStatistics normal = pixel_statistics(set);
   const auto samples = samples_of(set);
   for (const bool changes : {false, true}) {
     const BatchMaker maker(*samples, {normal, samples->shape()},

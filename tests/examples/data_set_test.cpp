@@ -421,7 +421,7 @@ TEST_CASE("statistics and checksum are those of the samples, for any number of t
   };
   const DataSet one = synthetic(1), four = synthetic(4);
   CHECK(one.checksum == four.checksum);
-  const retrace::Normalisation expected = normalisation(retrace::synthetic_images(700, 1));
+  const retrace::PixelStatistics expected = pixel_statistics(retrace::synthetic_images(700, 1));
   for (std::size_t c = 0; c < 3; ++c) {
     CHECK(one.normalisation.mean[c] == Approx(expected.mean[c]).epsilon(1e-14));
     CHECK(one.normalisation.inverse_deviation[c] ==

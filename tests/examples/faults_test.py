@@ -172,8 +172,8 @@ def killed_while_adapting(bench, tries):
     """the same while layers become anchors, or a stream loses fraction bits"""
     total = [0, 0, 0]
     guarded = {"arch": "layerwise", "drift-warn": 200, "drift-discard": 200}
-    streamed = {"arch": "irevnet", "stream": "fixed16", "fraction-bits": 14, "micro-batch": 2}
-    for options in ({"channels": "8,32", **guarded}, {"channels": "8,32", **streamed}):
+    chunked = {"arch": "irevnet", "stream": "fixed16", "fraction-bits": 14, "micro-batch": 2}
+    for options in ({"channels": "8,32", **guarded}, {"channels": "8,32", **chunked}):
         steady = bench.fresh("steady")
         out, _ = bench.end(steady, options=options)
         require("is discarded" in out, out)

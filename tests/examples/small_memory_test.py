@@ -45,7 +45,7 @@ class SmallMemory(unittest.TestCase):
         return out, usage.ru_maxrss * 1024
 
     def test_a_step_of_32_images_in_64_megabytes(self):
-        for options in (("--arch", "hybrid", "--mode", "streamed"), ("--arch", "revnet", "--mode", "reversible")):
+        for options in (("--arch", "hybrid", "--mode", "chunked"), ("--arch", "revnet", "--mode", "reversible")):
             with self.subTest(options):
                 step = (*options, "--batch", "32", "--lr", "0.01", "--fused-optimizer", "--steps", "2", "--eval-images",
                         "32", "--threads", "2")

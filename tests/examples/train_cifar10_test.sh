@@ -57,7 +57,7 @@ refuses "--arch is 'resnext', but must be resnet, revnet" --arch resnext
 refuses "--mode is 'stord', but must be stored" --mode stord
 refuses '--mode reversible is not for resnet, whose modes are stored or checkpoint' \
   --arch resnet --mode reversible
-refuses '--mode inverted is not for revnet, whose modes are reversible, streamed, checkpoint or stored' \
+refuses '--mode inverted is not for revnet, whose modes are reversible, chunked, checkpoint or stored' \
   --mode inverted
 refuses "--mode checkpoint:K .* but K is '0'" --mode checkpoint:0
 refuses '--compare sets another mode beside stored' --compare --mode stored
@@ -146,7 +146,7 @@ holds err '--arch hybrid --mode inverted --batch 256 \([0-9.]+ MB\)'
 # ---- Training ----------------------------------------------------------------------------------
 
 for run in 'resnet stored 8,16' 'resnet-inplace-abn inverted 8,16' 'revnet checkpoint:2 8,16' \
-  'irevnet streamed 8,32' 'layerwise layerwise 8,32' 'hybrid inverted 8,32'; do
+  'irevnet chunked 8,32' 'layerwise layerwise 8,32' 'hybrid inverted 8,32'; do
   read -r arch mode channels <<<"$run"
   trains --arch "$arch" --mode "$mode" --channels "$channels"
   holds out 'step 2/2 .* synthetic accuracy'

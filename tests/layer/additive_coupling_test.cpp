@@ -38,7 +38,7 @@ const std::vector<Shape> shapes{{3, 5, 3, 10}, {1, 4, 6, 10}};
 }  // namespace
 
 TEST_CASE("a RevNet block keeps the contract of a layer") {
-  const Mode mode = GENERATE(Mode::reversible, Mode::stored, Mode::inverted, Mode::streamed);
+  const Mode mode = GENERATE(Mode::reversible, Mode::stored, Mode::inverted, Mode::chunked);
   const int depth = GENERATE(1, 2, 3);
   CAPTURE(mode, depth);
   const auto make = [=]<class T>(Cpu& device) {
@@ -51,7 +51,7 @@ TEST_CASE("a RevNet block keeps the contract of a layer") {
                     {.inverse = 16,
                      .restored = 16,
                      .agreement = 512,
-                     .added = mode == Mode::streamed ? 16.0 : 0}) == "");
+                     .added = mode == Mode::chunked ? 16.0 : 0}) == "");
 }
 
 TEST_CASE("an invertible convolution keeps the contract of a layer") {

@@ -38,7 +38,7 @@ TEST_CASE("the mode of an affine coupling decides what it and its branches store
   AnyLayer<double> layer = coupling<double>(device, 2, 0.2);
   const auto x = normal<double>(device, {2, 5, 3, 6});
   const std::size_t pixel = 2 * 5 * 3 * sizeof(double);
-  for (Mode mode : {Mode::reversible, Mode::inverted, Mode::streamed}) {
+  for (Mode mode : {Mode::reversible, Mode::inverted, Mode::chunked}) {
     layer.set_mode(mode);
     CHECK(kept_bytes(layer, x) == 0);
   }
@@ -46,10 +46,10 @@ TEST_CASE("the mode of an affine coupling decides what it and its branches store
   CHECK(kept_bytes(layer, x) == (6 + 3 + 2 * (6 + 4)) * pixel);  // x, y1; (s, t) and an inside
 }
 
-TEST_CASE("a streamed affine coupling needs the insides of one image at a time") {
+TEST_CASE("a chunked affine coupling needs the insides of one image at a time") {
   Cpu device(1);
   std::size_t peaks[2];
-  for (Mode mode : {Mode::reversible, Mode::streamed}) {
+  for (Mode mode : {Mode::reversible, Mode::chunked}) {
     auto layer = coupling<double>(device, 2, 0.2);
     inside::set_mode(layer, mode);
     inside::set_chunk(layer, 1);
@@ -58,7 +58,7 @@ TEST_CASE("a streamed affine coupling needs the insides of one image at a time")
     const std::size_t before = device.memory().live().total();
     device.memory().restart_peak();
     layer.backward(y, dy);
-    peaks[mode == Mode::streamed] = device.memory().peak().total() - before;
+    peaks[mode == Mode::chunked] = device.memory().peak().total() - before;
   }
   const std::size_t inside_of_batch = 16 * 16 * 16 * 4 * sizeof(double);
   CHECK(peaks[1] + inside_of_batch <= peaks[0]);

@@ -36,7 +36,7 @@ Chain<T, Cpu> four_uses(Cpu& device) {
 }  // namespace
 
 TEST_CASE("a coupling of a shared branch keeps the contract of a layer") {
-  const Mode mode = GENERATE(Mode::stored, Mode::reversible, Mode::streamed);
+  const Mode mode = GENERATE(Mode::stored, Mode::reversible, Mode::chunked);
   CAPTURE(mode);
   const auto make = [=]<class T>(Cpu& device) {
     Shared shared(branch<T>(device));
@@ -51,7 +51,7 @@ TEST_CASE("a coupling of a shared branch keeps the contract of a layer") {
 
 TEST_CASE("gradients of weights that are shared across layers are the slopes, in every mode") {
   Cpu device;
-  const Mode mode = GENERATE(Mode::stored, Mode::reversible, Mode::inverted, Mode::streamed);
+  const Mode mode = GENERATE(Mode::stored, Mode::reversible, Mode::inverted, Mode::chunked);
   CAPTURE(mode);
   AnyLayer<double> layer = four_uses<double>(device);
   layer.set_mode(mode);

@@ -38,7 +38,7 @@ TEST_CASE("the mode of a swap coupling decides what it and its branch store") {
   AnyLayer<double> layer = coupling<double>(device);
   const auto x = normal<double>(device, {2, 5, 3, 6});
   const std::size_t half = 2 * 5 * 3 * 3 * sizeof(double);
-  for (Mode mode : {Mode::reversible, Mode::inverted, Mode::streamed}) {
+  for (Mode mode : {Mode::reversible, Mode::inverted, Mode::chunked}) {
     layer.set_mode(mode);
     CHECK(kept_bytes(layer, x) == 0);
   }

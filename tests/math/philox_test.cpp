@@ -48,10 +48,10 @@ TEST_CASE(
   CHECK(first != Random(2, 2)());
   CHECK(first != Random(1, 3)());
   CHECK(first != Random(1, 2, 1)());
-  static_assert(stream("shuffle", 1) != stream("shuffle", 2));
-  static_assert(stream("shuffle", 1) != stream("augmentation", 1));
-  static_assert(stream("", 7) == 0x811c9dc500000007);  // FNV-1a of the empty string
-  static_assert(stream("a", 0) == 0xe40c292c00000000);
+  static_assert(substream("shuffle", 1) != substream("shuffle", 2));
+  static_assert(substream("shuffle", 1) != substream("augmentation", 1));
+  static_assert(substream("", 7) == 0x811c9dc500000007);  // FNV-1a of the empty string
+  static_assert(substream("a", 0) == 0xe40c292c00000000);
 }
 
 TEST_CASE("random numbers have the moments of their distribution") {

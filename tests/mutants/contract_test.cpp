@@ -573,7 +573,7 @@ TEST_CASE("modes that differ are refused") {
     void on_mode(Mode to) { mode = to; }
     bool reads_output() const { return true; }  // in mode stored too: it stores nothing there
     void forward(State& x, Run run) {
-      if (mode == Mode::streamed && run.keep) input.emplace(clone(x, Use::stash));
+      if (mode == Mode::chunked && run.keep) input.emplace(clone(x, Use::stash));
       Scale<double>::forward(x, run);
       if (mode == Mode::inverted) multiply(x, 2);
     }
@@ -589,5 +589,5 @@ TEST_CASE("modes that differ are refused") {
   CHECK_THAT(check_modes(bad, input(device)).text(),
              containing("mode stored does not restore the input's bits") &&
                  containing("in mode inverted: y differs by 1") &&
-                 containing("in mode streamed the layer holds 2880 bytes, but 0 in mode stored"));
+                 containing("in mode chunked the layer holds 2880 bytes, but 0 in mode stored"));
 }

@@ -153,12 +153,12 @@ TEST_CASE("architectures are named as on a command line") {
   CHECK(name(Architecture::layerwise) == "layerwise");
 }
 
-TEST_CASE("a streamed network needs its state, the state's gradient and the images") {
+TEST_CASE("a chunked network needs its state, the state's gradient and the images") {
   // 128 + 128 + 12 bytes per input pixel, and the labels' logits; 64 + 128 + 12 in fixed point.
   const auto bytes_per_pixel = [](auto make, Index from, Index to) {
     Cpu device = Cpu::dry_device(2);
     auto net = make(device);
-    net.set_mode(Mode::streamed);
+    net.set_mode(Mode::chunked);
     const auto peak = [&](Index batch) {
       return static_cast<double>(peak_memory(net, device, {batch, 32, 32, 3}).bytes.total());
     };

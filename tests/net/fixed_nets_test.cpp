@@ -37,20 +37,20 @@ TEST_CASE("a network in fixed point has bit for bit the gradients that it has wh
       }
 }
 
-TEST_CASE("a streamed network in fixed point has the gradients that it has when stored") {
+TEST_CASE("a chunked network in fixed point has the gradients that it has when stored") {
   for (Architecture architecture :
        {Architecture::revnet, Architecture::irevnet, Architecture::hybrid})
     for (Stream stream : {Stream::fixed32, Stream::fixed16}) {
       CAPTURE(name(architecture), name(stream));
       Cpu device(2);
       Net stored = fixed_net(device, architecture, stream),
-          streamed = fixed_net(device, architecture, stream);
+          chunked = fixed_net(device, architecture, stream);
       stored.set_mode(Mode::stored);
-      streamed.set_mode(Mode::streamed);
-      streamed.set_chunk(2);
+      chunked.set_mode(Mode::chunked);
+      chunked.set_chunk(2);
       for (unsigned seed : {1u, 2u}) {
         const StepValues expected = step(stored, device, small_batch, seed),
-                         found = step(streamed, device, small_batch, seed);
+                         found = step(chunked, device, small_batch, seed);
         CHECK(found.loss.mean() == expected.loss.mean());
         CHECK(relative_distance(found.gradients, expected.gradients) < 1e-12);
         CHECK(same_bits(found.buffers, expected.buffers));

@@ -34,7 +34,7 @@ TEST_CASE("a summary is a table with a total, and says which layers are recomput
   Net net;
   net.add("stem", make.conv(3, 4)).add("block", make.coupling(4));
   net.add("second", make.coupling(4)).add("average", GlobalAverage<double, Cpu>());
-  net.set_mode(1, Mode::streamed);
+  net.set_mode(1, Mode::chunked);
   const Summary table = summary(net, device, {2, 8, 6, 3});
   std::ostringstream printed;
   printed << table;
@@ -42,7 +42,7 @@ TEST_CASE("a summary is a table with a total, and says which layers are recomput
         "layer     output  parameters        mode    kept\n"
         "input    2x8x6x3                                \n"
         "stem     2x8x6x4         108      stored  2.3 kB\n"
-        "block    2x8x6x4         160    streamed     0 B\n"
+        "block    2x8x6x4         160    chunked     0 B\n"
         "second   2x8x6x4         160  reversible     0 B\n"
         "average  2x1x1x4           0      stored  3.0 kB\n"
         "total                    428              5.3 kB\n");

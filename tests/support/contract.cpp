@@ -1,5 +1,5 @@
 #include "support/contract.hpp"
 
-namespace retrace::check {
+namespace retrace::contract {
 RETRACE_TEST_CONTRACT_IN_BOTH()
-}  // namespace retrace::check
+}  // namespace retrace::contract

@@ -38,36 +38,36 @@
                                                const std::vector<Shape>&, const Contract&);
 // clang-format on
 
-namespace retrace::check {
+namespace retrace::contract {
 RETRACE_TEST_CONTRACT_IN_BOTH(extern)
-}  // namespace retrace::check
+}  // namespace retrace::contract
 
 namespace retrace::test {
 
-using check::AnyLayer;
-using check::check_agreement;
-using check::check_backward_restores_input;
-using check::check_bad_batch;
-using check::check_buffers_move_once;
-using check::check_completion;
-using check::check_empty_batch;
-using check::check_frozen;
-using check::check_gradients;
-using check::check_gradients_are_added;
-using check::check_held_averages;
-using check::check_inverse;
-using check::check_layer;
-using check::check_modes;
-using check::check_nothing_is_left;
-using check::check_rehearsal;
-using check::check_repeats;
-using check::check_taylor;
-using check::check_two_passes;
-using check::compare;
-using check::Contract;
-using check::kept_bytes;
-using check::pass;
-using check::PassValues;
-using check::randomise;
+using contract::AnyLayer;
+using contract::check_agreement;
+using contract::check_backward_restores_input;
+using contract::check_bad_batch;
+using contract::check_buffers_move_once;
+using contract::check_completion;
+using contract::check_empty_batch;
+using contract::check_frozen;
+using contract::check_gradients;
+using contract::check_gradients_are_added;
+using contract::check_held_averages;
+using contract::check_inverse;
+using contract::check_layer;
+using contract::check_modes;
+using contract::check_nothing_is_left;
+using contract::check_rehearsal;
+using contract::check_repeats;
+using contract::check_taylor;
+using contract::check_two_passes;
+using contract::compare;
+using contract::Contract;
+using contract::kept_bytes;
+using contract::pass;
+using contract::PassValues;
+using contract::randomise;
 
 }  // namespace retrace::test

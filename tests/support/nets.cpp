@@ -42,8 +42,8 @@ std::vector<Way> ways(Architecture architecture) {
           {"reversible", layers_invert, [](Net& net) { net.set_mode(Mode::reversible); }},
           {"inverted", layers_invert || architecture == Architecture::hybrid,
            [](Net& net) { net.set_mode(Mode::inverted); }},
-          {"streamed", layers_invert, [](Net& net) {
-             net.set_mode(Mode::streamed);
+          {"chunked", layers_invert, [](Net& net) {
+             net.set_mode(Mode::chunked);
              net.set_chunk(2);
            }}};
 }

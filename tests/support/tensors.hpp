@@ -5,17 +5,17 @@
 
 namespace retrace::test {
 
-using check::assign;
-using check::distance_in_roundings;
-using check::dot;
-using check::largest;
-using check::normal;
-using check::normal_values;
-using check::relative_distance;
-using check::same_bits;
-using check::spread;
-using check::tensor;
-using check::Values;
-using check::values;
+using contract::assign;
+using contract::distance_in_roundings;
+using contract::dot;
+using contract::largest;
+using contract::normal;
+using contract::normal_values;
+using contract::relative_distance;
+using contract::same_bits;
+using contract::spread;
+using contract::tensor;
+using contract::Values;
+using contract::values;
 
 }  // namespace retrace::test

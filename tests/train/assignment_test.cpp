@@ -19,7 +19,7 @@ std::vector<LayerOptions> random_layers(Random& random, std::size_t count) {
     layers[i].output = bytes(500);
     for (std::size_t k = 0; k < 3; ++k) {
       LayerOption option;
-      option.mode = k == 0 ? Mode::stored : k == 1 ? Mode::reversible : Mode::streamed;
+      option.mode = k == 0 ? Mode::stored : k == 1 ? Mode::reversible : Mode::chunked;
       option.reads_output = random.below(2) == 0;
       for (auto* each : {&option.restoring, &option.careless})
         *each = {bytes(1000), bytes(1500), bytes(2000)};

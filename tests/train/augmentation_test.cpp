@@ -25,11 +25,11 @@ ImageSet small_set(Index count) {
   return set;
 }
 
-const Normalisation identity{{0, 0}, {1, 1}};
+const PixelStatistics identity{{0, 0}, {1, 1}};
 
 template <class T>
 std::vector<T> batch(const ImageSet& set, const std::vector<Index>& indices,
-                     const Normalisation& stats, Augmentation augmentation = {}) {
+                     const PixelStatistics& stats, Augmentation augmentation = {}) {
   std::vector<T> out(indices.size() * static_cast<std::size_t>(set.image_size()), T(-1));
   fill_batch<T>(out, set, indices, stats, augmentation);
   return out;
@@ -54,7 +54,7 @@ TEST_CASE("fill_batch without augmentation copies the chosen images in their ord
 
 TEST_CASE("fill_batch normalises each channel") {
   const ImageSet set = small_set(40);
-  const Normalisation stats{{100, 20}, {0.5, 2}};
+  const PixelStatistics stats{{100, 20}, {0.5, 2}};
   const Augmentation augmentation = GENERATE(Augmentation{}, Augmentation{true, 3, 1});
   const auto raw = batch<double>(set, first_indices(40), identity, augmentation);
   const auto out = batch<double>(set, first_indices(40), stats, augmentation);
@@ -66,7 +66,7 @@ TEST_CASE("fill_batch normalises each channel") {
 
 TEST_CASE("a training set normalised by its own statistics has mean 0 and variance 1") {
   const ImageSet set = small_set(50);
-  const auto out = batch<double>(set, first_indices(50), normalisation(set));
+  const auto out = batch<double>(set, first_indices(50), pixel_statistics(set));
   for (std::size_t channel = 0; channel < 2; ++channel) {
     double sum = 0, squares = 0;
     for (std::size_t k = channel; k < out.size(); k += 2) sum += out[k], squares += out[k] * out[k];
@@ -153,12 +153,12 @@ TEST_CASE("augmentation depends on seed, epoch and image, not on the batch or th
 TEST_CASE("fill_batch refuses what does not fit") {
   const ImageSet set = small_set(4);
   std::vector<float> out(60);
-  const auto fill = [&](std::vector<Index> indices, const Normalisation& stats) {
+  const auto fill = [&](std::vector<Index> indices, const PixelStatistics& stats) {
     fill_batch<float>(out, set, indices, stats);
   };
   CHECK_NOTHROW(fill({3}, identity));
   CHECK_THROWS_AS(fill({0, 1}, identity), ShapeError);
-  CHECK_THROWS_AS(fill({0}, Normalisation{{0}, {1}}), ShapeError);
+  CHECK_THROWS_AS(fill({0}, PixelStatistics{{0}, {1}}), ShapeError);
   CHECK_THROWS_AS(fill({4}, identity), DataError);
   CHECK_THROWS_AS(fill({-1}, identity), DataError);
 }

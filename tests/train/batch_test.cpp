@@ -13,7 +13,7 @@ using namespace retrace;
 TEST_CASE("a batch holds the chosen images, as fill_batch makes them, and their labels") {
   Cpu device;
   const ImageSet set = synthetic_images(20, 1);
-  const Normalisation normal = normalisation(set);
+  const PixelStatistics normal = pixel_statistics(set);
   const std::array<Index, 3> indices{7, 0, 12};
   const Augmentation augmentation{.crop_flip = true, .seed = 3, .epoch = 2};
 
@@ -32,9 +32,9 @@ TEST_CASE("a batch of thousands is filled in parts") {
   const ImageSet set = synthetic_images(20, 1);
   std::vector<Index> indices(2500);
   for (std::size_t i = 0; i < indices.size(); ++i) indices[i] = static_cast<Index>(7 * i % 20);
-  const auto [x, labels] = load_batch<float>(device, set, indices, normalisation(set));
+  const auto [x, labels] = load_batch<float>(device, set, indices, pixel_statistics(set));
   std::vector<float> expected(indices.size() * 3072), loaded(expected.size());
-  fill_batch(std::span(expected), set, indices, normalisation(set));
+  fill_batch(std::span(expected), set, indices, pixel_statistics(set));
   download(std::span(loaded), x.view());
   CHECK(loaded == expected);
   CHECK(labels.size() == indices.size());
@@ -61,7 +61,7 @@ struct Elsewhere {
 TEST_CASE("a batch of a source has the bits of one from memory, augmented by the same numbers") {
   Cpu device;
   const ImageSet set = synthetic_images(20, 1);
-  const Normalisation normal = normalisation(set);
+  const PixelStatistics normal = pixel_statistics(set);
   const std::array<Index, 4> indices{7, 0, 12, 7};
   const Augmentation augmentation{.crop_flip = true, .seed = 3, .epoch = 2};
   const auto [x, labels] = load_batch<float>(device, set, indices, normal, augmentation);
@@ -74,7 +74,7 @@ TEST_CASE("a batch of a source has the bits of one from memory, augmented by the
 TEST_CASE("a batch may be empty, but must not name an image that there is not") {
   Cpu device;
   const ImageSet set = synthetic_images(20, 1);
-  const Normalisation normal = normalisation(set);
+  const PixelStatistics normal = pixel_statistics(set);
   CHECK(load_batch<float>(device, set, {}, normal).x.shape() == Shape{0, 32, 32, 3});
   const std::array<Index, 1> beyond{20};
   CHECK_THROWS_AS(load_batch<float>(device, set, beyond, normal), DataError);
@@ -83,7 +83,7 @@ TEST_CASE("a batch may be empty, but must not name an image that there is not") 
 TEST_CASE("a set whose pixels or labels do not fit is refused before any of it is read") {
   Cpu device;
   const ImageSet set = synthetic_images(20, 1);
-  const Normalisation normal = normalisation(set);
+  const PixelStatistics normal = pixel_statistics(set);
   const std::array<Index, 2> some{18, 19};
   const auto load = [&](auto change) {
     ImageSet other = set;
@@ -93,9 +93,9 @@ TEST_CASE("a set whose pixels or labels do not fit is refused before any of it i
   ImageSet grey{.name = "grey", .height = 28, .width = 28};  // of 3 channels, by default
   grey.pixels.assign(28 * 28 * 10, 7);
   grey.labels.assign(10, 1);
-  CHECK_THROWS_AS(normalisation(grey), DataError);
+  CHECK_THROWS_AS(pixel_statistics(grey), DataError);
   CHECK_THROWS_WITH(
-      normalisation(grey),
+      pixel_statistics(grey),
       "PixelHistograms: 'grey' has 7840 bytes of pixels, but 10 labels of images of 28x28x3 take "
       "23520");
   CHECK_THROWS_AS(load([](ImageSet& other) { other.labels.push_back(1); }), DataError);

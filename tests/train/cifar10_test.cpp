@@ -141,15 +141,15 @@ TEST_CASE("images read when they are wanted are those of the same files in memor
     CHECK(some.labels[static_cast<std::size_t>(i)] == all.labels[static_cast<std::size_t>(from)]);
     CHECK(std::ranges::equal(some.image(i), all.image(from)));
   }
-  CHECK(normalisation(files).mean == normalisation(all).mean);
-  CHECK(normalisation(files).inverse_deviation == normalisation(all).inverse_deviation);
+  CHECK(pixel_statistics(files).mean == pixel_statistics(all).mean);
+  CHECK(pixel_statistics(files).inverse_deviation == pixel_statistics(all).inverse_deviation);
 
   files.keep_first(1501);
   CHECK(files.size() == 1501);
   CHECK(contains(complaint<DataError>([&] { files.read(wanted); }), "there is no image 1506"));
   CHECK_THROWS_AS(files.read(std::vector<Index>{-1}), DataError);
   files.keep_first(0);
-  CHECK_THROWS_AS(normalisation(files), DataError);
+  CHECK_THROWS_AS(pixel_statistics(files), DataError);
 }
 
 TEST_CASE("a file that shrinks while it is used is told by its name and record") {
@@ -166,11 +166,11 @@ TEST_CASE("normalisation is the mean and the inverse deviation of each channel")
   ImageSet set{.name = "small", .height = 1, .width = 2, .channels = 3};
   set.labels = {0, 1};
   set.pixels = {0, 7, 10, 255, 7, 20, 0, 7, 30, 255, 7, 40};
-  const Normalisation stats = normalisation(set);
+  const PixelStatistics stats = pixel_statistics(set);
   CHECK(stats.mean == std::vector<double>{127.5, 7, 25});
   REQUIRE(stats.inverse_deviation.size() == 3);
   CHECK(std::abs(stats.inverse_deviation[0] - 1 / 127.5) < 1e-15);
   CHECK(stats.inverse_deviation[1] == 1);  // a channel that does not vary is only shifted
   CHECK(std::abs(stats.inverse_deviation[2] - 1 / std::sqrt(125.0)) < 1e-15);
-  CHECK_THROWS_AS(normalisation(ImageSet{}), DataError);
+  CHECK_THROWS_AS(pixel_statistics(ImageSet{}), DataError);
 }

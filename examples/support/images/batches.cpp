@@ -19,7 +19,7 @@ void BatchMaker::make(Index sample, std::uint32_t epoch, std::span<float> values
   if (!by_pixel) labels[0] = raw_labels[0];
 
   const retrace::CropFlips changes{changes_.crop || changes_.flip, changes_.seed,
-                                   retrace::stream("augmentation", epoch), changes_.padding};
+                                   retrace::substream("augmentation", epoch), changes_.padding};
   retrace::CropFlip drawn = retrace::math::crop_flip(changes, sample);
   if (!changes_.crop) drawn.top = drawn.left = 0;
   drawn.flip = drawn.flip && changes_.flip;

@@ -18,7 +18,7 @@
 
 /// How a sample becomes the input of a network.
 struct Preparation {
-  retrace::Normalisation normalisation;
+  retrace::PixelStatistics normalisation;
   retrace::Shape shape;  ///< at least that of the samples, whose mirror image is around them
 };
 

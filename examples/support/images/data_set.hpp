@@ -44,7 +44,7 @@ struct DataSet {
   std::shared_ptr<const Samples> train, test;
   std::vector<std::string> classes;         ///< their names
   std::vector<std::uint64_t> class_counts;  ///< labels of each in the training samples
-  retrace::Normalisation normalisation;     ///< of the training samples
+  retrace::PixelStatistics normalisation;   ///< of the training samples
   std::string checksum;
   std::vector<std::string> notes{};  ///< a line for each decision that was taken
   bool synthetic = false;            ///< drawn by the program

@@ -10,7 +10,7 @@
 
 struct Survey {
   std::vector<BadSample> bad;               ///< those that cannot be read, in their order
-  retrace::Normalisation normalisation;     ///< of the others, by channel
+  retrace::PixelStatistics normalisation;   ///< of the others, by channel
   std::vector<std::uint64_t> class_counts;  ///< labels of each class, of the others
   std::string checksum;                     ///< of the values and labels of the others
 };

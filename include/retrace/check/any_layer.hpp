@@ -14,7 +14,7 @@
 #include "retrace/layer/parameter.hpp"
 #include "retrace/net/layer_link.hpp"
 
-namespace retrace::inline RETRACE_ISA::check {
+namespace retrace::inline RETRACE_ISA::contract {
 
 /// A layer or stage of any type, so that checks are compiled only once per element type.
 template <class T>
@@ -139,4 +139,4 @@ inline Findings compare(const PassValues& a, const PassValues& b, double toleran
   return wrong;
 }
 
-}  // namespace retrace::inline RETRACE_ISA::check
+}  // namespace retrace::inline RETRACE_ISA::contract

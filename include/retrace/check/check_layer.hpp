@@ -12,7 +12,7 @@
 #include "retrace/check/slopes.hpp"
 #include "retrace/layer/additive_coupling.hpp"
 
-namespace retrace::inline RETRACE_ISA::check {
+namespace retrace::inline RETRACE_ISA::contract {
 
 /// Allowed errors of a layer, in roundings: units in the last place of a tensor's largest value.
 struct Contract {
@@ -163,4 +163,4 @@ Findings check_branch(Make make, std::vector<Shape> shapes, const Contract& cont
   return check_layer(coupling, shapes, contract);
 }
 
-}  // namespace retrace::inline RETRACE_ISA::check
+}  // namespace retrace::inline RETRACE_ISA::contract

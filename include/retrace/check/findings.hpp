@@ -11,7 +11,7 @@
 
 #include "retrace/core/isa.hpp"
 
-namespace retrace::inline RETRACE_ISA::check {
+namespace retrace::inline RETRACE_ISA::contract {
 
 /// One sentence per broken promise; empty if there is none. A test in any framework can require
 /// `findings == ""`, and prints the findings if it fails.
@@ -67,4 +67,4 @@ inline Findings too_far(const std::string& what, double distance, double allowed
   return found;
 }
 
-}  // namespace retrace::inline RETRACE_ISA::check
+}  // namespace retrace::inline RETRACE_ISA::contract

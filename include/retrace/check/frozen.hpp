@@ -8,7 +8,7 @@
 #include "retrace/check/any_layer.hpp"
 #include "retrace/check/slopes.hpp"
 
-namespace retrace::inline RETRACE_ISA::check {
+namespace retrace::inline RETRACE_ISA::contract {
 
 /// Checks that a pass for the input gradient alone adds to no parameter gradient. A frozen
 /// parameter must have neither a gradient nor memory for one, and must never be reported complete.
@@ -73,4 +73,4 @@ Findings check_held_averages(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run ru
   return wrong;
 }
 
-}  // namespace retrace::inline RETRACE_ISA::check
+}  // namespace retrace::inline RETRACE_ISA::contract

@@ -9,7 +9,7 @@
 #include "retrace/check/any_layer.hpp"
 #include "retrace/net/chain.hpp"
 
-namespace retrace::inline RETRACE_ISA::check {
+namespace retrace::inline RETRACE_ISA::contract {
 namespace detail {
 
 /// A layer under test in a chain.
@@ -109,4 +109,4 @@ Findings check_bad_batch(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = 
   return wrong;
 }
 
-}  // namespace retrace::inline RETRACE_ISA::check
+}  // namespace retrace::inline RETRACE_ISA::contract

@@ -9,7 +9,7 @@
 
 #include "retrace/check/any_layer.hpp"
 
-namespace retrace::inline RETRACE_ISA::check {
+namespace retrace::inline RETRACE_ISA::contract {
 
 /// Checks that inverse undoes forward to within `roundings`, with batch and with running
 /// statistics.
@@ -233,7 +233,7 @@ Findings check_modes(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = trai
   const PassValues stored = pass(layer, x, run);
   if (!same_bits(stored.x, values(x))) wrong.add("mode stored does not restore the input's bits");
   const std::size_t most = kept_bytes(layer, x, run);
-  for (Mode mode : {Mode::inverted, Mode::streamed, Mode::reversible}) {
+  for (Mode mode : {Mode::inverted, Mode::chunked, Mode::reversible}) {
     layer.set_mode(mode);
     const std::string in_mode = "in mode " + std::string(name(mode));
     PassValues values = pass(layer, x, run);
@@ -246,4 +246,4 @@ Findings check_modes(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = trai
   return wrong;
 }
 
-}  // namespace retrace::inline RETRACE_ISA::check
+}  // namespace retrace::inline RETRACE_ISA::contract

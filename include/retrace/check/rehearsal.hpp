@@ -8,7 +8,7 @@
 
 #include "retrace/check/any_layer.hpp"
 
-namespace retrace::inline RETRACE_ISA::check {
+namespace retrace::inline RETRACE_ISA::contract {
 namespace detail {
 
 /// Runs forward and backward on a tensor without elements. Returns the peak of additional bytes.
@@ -99,4 +99,4 @@ Findings check_rehearsal(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = 
   return wrong;
 }
 
-}  // namespace retrace::inline RETRACE_ISA::check
+}  // namespace retrace::inline RETRACE_ISA::contract

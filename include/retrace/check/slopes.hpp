@@ -9,7 +9,7 @@
 
 #include "retrace/check/any_layer.hpp"
 
-namespace retrace::inline RETRACE_ISA::check {
+namespace retrace::inline RETRACE_ISA::contract {
 namespace detail {
 
 /// L = Σ w·y + y²/2 of a layer's output, near a point that can be moved.
@@ -163,4 +163,4 @@ Findings check_taylor(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = tra
   return wrong;
 }
 
-}  // namespace retrace::inline RETRACE_ISA::check
+}  // namespace retrace::inline RETRACE_ISA::contract

@@ -12,7 +12,7 @@
 #include "retrace/cpu/elementwise.hpp"
 #include "retrace/math/philox.hpp"
 
-namespace retrace::inline RETRACE_ISA::check {
+namespace retrace::inline RETRACE_ISA::contract {
 
 /// The elements of a tensor of any type, packed pixel by pixel.
 using Values = std::vector<double>;
@@ -110,4 +110,4 @@ inline bool same_bits(const std::vector<Values>& a, const std::vector<Values>& b
                     [](const Values& x, const Values& y) { return same_bits(x, y); });
 }
 
-}  // namespace retrace::inline RETRACE_ISA::check
+}  // namespace retrace::inline RETRACE_ISA::contract

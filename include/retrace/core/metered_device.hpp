@@ -14,7 +14,7 @@ struct Work {
 
 /// Returns the work of reading or writing every element of `shape` `times` times.
 template <class T>
-Work pass(Shape shape, double times) {
+Work sweep_work(Shape shape, double times) {
   return {0, times * sizeof(T) * static_cast<double>(shape.size())};
 }
 

@@ -53,7 +53,7 @@ class PixelReader {
 /// Reads all pixels of a tensor in a separate pass, which counts as reading it `times` times.
 template <class T>
 void read_all(PixelReader& reader, Cpu& device, Shape shape, double times = 1) {
-  device.parallel_shares(device.shares(), shape.pixels(), pass<T>(shape, times),
+  device.parallel_shares(device.shares(), shape.pixels(), sweep_work<T>(shape, times),
                          [&](Index begin, Index end, int, Index share) {
                            reader.read(begin, end, 0, shape.c, share);
                          });

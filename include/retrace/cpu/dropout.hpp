@@ -19,7 +19,7 @@ void drop_elements(View<T, Cpu> x, double rate, std::uint64_t seed, std::uint64_
   const T scale = static_cast<T>(1 / (1 - rate));
   const auto threshold = static_cast<float>(rate);
   x.device().parallel(
-      (end + 3) / 4 - first_block, pass<T>(x.shape(), 2), [=](Index first, Index last, int) {
+      (end + 3) / 4 - first_block, sweep_work<T>(x.shape(), 2), [=](Index first, Index last, int) {
         for (Index block = first_block + first; block < first_block + last; ++block) {
           const auto number = static_cast<std::uint64_t>(block);
           const PhiloxCounter words =

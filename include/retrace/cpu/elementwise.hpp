@@ -25,7 +25,8 @@ namespace cpu {
 /// Calls row(pointers…) for the channels of each pixel of views of one shape.
 template <class T, class Row, class... Ts>
 void for_each_pixel(View<T, Cpu> first, Row row, View<Ts, Cpu>... rest) {
-  first.device().parallel(first.shape().pixels(), pass<T>(first.shape(), 1.0 + sizeof...(rest)),
+  first.device().parallel(first.shape().pixels(),
+                          sweep_work<T>(first.shape(), 1.0 + sizeof...(rest)),
                           [=](Index begin, Index end, int) {
                             for (Index pixel = begin; pixel < end; ++pixel)
                               row(first.pixel(pixel), rest.pixel(pixel)...);
@@ -58,7 +59,7 @@ template <class T>
 void copy(View<T, Cpu> to, ConstView<T, Cpu> from) {
   const auto timed = to.device().timed(Operation::movement);
   require_same_shape("copy", "to", to.shape(), "from", from.shape());
-  cpu::for_each_tile_block<T>(to.device(), to.shape(), pass<T>(to.shape(), 2),
+  cpu::for_each_tile_block<T>(to.device(), to.shape(), sweep_work<T>(to.shape(), 2),
                               [=]<int W>(Index first, Index last, Index channel) {
                                 for (Index p = first; p < last; ++p)
                                   cpu::save<W>(to.pixel(p) + channel,
@@ -93,7 +94,7 @@ template <class T>
 void add(View<T, Cpu> to, ConstView<T, Cpu> from, Store how = Store::add) {
   const auto timed = to.device().timed(Operation::movement);
   require_same_shape("add", "to", to.shape(), "from", from.shape());
-  cpu::for_each_tile_block<T>(to.device(), to.shape(), pass<T>(to.shape(), 3),
+  cpu::for_each_tile_block<T>(to.device(), to.shape(), sweep_work<T>(to.shape(), 3),
                               [=]<int W>(Index first, Index last, Index channel) {
                                 for (Index p = first; p < last; ++p)
                                   cpu::store_block<W>(to.pixel(p) + channel,

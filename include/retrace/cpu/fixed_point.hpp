@@ -20,18 +20,19 @@ math::RoundingCounts<Index> store_rounded(View<E, Cpu> q, View<T, Cpu> x, double
   const Index channels = q.shape().c;
   const auto scale = static_cast<std::remove_const_t<T>>(1 / step);
   std::atomic<Index> overflows = 0, nonfinite = 0;
-  q.device().parallel(q.shape().pixels(), pass<E>(q.shape(), 2), [&](Index first, Index last, int) {
-    math::RoundingCounts<Index> counts;
-    for (Index pixel = first; pixel < last; ++pixel) {
-      math::RoundingCounts<std::int32_t> row;
-      for (Index c = 0; c < channels; ++c)
-        math::store_rounded(q.pixel(pixel)[c], x.pixel(pixel)[c], scale, how, row);
-      counts.overflows += row.overflows;
-      counts.nonfinite += row.nonfinite;
-    }
-    overflows += counts.overflows;
-    nonfinite += counts.nonfinite;
-  });
+  q.device().parallel(
+      q.shape().pixels(), sweep_work<E>(q.shape(), 2), [&](Index first, Index last, int) {
+        math::RoundingCounts<Index> counts;
+        for (Index pixel = first; pixel < last; ++pixel) {
+          math::RoundingCounts<std::int32_t> row;
+          for (Index c = 0; c < channels; ++c)
+            math::store_rounded(q.pixel(pixel)[c], x.pixel(pixel)[c], scale, how, row);
+          counts.overflows += row.overflows;
+          counts.nonfinite += row.nonfinite;
+        }
+        overflows += counts.overflows;
+        nonfinite += counts.nonfinite;
+      });
   return {overflows, nonfinite};
 }
 
@@ -64,7 +65,7 @@ double largest_magnitude(View<T, Cpu> x) {
   const Index channels = x.shape().c;
   cpu::ThreadRows<double> largest(x.device(), 1);
   largest.clear();
-  x.device().parallel(x.shape().pixels(), pass<T>(x.shape(), 1),
+  x.device().parallel(x.shape().pixels(), sweep_work<T>(x.shape(), 1),
                       [&](Index first, Index last, int thread) {
                         double& most = *largest.row(thread);
                         for (Index pixel = first; pixel < last; ++pixel)

@@ -109,7 +109,7 @@ void normalise_activate(View<T, Cpu> y, ConstView<T, Cpu> x, const ChannelNorm<T
   const auto timed = y.device().timed(Operation::normalisation);
   const T slope = static_cast<T>(activation.slope);
   cpu::for_each_tile_block<T>(
-      y.device(), y.shape(), pass<T>(y.shape(), 2),
+      y.device(), y.shape(), sweep_work<T>(y.shape(), 2),
       [&]<int W>(Index first, Index last, Index channel) {
         const cpu::NormBlock<T, W> block(norm, channel);
         for (Index p = first; p < last; ++p)
@@ -125,7 +125,7 @@ void invert_normalise_activate(View<T, Cpu> y, const ChannelNorm<T, Cpu>& norm,
   const auto timed = y.device().timed(Operation::normalisation);
   const T slope = static_cast<T>(activation.slope);
   cpu::for_each_tile_block<T>(
-      y.device(), y.shape(), pass<T>(y.shape(), 2),
+      y.device(), y.shape(), sweep_work<T>(y.shape(), 2),
       [&]<int W>(Index first, Index last, Index channel) {
         const cpu::NormBlock<T, W> block(norm, channel);
         for (Index p = first; p < last; ++p)
@@ -204,7 +204,7 @@ void normalise_activate_backward(View<T, Cpu> dx, ConstView<T, Cpu> x, ConstView
   const auto timed = dx.device().timed(Operation::normalisation);
   const T slope = static_cast<T>(activation.slope);
   cpu::for_each_tile_block<T>(
-      dx.device(), x.shape(), pass<T>(x.shape(), how == Store::set ? 3 : 4),
+      dx.device(), x.shape(), sweep_work<T>(x.shape(), how == Store::set ? 3 : 4),
       [&]<int W>(Index first, Index last, Index channel) {
         const cpu::NormBlock<T, W> block(norm, channel);
         const cpu::GradientMeans<T, W> mean(batch, channel);
@@ -225,7 +225,7 @@ template <class T>
 void take_off_gradient_means(View<T, Cpu> dx, ConstView<T, Cpu> x, const GradientSums<Cpu>& batch,
                              const ChannelNorm<T, Cpu>& norm) {
   cpu::for_each_tile_block<T>(
-      dx.device(), x.shape(), pass<T>(x.shape(), 3),
+      dx.device(), x.shape(), sweep_work<T>(x.shape(), 3),
       [&]<int W>(Index first, Index last, Index channel) {
         const cpu::NormBlock<T, W> block(norm, channel);
         const cpu::GradientMeans<T, W> mean(batch, channel);

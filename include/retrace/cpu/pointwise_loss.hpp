@@ -22,7 +22,7 @@ double pointwise_loss(View<T, Cpu> dy, ConstView<T, Cpu> y, ConstView<T, Cpu> ta
   const Index blocks = (pixels + block - 1) / block;
   Tensor<double, Cpu> sums(y.device(), per_channel(blocks), Use::workspace);
   double* sum_of = sums.data();
-  y.device().parallel(blocks, pass<T>(y.shape(), 3), [=](Index first, Index last, int) {
+  y.device().parallel(blocks, sweep_work<T>(y.shape(), 3), [=](Index first, Index last, int) {
     for (Index b = first; b < last; ++b) {
       double sum = 0;
       for (Index p = b * block; p < std::min(pixels, (b + 1) * block); ++p)

@@ -17,7 +17,7 @@ void permute_slabs(View<T, Cpu> x, Index slabs, Move move) {
   if (slabs == 0) return;
   const Index length = x.shape().size() / slabs;
   ThreadRows<T> copies(x.device(), length);
-  x.device().parallel(slabs, pass<T>(x.shape(), 2), [&](Index first, Index last, int thread) {
+  x.device().parallel(slabs, sweep_work<T>(x.shape(), 2), [&](Index first, Index last, int thread) {
     for (Index slab = first; slab < last; ++slab) {
       T* data = x.data() + slab * length;
       std::copy_n(data, length, copies.row(thread));
@@ -66,7 +66,7 @@ void permute_images(View<T, Cpu> x, Move move) {
   const Index pixels = image.h * image.w, blocks = (image.c + block - 1) / block;
   ThreadRows<T> copies(x.device(), pixels * block);
   x.device().parallel(
-      image.n * blocks, pass<T>(image, 2), [&](Index first, Index last, int thread) {
+      image.n * blocks, sweep_work<T>(image, 2), [&](Index first, Index last, int thread) {
         T* copy = copies.row(thread);
         for (Index i = first; i < last; ++i) {
           const Index channel = i % blocks * block, channels = std::min(block, image.c - channel);
@@ -105,7 +105,7 @@ namespace cpu {
 /// Calls window(index of the pooled pixel, indices of the window's four pixels).
 template <class T, class Window>
 void for_each_window(Cpu& device, Shape pooled, Window window) {
-  device.parallel(pooled.pixels(), pass<T>(pooled, 5), [=](Index first, Index last, int) {
+  device.parallel(pooled.pixels(), sweep_work<T>(pooled, 5), [=](Index first, Index last, int) {
     for (Index pixel = first; pixel < last; ++pixel) {
       const Index row = pixel / pooled.w, top = (2 * row * pooled.w + pixel % pooled.w) * 2;
       const Index below = top + 2 * pooled.w;
@@ -163,7 +163,7 @@ void global_average(View<T, Cpu> y, ConstView<T, Cpu> x) {
   const Index images = y.shape().n, channels = y.shape().c;
   if (images == 0) return;
   const Index pixels = x.shape().pixels() / images;
-  y.device().parallel(images, pass<T>(x.shape(), 1), [=](Index first, Index last, int) {
+  y.device().parallel(images, sweep_work<T>(x.shape(), 1), [=](Index first, Index last, int) {
     std::vector<double> sums(static_cast<std::size_t>(channels));
     for (Index image = first; image < last; ++image) {
       std::fill(sums.begin(), sums.end(), 0);
@@ -186,7 +186,7 @@ void global_average_backward(View<T, Cpu> dx, ConstView<T, Cpu> dy) {
   if (images == 0) return;
   const Index pixels = dx.shape().pixels() / images;
   const T share = T(1) / static_cast<T>(pixels);
-  dx.device().parallel(dx.shape().pixels(), pass<T>(dx.shape(), 1),
+  dx.device().parallel(dx.shape().pixels(), sweep_work<T>(dx.shape(), 1),
                        [=](Index first, Index last, int) {
                          for (Index p = first; p < last; ++p)
                            for (Index c = 0; c < channels; ++c)

@@ -16,7 +16,7 @@ math::SignalNoise signal_noise(View<T, Cpu> truth, ConstView<T, Cpu> x) {
   const Index channels = x.shape().c;
   cpu::ShareRows<math::SignalNoise> partial(device, 1);
   partial.clear();
-  device.parallel_shares(device.shares(), x.shape().pixels(), pass<T>(x.shape(), 2),
+  device.parallel_shares(device.shares(), x.shape().pixels(), sweep_work<T>(x.shape(), 2),
                          [&](Index first, Index last, int, Index share) {
                            math::SignalNoise& sums = *partial.row(share);
                            for (Index pixel = first; pixel < last; ++pixel)

@@ -31,7 +31,7 @@ LossSum softmax_cross_entropy(View<T, Cpu> dx, ConstView<T, Cpu> x,
   };
   double* loss_of = losses.data();
   std::uint8_t* hit_of = hits.data();
-  x.device().parallel(rows, pass<T>(x.shape(), 2), [=](Index first, Index last, int) {
+  x.device().parallel(rows, sweep_work<T>(x.shape(), 2), [=](Index first, Index last, int) {
     for (Index row = first; row < last; ++row) {
       const T* logits = x.pixel(row);
       T* slopes = dx.pixel(row);

@@ -21,7 +21,7 @@ void update_parameter(const UpdateTerm<T, Cpu>& term, double rate, const Step& s
   T* v = term.second.data();
   const T* g = term.gradient.data();
   term.value.device().parallel(
-      term.value.shape().size(), pass<T>(term.value.shape(), 3 + 2 * update.moments),
+      term.value.shape().size(), sweep_work<T>(term.value.shape(), 3 + 2 * update.moments),
       [=](Index first, Index last, int) {
         for (Index i = first; i < last; ++i)
           update(w[i], g[i], m[i], v[i], lr, decay, [](T x) { return std::sqrt(x); });
@@ -52,7 +52,7 @@ void factor_gradient(View<T, Cpu> gradient, SameView<T, Cpu> rows, SameView<T, C
   };
   T *g = gradient.data(), *r = rows.data(), *c = columns.data();
   Cpu& device = gradient.device();
-  const Work work = pass<T>(gradient.shape(), 1);
+  const Work work = sweep_work<T>(gradient.shape(), 1);
   device.parallel(height, work, [=](Index first, Index last, int) {
     for (Index i = first; i < last; ++i) {
       double sum = 0;
@@ -90,7 +90,7 @@ double sum_of_squares(View<T, Cpu> x) {
   fill(partial.view(), 0);
   const T* values = x.data();
   double* sums = partial.data();
-  x.device().parallel_shares(shares, x.shape().size(), pass<T>(x.shape(), 1),
+  x.device().parallel_shares(shares, x.shape().size(), sweep_work<T>(x.shape(), 1),
                              [=](Index first, Index last, int, Index share) {
                                double lane[8] = {};
                                for (; first + 8 <= last; first += 8)
@@ -115,12 +115,13 @@ template <class T>
 void scale(View<T, Cpu> x, double factor) {
   const T share = static_cast<T>(factor);
   T* values = x.data();
-  x.device().parallel(x.shape().size(), pass<T>(x.shape(), 2), [=](Index first, Index last, int) {
-    cpu::for_each_block<T>(last - first, [&]<int W>(Index at) {
-      T* value = values + first + at;
-      cpu::save<W>(value, cpu::load<W>(value) * share);
-    });
-  });
+  x.device().parallel(x.shape().size(), sweep_work<T>(x.shape(), 2),
+                      [=](Index first, Index last, int) {
+                        cpu::for_each_block<T>(last - first, [&]<int W>(Index at) {
+                          T* value = values + first + at;
+                          cpu::save<W>(value, cpu::load<W>(value) * share);
+                        });
+                      });
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -13,7 +13,7 @@ template <class T>
 void augment_images(View<T, Cuda> out, View<const std::uint8_t, Cuda> set,
                     View<const std::int64_t, Cuda> indices, ConstView<T, Cuda> table,
                     const CropFlips& crops) {
-  out.device().run(pass<T>(out.shape(), 1), [&](kernels::Context& on) {
+  out.device().run(sweep_work<T>(out.shape(), 1), [&](kernels::Context& on) {
     kernels::augment<T>(on, cuda::images(out), set.data(), indices.data(), table.data(), crops);
   });
 }

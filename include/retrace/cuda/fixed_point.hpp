@@ -12,8 +12,8 @@ namespace cuda {
 /// Returns the work of a pass over elements of two types.
 template <class A, class B>
 Work pass_of_both(Shape shape, double times_a, double times_b) {
-  Work work = pass<A>(shape, times_a);
-  work.bytes += pass<B>(shape, times_b).bytes;
+  Work work = sweep_work<A>(shape, times_a);
+  work.bytes += sweep_work<B>(shape, times_b).bytes;
   return work;
 }
 
@@ -54,7 +54,7 @@ template <class T>
 double largest_magnitude(View<T, Cuda> x) {
   auto scratch = cuda::scratch(x.device(), kernels::pair_scratch);
   double largest = 0;
-  x.device().run(pass<T>(x.shape(), 1), [&](kernels::Context& on) {
+  x.device().run(sweep_work<T>(x.shape(), 1), [&](kernels::Context& on) {
     largest =
         kernels::largest_magnitude<std::remove_const_t<T>>(on, cuda::pixels(x), scratch.data());
   });
@@ -69,7 +69,7 @@ math::SignalNoise signal_noise(View<T, Cuda> truth, ConstView<T, Cuda> x) {
   require_same_shape("signal_noise", "truth", truth.shape(), "x", x.shape());
   auto scratch = cuda::scratch(x.device(), kernels::pair_scratch);
   kernels::Pair sums;
-  x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
+  x.device().run(sweep_work<T>(x.shape(), 2), [&](kernels::Context& on) {
     sums = kernels::signal_noise<std::remove_const_t<T>>(on, cuda::pixels(truth), cuda::pixels(x),
                                                          scratch.data());
   });

@@ -28,7 +28,7 @@ inline Tensor<double, Cuda> channel_scratch(Cuda& device, Shape x, Index values)
 template <class T>
 void channel_moments(View<T, Cuda> x, View<double, Cuda> mean, View<double, Cuda> variance) {
   auto scratch = cuda::channel_scratch(x.device(), x.shape(), 3);
-  x.device().run(pass<T>(x.shape(), 1), [&](kernels::Context& on) {
+  x.device().run(sweep_work<T>(x.shape(), 1), [&](kernels::Context& on) {
     kernels::channel_moments<std::remove_const_t<T>>(on, cuda::pixels(x), mean.data(),
                                                      variance.data(), scratch.data());
   });
@@ -86,7 +86,7 @@ void add_normalisation_gradient(View<T, Cuda> dgamma, SameView<T, Cuda> dbeta,
 template <class T>
 void normalise_activate(View<T, Cuda> y, ConstView<T, Cuda> x, const ChannelNorm<T, Cuda>& norm,
                         Activation activation) {
-  y.device().run(pass<T>(y.shape(), 2), [&](kernels::Context& on) {
+  y.device().run(sweep_work<T>(y.shape(), 2), [&](kernels::Context& on) {
     kernels::normalise_activate<T>(on, cuda::pixels(y), cuda::pixels(x), cuda::norm_of(norm),
                                    static_cast<T>(activation.slope));
   });
@@ -96,7 +96,7 @@ void normalise_activate(View<T, Cuda> y, ConstView<T, Cuda> x, const ChannelNorm
 template <class T>
 void invert_normalise_activate(View<T, Cuda> y, const ChannelNorm<T, Cuda>& norm,
                                Activation activation) {
-  y.device().run(pass<T>(y.shape(), 2), [&](kernels::Context& on) {
+  y.device().run(sweep_work<T>(y.shape(), 2), [&](kernels::Context& on) {
     kernels::invert_normalise_activate<T>(on, cuda::pixels(y), cuda::norm_of(norm),
                                           static_cast<T>(activation.slope));
   });
@@ -110,7 +110,7 @@ void normalise_activate_sums(View<double, Cuda> sums, View<T, Cuda> x, ConstView
                              Activation activation) {
   using U = std::remove_const_t<T>;
   auto scratch = cuda::channel_scratch(x.device(), x.shape(), 2);
-  x.device().run(pass<U>(x.shape(), 2), [&](kernels::Context& on) {
+  x.device().run(sweep_work<U>(x.shape(), 2), [&](kernels::Context& on) {
     kernels::normalise_activate_sums<U>(on, sums.data(), cuda::pixels(x), cuda::pixels(dy),
                                         cuda::norm_of(norm), static_cast<U>(activation.slope),
                                         scratch.data());
@@ -123,7 +123,7 @@ template <class T>
 void normalise_activate_backward(View<T, Cuda> dx, ConstView<T, Cuda> x, ConstView<T, Cuda> dy,
                                  const GradientSums<Cuda>& batch, const ChannelNorm<T, Cuda>& norm,
                                  Activation activation, Store how) {
-  dx.device().run(pass<T>(x.shape(), how == Store::set ? 3 : 4), [&](kernels::Context& on) {
+  dx.device().run(sweep_work<T>(x.shape(), how == Store::set ? 3 : 4), [&](kernels::Context& on) {
     kernels::normalise_activate_backward<T>(on, cuda::pixels(dx), cuda::pixels(x), cuda::pixels(dy),
                                             cuda::sums_of(batch), cuda::norm_of(norm),
                                             static_cast<T>(activation.slope), how);
@@ -135,7 +135,7 @@ void normalise_activate_backward(View<T, Cuda> dx, ConstView<T, Cuda> x, ConstVi
 template <class T>
 void take_off_gradient_means(View<T, Cuda> dx, ConstView<T, Cuda> x,
                              const GradientSums<Cuda>& batch, const ChannelNorm<T, Cuda>& norm) {
-  dx.device().run(pass<T>(x.shape(), 3), [&](kernels::Context& on) {
+  dx.device().run(sweep_work<T>(x.shape(), 3), [&](kernels::Context& on) {
     kernels::take_off_gradient_means<T>(on, cuda::pixels(dx), cuda::pixels(x), cuda::sums_of(batch),
                                         cuda::norm_of(norm));
   });
@@ -146,7 +146,7 @@ template <class T>
 void invert_normalise_activate_sums(View<double, Cuda> sums, View<T, Cuda> y, SameView<T, Cuda> dy,
                                     const ChannelNorm<T, Cuda>& norm, Activation activation) {
   auto scratch = cuda::channel_scratch(y.device(), y.shape(), 2);
-  y.device().run(pass<T>(y.shape(), 4), [&](kernels::Context& on) {
+  y.device().run(sweep_work<T>(y.shape(), 4), [&](kernels::Context& on) {
     kernels::invert_normalise_activate_sums<T>(on, sums.data(), cuda::pixels(y), cuda::pixels(dy),
                                                cuda::norm_of(norm),
                                                static_cast<T>(activation.slope), scratch.data());
@@ -156,7 +156,7 @@ void invert_normalise_activate_sums(View<double, Cuda> sums, View<T, Cuda> y, Sa
 /// Computes y = act(x), in place.
 template <class T>
 void activate(View<T, Cuda> x, Activation activation) {
-  x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
+  x.device().run(sweep_work<T>(x.shape(), 2), [&](kernels::Context& on) {
     kernels::activate<T>(on, cuda::pixels(x), static_cast<T>(activation.slope));
   });
 }
@@ -164,7 +164,7 @@ void activate(View<T, Cuda> x, Activation activation) {
 /// Replaces y by act⁻¹(y).
 template <class T>
 void deactivate(View<T, Cuda> y, Activation activation) {
-  y.device().run(pass<T>(y.shape(), 2), [&](kernels::Context& on) {
+  y.device().run(sweep_work<T>(y.shape(), 2), [&](kernels::Context& on) {
     kernels::deactivate<T>(on, cuda::pixels(y), static_cast<T>(activation.slope));
   });
 }
@@ -172,7 +172,7 @@ void deactivate(View<T, Cuda> y, Activation activation) {
 /// Replaces dy by dy·act′. `sign` is u or y, which have the same sign.
 template <class T>
 void activate_backward(View<T, Cuda> dy, ConstView<T, Cuda> sign, Activation activation) {
-  dy.device().run(pass<T>(dy.shape(), 3), [&](kernels::Context& on) {
+  dy.device().run(sweep_work<T>(dy.shape(), 3), [&](kernels::Context& on) {
     kernels::activate_backward<T>(on, cuda::pixels(dy), cuda::pixels(sign),
                                   static_cast<T>(activation.slope));
   });
@@ -181,7 +181,7 @@ void activate_backward(View<T, Cuda> dy, ConstView<T, Cuda> sign, Activation act
 /// Computes x[pixel] += bias, [C], at every pixel.
 template <class T>
 void add_to_pixels(View<T, Cuda> x, ConstView<T, Cuda> bias) {
-  x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
+  x.device().run(sweep_work<T>(x.shape(), 2), [&](kernels::Context& on) {
     kernels::add_to_pixels<T>(on, cuda::pixels(x), bias.data());
   });
 }
@@ -191,7 +191,7 @@ template <class T>
 void add_pixel_sums(View<T, Cuda> sums, ConstView<T, Cuda> x) {
   auto totals = cuda::scratch(x.device(), x.shape().c);
   auto scratch = cuda::channel_scratch(x.device(), x.shape(), 1);
-  x.device().run(pass<T>(x.shape(), 1), [&](kernels::Context& on) {
+  x.device().run(sweep_work<T>(x.shape(), 1), [&](kernels::Context& on) {
     kernels::channel_sums<T>(on, cuda::pixels(x), totals.data(), scratch.data());
     kernels::add_sums<T>(on, sums.data(), totals.data(), x.shape().c);
   });

@@ -23,7 +23,7 @@ void permute_images(View<T, Cuda> x, Permute permute) {
     const View<T, Cuda> some = x.images(first, std::min(at_once, shape.n - first));
     const View<T, Cuda> apart = copied.view().images(0, some.shape().n);
     copy(apart, some);
-    x.device().run(pass<T>(some.shape(), 2), [&](kernels::Context& on) {
+    x.device().run(sweep_work<T>(some.shape(), 2), [&](kernels::Context& on) {
       permute(on, images(some), static_cast<const T*>(apart.data()));
     });
   }
@@ -59,7 +59,7 @@ void batch_unpool(View<T, Cuda> x) {
 /// the first pixel that has it.
 template <class T>
 void max_pool(View<T, Cuda> y, View<std::uint8_t, Cuda> largest, ConstView<T, Cuda> x) {
-  y.device().run(pass<T>(y.shape(), 5), [&](kernels::Context& on) {
+  y.device().run(sweep_work<T>(y.shape(), 5), [&](kernels::Context& on) {
     kernels::max_pool<T>(on, cuda::images(y), cuda::pixels(largest), cuda::pixels(x));
   });
 }
@@ -67,7 +67,7 @@ void max_pool(View<T, Cuda> y, View<std::uint8_t, Cuda> largest, ConstView<T, Cu
 template <class T>
 void max_pool_backward(View<T, Cuda> dx, ConstView<T, Cuda> dy,
                        View<const std::uint8_t, Cuda> largest) {
-  dx.device().run(pass<T>(dy.shape(), 5), [&](kernels::Context& on) {
+  dx.device().run(sweep_work<T>(dy.shape(), 5), [&](kernels::Context& on) {
     kernels::max_pool_backward<T>(on, cuda::pixels(dx), cuda::images(dy), cuda::pixels(largest));
   });
 }
@@ -75,14 +75,14 @@ void max_pool_backward(View<T, Cuda> dx, ConstView<T, Cuda> dy,
 /// Computes y[n,c] = the mean over the pixels of the x.n/y.n images that belong to image n.
 template <class T>
 void global_average(View<T, Cuda> y, ConstView<T, Cuda> x) {
-  y.device().run(pass<T>(x.shape(), 1), [&](kernels::Context& on) {
+  y.device().run(sweep_work<T>(x.shape(), 1), [&](kernels::Context& on) {
     kernels::global_average<T>(on, cuda::pixels(y), cuda::pixels(x));
   });
 }
 
 template <class T>
 void global_average_backward(View<T, Cuda> dx, ConstView<T, Cuda> dy) {
-  dx.device().run(pass<T>(dx.shape(), 1), [&](kernels::Context& on) {
+  dx.device().run(sweep_work<T>(dx.shape(), 1), [&](kernels::Context& on) {
     kernels::global_average_backward<T>(on, cuda::pixels(dx), cuda::pixels(dy));
   });
 }

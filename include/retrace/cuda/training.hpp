@@ -24,7 +24,7 @@ void softmax_cross_entropy(View<T, Cuda> dx, ConstView<T, Cuda> x,
                            View<const std::int32_t, Cuda> labels, View<const double, Cuda> weights,
                            View<const double, Cuda> divisor, View<double, Cuda> losses,
                            View<std::uint8_t, Cuda> hits, const CrossEntropyTerms& terms) {
-  x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
+  x.device().run(sweep_work<T>(x.shape(), 2), [&](kernels::Context& on) {
     const auto there = [](View<const double, Cuda> values) {
       return values.shape().size() > 0 ? values.data() : nullptr;
     };
@@ -78,7 +78,7 @@ void pointwise_loss(View<T, Cuda> dy, ConstView<T, Cuda> y, ConstView<T, Cuda> t
                     const PointwiseTerms& terms, View<double, Cuda> scratch) {
   require_same_shape("loss", "y", y.shape(), "the target", target.shape());
   require_same_shape("loss", "y", y.shape(), "dy", dy.shape());
-  y.device().run(pass<T>(y.shape(), 3), [&](kernels::Context& on) {
+  y.device().run(sweep_work<T>(y.shape(), 3), [&](kernels::Context& on) {
     kernels::pointwise_loss<T>(on, cuda::pixels(dy), cuda::pixels(y), cuda::pixels(target), terms,
                                scratch.data());
   });
@@ -113,7 +113,7 @@ void update(std::span<const UpdateTerm<T, Cuda>> terms, double rate, const T* ra
   std::vector<kernels::UpdateTerm<T>> list;
   const double times = 3 + 2 * math::Update<T, Step>::moments + (empties ? 1 : 0);
   for (const UpdateTerm<T, Cuda>& each : terms) {
-    work.bytes += pass<T>(each.value.shape(), times).bytes;
+    work.bytes += sweep_work<T>(each.value.shape(), times).bytes;
     list.push_back({each.value.data(), each.gradient.data(), each.first.data(), each.second.data(),
                     each.value.shape().size(), static_cast<T>(each.decay)});
   }
@@ -149,7 +149,7 @@ template <class T>
 void factor_gradient(View<T, Cuda> gradient, SameView<T, Cuda> rows, SameView<T, Cuda> columns,
                      double beta, double epsilon) {
   auto mean = cuda::scratch(gradient.device(), 1);
-  gradient.device().run(pass<T>(gradient.shape(), 4), [&](kernels::Context& on) {
+  gradient.device().run(sweep_work<T>(gradient.shape(), 4), [&](kernels::Context& on) {
     kernels::factor_gradient<T>(on, gradient.data(), gradient.shape().pixels(), gradient.shape().c,
                                 rows.data(), columns.data(), beta, epsilon, mean.data());
   });
@@ -160,7 +160,7 @@ template <class T>
 double sum_of_squares(View<T, Cuda> x) {
   auto scratch = cuda::scratch(x.device(), kernels::pair_scratch);
   double sum = 0;
-  x.device().run(pass<T>(x.shape(), 1), [&](kernels::Context& on) {
+  x.device().run(sweep_work<T>(x.shape(), 1), [&](kernels::Context& on) {
     sum = kernels::sum_of_squares<std::remove_const_t<T>>(on, cuda::pixels(x), scratch.data());
   });
   return sum;
@@ -169,7 +169,7 @@ double sum_of_squares(View<T, Cuda> x) {
 /// Computes x *= factor; x is packed.
 template <class T>
 void scale(View<T, Cuda> x, double factor) {
-  x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
+  x.device().run(sweep_work<T>(x.shape(), 2), [&](kernels::Context& on) {
     kernels::scale<T>(on, cuda::pixels(x), static_cast<T>(factor));
   });
 }
@@ -180,7 +180,7 @@ void scale(View<T, Cuda> x, double factor) {
 template <class T>
 void drop_elements(View<T, Cuda> x, double rate, std::uint64_t seed, std::uint64_t step,
                    Index begin = 0) {
-  x.device().run(pass<T>(x.shape(), 2), [&](kernels::Context& on) {
+  x.device().run(sweep_work<T>(x.shape(), 2), [&](kernels::Context& on) {
     kernels::drop_elements<T>(on, cuda::pixels(x), rate, seed, step, begin);
   });
 }

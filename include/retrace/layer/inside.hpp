@@ -84,7 +84,7 @@ void set_mode(N& node, Mode mode) {
   }
 }
 
-/// Sets the images of a chunk in mode `streamed`; 0 takes what suits the cache.
+/// Sets the images of a chunk in mode `chunked`; 0 takes what suits the cache.
 template <class N>
 void set_chunk(N& node, Index images) {
   if constexpr (requires { node.set_chunk(images); })

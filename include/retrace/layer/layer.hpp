@@ -88,15 +88,15 @@ enum class Mode {
   stored,      ///< all that backward needs is stored in forward
   reversible,  ///< nothing is stored; inputs are reconstructed, branches evaluated once more
   inverted,    ///< as reversible, and the insides of a branch are reconstructed instead of stored
-  streamed,  ///< as reversible, and the insides of a branch exist for one chunk of images at a time
+  chunked,  ///< as reversible, and the insides of a branch exist for one chunk of images at a time
 };
 
 inline constexpr std::array<Mode, 4> all_modes{Mode::stored, Mode::reversible, Mode::inverted,
-                                               Mode::streamed};
+                                               Mode::chunked};
 
-/// "streamed", as on a command line.
+/// "chunked", as on a command line.
 constexpr std::string_view name(Mode mode) {
-  constexpr std::array<std::string_view, 4> names{"stored", "reversible", "inverted", "streamed"};
+  constexpr std::array<std::string_view, 4> names{"stored", "reversible", "inverted", "chunked"};
   return names[static_cast<std::size_t>(mode)];
 }
 

@@ -3,9 +3,9 @@
 
 #include <utility>
 
+#include "retrace/layer/chunks.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/stream_format.hpp"
-#include "retrace/layer/streaming.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -21,7 +21,7 @@ namespace retrace::inline RETRACE_ISA {
 ///           the gradients of H at the rounded source, the same as with stored activations; the
 ///           staircase itself has none.
 /// Stores    what H stores. While H is evaluated: its source and its value in floating point, in
-///           mode `streamed` those of a chunk in backward.
+///           mode `chunked` those of a chunk in backward.
 template <Stage H, class E, Device D>
 class RoundedBranch {
  public:

@@ -60,9 +60,9 @@ inline std::array<double, 2> standard_normal(const PhiloxCounter& words) {
   return {radius * std::cos(angle), radius * std::sin(angle)};
 }
 
-/// Returns the number of a random stream, so that no two purposes share one: stream("shuffle",
+/// Returns the number of a random stream, so that no two purposes share one: substream("shuffle",
 /// epoch). The upper half is the 32-bit FNV-1a hash of the purpose; the lower half is the number.
-constexpr std::uint64_t stream(std::string_view purpose, std::uint32_t number = 0) {
+constexpr std::uint64_t substream(std::string_view purpose, std::uint32_t number = 0) {
   std::uint32_t hash = 2166136261u;
   for (char letter : purpose) hash = (hash ^ static_cast<unsigned char>(letter)) * 16777619u;
   return (std::uint64_t{hash} << 32) | number;

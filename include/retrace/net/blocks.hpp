@@ -39,7 +39,7 @@ class Blocks {
  public:
   explicit Blocks(D& device, const BlockOptions& options = {})
       : device_(device),
-        random_(options.seed, stream("weights")),
+        random_(options.seed, substream("weights")),
         norm_{.activation = {options.slope}, .scale_floor = options.scale_floor},
         trains_(options.trains) {}
 

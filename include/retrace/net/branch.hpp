@@ -8,9 +8,9 @@
 #include <utility>
 #include <vector>
 
+#include "retrace/layer/chunks.hpp"
 #include "retrace/layer/kept.hpp"
 #include "retrace/layer/store_by.hpp"
-#include "retrace/layer/streaming.hpp"
 #include "retrace/net/chain.hpp"
 #include "retrace/net/chunked_chain.hpp"
 
@@ -22,7 +22,7 @@ namespace retrace::inline RETRACE_ISA {
 /// Stores    between an apply() that keeps and its gradient(): what the layers store. If nothing
 /// was
 ///           kept, gradient() evaluates the chain again. In mode `inverted` layers reconstruct
-///           their inputs; in the other modes they store them. In mode `streamed` all of this
+///           their inputs; in the other modes they store them. In mode `chunked` all of this
 ///           exists for one chunk of images at a time.
 template <class T, Device D>
 class Branch {
@@ -65,7 +65,7 @@ class Branch {
 
   /// Whether all of the source has been read before anything is added, so that a target may be the
   /// source.
-  bool reads_source_first() const { return chain_.size() > 1 && mode_ != Mode::streamed; }
+  bool reads_source_first() const { return chain_.size() > 1 && mode_ != Mode::chunked; }
 
   /// dsource =, += or −= (∂H/∂source)ᵀ dtarget, of the last apply().
   void gradient(Source source, Source dtarget, Target dsource, Store how) {
@@ -101,11 +101,11 @@ class Branch {
     return x;
   }
 
-  /// Whether a batch of such sources is cut into chunks: in mode `streamed`, if it is larger than
+  /// Whether a batch of such sources is cut into chunks: in mode `chunked`, if it is larger than
   /// one. An image takes so many bytes `beside` what the branch needs for it.
   template <class Any>
   bool in_chunks(const Any& source, Index beside = 0) {
-    if (mode_ != Mode::streamed || chain_.size() == 0) return false;
+    if (mode_ != Mode::chunked || chain_.size() == 0) return false;
     return chunks(source.device(), source.shape(), beside).front() < source.shape().n;
   }
 

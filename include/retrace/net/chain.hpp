@@ -178,7 +178,7 @@ class Chain {
     for (std::size_t i = 0; i < links_.size(); ++i) links_[i]->set_modes(modes.inside[i]);
     for (const auto& [first, end] : modes.recomputed) recompute(first, end);
   }
-  /// Sets the images in a chunk in mode `streamed`; 0 takes what suits the cache.
+  /// Sets the images in a chunk in mode `chunked`; 0 takes what suits the cache.
   void set_chunk(Index images) {
     for (auto& link : links_) link->set_chunk(images);
   }

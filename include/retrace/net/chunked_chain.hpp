@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "retrace/layer/streaming.hpp"
+#include "retrace/layer/chunks.hpp"
 #include "retrace/net/chain.hpp"
 
 namespace retrace::inline RETRACE_ISA {

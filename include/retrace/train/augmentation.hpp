@@ -30,14 +30,14 @@ struct Augmentation {
 
 /// What `augmentation` does to each image.
 constexpr CropFlips crop_flips(const Augmentation& augmentation) {
-  return {augmentation.crop_flip, augmentation.seed, stream("augmentation", augmentation.epoch),
+  return {augmentation.crop_flip, augmentation.seed, substream("augmentation", augmentation.epoch),
           augmentation.padding};
 }
 
 /// Throws unless the set has the pixels of its images, the normalisation its channels, and every
 /// index names an image of it whose label is a class.
 inline void require_images(const char* where, const ImageSet& set, std::span<const Index> indices,
-                           const Normalisation& normalisation) {
+                           const PixelStatistics& normalisation) {
   require_whole(where, set);
   const auto channels = static_cast<std::size_t>(set.channels);
   if (normalisation.mean.size() != channels || normalisation.inverse_deviation.size() != channels)
@@ -54,7 +54,7 @@ inline void require_images(const char* where, const ImageSet& set, std::span<con
 
 /// What each of 256 pixel values becomes, [256, C].
 template <class T>
-std::vector<T> normalised_values(const Normalisation& normalisation) {
+std::vector<T> normalised_values(const PixelStatistics& normalisation) {
   const std::size_t channels = normalisation.mean.size();
   std::vector<T> table(256 * channels);
   for (std::size_t value = 0; value < 256; ++value)
@@ -77,7 +77,7 @@ std::vector<T> normalised_values(const Normalisation& normalisation) {
 /// its images.
 template <class T>
 void fill_batch(std::span<T> out, const ImageSet& set, std::span<const Index> indices,
-                const Normalisation& normalisation, Augmentation augmentation = {},
+                const PixelStatistics& normalisation, Augmentation augmentation = {},
                 std::span<const Index> numbers = {}) {
   if (numbers.empty()) numbers = indices;
   const auto channels = static_cast<std::size_t>(set.channels);
@@ -119,7 +119,7 @@ inline std::vector<Index> shuffled(Index count, std::uint64_t seed, std::uint32_
     throw std::invalid_argument("shuffled: cannot order " + std::to_string(count) + " images");
   std::vector<Index> order(static_cast<std::size_t>(count));
   std::iota(order.begin(), order.end(), Index{0});
-  Random random(seed, stream("shuffle", epoch));
+  Random random(seed, substream("shuffle", epoch));
   for (std::size_t left = order.size(); left > 1; --left)
     std::swap(order[left - 1], order[random.below(static_cast<std::uint32_t>(left))]);
   return order;

@@ -47,7 +47,7 @@ LabelledBatch<T, D> load_in_parts(D& device, Shape shape, std::span<const Index>
 /// @throws as fill_batch does.
 template <class T, Device D>
 LabelledBatch<T, D> load_batch(D& device, const ImageSet& set, std::span<const Index> indices,
-                               const Normalisation& normalisation,
+                               const PixelStatistics& normalisation,
                                const Augmentation& augmentation = {}) {
   const Shape shape{static_cast<Index>(indices.size()), set.height, set.width, set.channels};
   return detail::load_in_parts<T>(device, shape, indices,
@@ -62,7 +62,7 @@ LabelledBatch<T, D> load_batch(D& device, const ImageSet& set, std::span<const I
 /// @throws as fill_batch and the source do.
 template <class T, Device D, ImageSource S>
 LabelledBatch<T, D> load_batch(D& device, const S& source, std::span<const Index> indices,
-                               const Normalisation& normalisation,
+                               const PixelStatistics& normalisation,
                                const Augmentation& augmentation = {}) {
   const ImageSet none = source.read({});
   const Shape shape{static_cast<Index>(indices.size()), none.height, none.width, none.channels};

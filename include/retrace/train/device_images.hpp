@@ -16,7 +16,7 @@ class DeviceImages {
  public:
   /// @param set  has to stay where it is
   /// @throws ShapeError unless the normalisation has the channels of the set.
-  DeviceImages(D& device, const ImageSet& set, const Normalisation& normalisation)
+  DeviceImages(D& device, const ImageSet& set, const PixelStatistics& normalisation)
       : set_(set),
         normalisation_(normalisation),
         pixels_(device, {set.size(), set.height, set.width, set.channels}, Use::workspace),
@@ -46,7 +46,7 @@ class DeviceImages {
 
  private:
   const ImageSet& set_;
-  Normalisation normalisation_;
+  PixelStatistics normalisation_;
   Tensor<std::uint8_t, D> pixels_;
   Tensor<T, D> table_;
 };

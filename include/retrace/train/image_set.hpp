@@ -79,7 +79,7 @@ void for_each_part(const S& source, Visit visit) {
 }
 
 /// Takes each channel of a set to mean 0 and deviation 1: (pixel - mean) * inverse_deviation.
-struct Normalisation {
+struct PixelStatistics {
   std::vector<double> mean;               ///< per channel, in pixel values 0 to 255
   std::vector<double> inverse_deviation;  ///< per channel; 1 where all pixels are equal
 };
@@ -110,8 +110,8 @@ class PixelHistograms {
 
   /// The mean and the (biased) deviation of each channel over all pixels, exact up to the last
   /// roundings.
-  Normalisation normalisation() const {
-    Normalisation result;
+  PixelStatistics statistics() const {
+    PixelStatistics result;
     for (std::size_t c = 0; c * 256 < counts_.size(); ++c) {
       const double mean = average(c, [](double value) { return value; });
       const double variance =
@@ -137,21 +137,21 @@ class PixelHistograms {
 
 /// Of all images of a set.
 /// @throws DataError if there are no images.
-inline Normalisation normalisation(const ImageSet& set) {
+inline PixelStatistics pixel_statistics(const ImageSet& set) {
   if (set.pixels.empty()) throw DataError("normalisation: '" + set.name + "' has no images");
   PixelHistograms histograms;
   histograms.add(set);
-  return histograms.normalisation();
+  return histograms.statistics();
 }
 
 /// Of all images of a source, which are read once.
 /// @throws DataError if there are no images.
 template <ImageSource S>
-Normalisation normalisation(const S& source) {
+PixelStatistics pixel_statistics(const S& source) {
   if (source.size() == 0) throw DataError("normalisation: there are no images");
   PixelHistograms histograms;
   for_each_part(source, [&](const ImageSet& part) { histograms.add(part); });
-  return histograms.normalisation();
+  return histograms.statistics();
 }
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -32,7 +32,7 @@ class LayerProbe {
   using Progress = std::function<void(std::size_t done, std::size_t all)>;
 
   static constexpr std::array<Mode, 4> modes{Mode::stored, Mode::reversible, Mode::inverted,
-                                             Mode::streamed};
+                                             Mode::chunked};
 
   LayerProbe(Net& net, D& device) : net_(net), device_(device) {}
 
@@ -197,7 +197,7 @@ class LayerProbe {
   }
 
   /// A few images tell what does not depend on their number: packing weights, most of all. What is
-  /// streamed does that once a chunk, so there all is taken to grow with them. What the cache knows
+  /// chunked does that once a chunk, so there all is taken to grow with them. What the cache knows
   /// stays, so that the next plan counts with the times of the one before.
   void measure(Mode mode, const std::vector<LayerOptions>& layers, const std::vector<Keys>& keys,
                Shape shape, CostCache& cache) {
@@ -211,7 +211,7 @@ class LayerProbe {
     const Step small = run(few), large = median({run(shape), run(shape), run(shape)});
     const auto cost = [&](double less, double more) {
       const auto count = static_cast<double>(shape.n);
-      if (few.n == shape.n || mode == Mode::streamed) return Cost{0, more / count};
+      if (few.n == shape.n || mode == Mode::chunked) return Cost{0, more / count};
       const double per_image = std::max(more - less, 0.0) / static_cast<double>(shape.n - few.n);
       return Cost{std::max(more - per_image * count, 0.0), per_image};
     };
@@ -252,7 +252,7 @@ class LayerProbe {
     return dy;
   }
   State noise(Shape shape) {
-    Random random(0, stream("noise"));
+    Random random(0, substream("noise"));
     std::vector<typename State::Element> values(static_cast<std::size_t>(shape.size()));
     for (auto& value : values) value = static_cast<typename State::Element>(random.normal());
     State x(device_, shape);

@@ -162,7 +162,7 @@ inline ImageSet synthetic_images(Index count, std::uint64_t seed) {
       const int label = static_cast<int>(i % synthetic::classes);
       set.labels[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(label);
       synthetic::draw(set.pixels.data() + i * set.image_size(), label,
-                      Random(seed, stream("synthetic", static_cast<std::uint32_t>(i))));
+                      Random(seed, substream("synthetic", static_cast<std::uint32_t>(i))));
     }
   });
   return set;

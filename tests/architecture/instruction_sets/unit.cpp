@@ -17,7 +17,7 @@ Answer ANSWER() {
 
   Answer answer{instruction_set, vector_bytes, {}, {}};
   for (int step = 0; step < 3; ++step) {
-    auto [x, labels] = load_batch<float>(device, images, order, normalisation(images));
+    auto [x, labels] = load_batch<float>(device, images, order, pixel_statistics(images));
     answer.losses.push_back(accumulate_gradients(net, x, cross_entropy(labels)).mean());
     optimizer.step(0.1);
     const float* image = x.view().data();

@@ -10,7 +10,7 @@ int main() {
   Cpu device;
   const ImageSet images = synthetic_images(4, /*seed=*/1);
   const std::vector<Index> order = shuffled(images.size(), /*seed=*/1, /*epoch=*/0);
-  auto [x, labels] = load_batch<float>(device, images, order, normalisation(images));
+  auto [x, labels] = load_batch<float>(device, images, order, pixel_statistics(images));
   const View<float, Cpu> view = x.view();
   const std::vector<float> before(view.data(), view.data() + view.shape().size());
   LeakyRelu<float, Cpu> layer(0.5);

@@ -1,14 +1,14 @@
-// Streamed branches: the gradients of stored ones, by way of chunks.
+// Chunked branches: the gradients of stored ones, by way of chunks.
 #include "retrace/cpu/operations.hpp"
 #include "retrace/layer/batch_norm.hpp"
 #include "retrace/layer/dropout.hpp"
 #include "retrace/layer/relu.hpp"
 #include "retrace/layer/swap_coupling.hpp"
 #include "retrace/net/architectures.hpp"
+#include "retrace/net/branch.hpp"
 #include "retrace/train/loss/mean_squared_error.hpp"
 #include "retrace/train/rules/sgd.hpp"
 #include "retrace/train/step.hpp"
-#include "retrace/net/branch.hpp"
 #include "support/catch.hpp"
 #include "support/contract.hpp"
 
@@ -88,13 +88,13 @@ void check_streaming(Make make) {
   for (Index chunk : {1, 2, 3}) {
     CAPTURE(chunk);
     auto branch = make(device);
-    const Undone streamed = there_and_back(branch, device, Mode::streamed, chunk);
-    CHECK(same_bits(streamed.target, whole.target));  // the same values were recomputed
-    CHECK(relative_distance(streamed.dsource, whole.dsource) < 1e-12);
-    REQUIRE(streamed.gradients.size() == whole.gradients.size());
+    const Undone chunked = there_and_back(branch, device, Mode::chunked, chunk);
+    CHECK(same_bits(chunked.target, whole.target));  // the same values were recomputed
+    CHECK(relative_distance(chunked.dsource, whole.dsource) < 1e-12);
+    REQUIRE(chunked.gradients.size() == whole.gradients.size());
     for (std::size_t i = 0; i < whole.gradients.size(); ++i) {
       CAPTURE(parameters(branch).parameters[i].name);
-      CHECK(relative_distance(streamed.gradients[i], whole.gradients[i]) < 1e-12);
+      CHECK(relative_distance(chunked.gradients[i], whole.gradients[i]) < 1e-12);
     }
   }
 }
@@ -112,14 +112,14 @@ std::pair<double, double> multiply_adds(TestBranch& branch, Cpu& device) {
 
 }  // namespace
 
-TEST_CASE("a streamed stack gives the gradients of a reversible one") {
+TEST_CASE("a chunked stack gives the gradients of a reversible one") {
   for (int depth : {1, 2, 3}) {
     CAPTURE(depth);
     check_streaming([=](Cpu& device) { return stack(device, depth); });
   }
 }
 
-TEST_CASE("a streamed stack of convolutions alone gives the gradients of a reversible one") {
+TEST_CASE("a chunked stack of convolutions alone gives the gradients of a reversible one") {
   using Conv = Conv2d<double, Cpu>;
   check_streaming([](Cpu& device) {
     Random random(1);
@@ -129,7 +129,7 @@ TEST_CASE("a streamed stack of convolutions alone gives the gradients of a rever
   });
 }
 
-TEST_CASE("a streamed chain of any layers gives the gradients of a stored one") {
+TEST_CASE("a chunked chain of any layers gives the gradients of a stored one") {
   check_streaming([](Cpu& device) { return chain(device); });
   check_streaming([](Cpu& device) { return hybrid(device); });
 }
@@ -144,16 +144,16 @@ TEST_CASE("a swap coupling passes its mode on") {
     AnyLayer<double> any = std::move(layer);
     return pass(any, x);
   };
-  CHECK(compare(run(Mode::streamed), run(Mode::reversible), 1e-12) == "");
+  CHECK(compare(run(Mode::chunked), run(Mode::reversible), 1e-12) == "");
 }
 
-TEST_CASE("undoing a streamed stack of two takes eight convolutions") {
+TEST_CASE("undoing a chunked stack of two takes eight convolutions") {
   Cpu device(1);
   TestBranch branch = stack(device, 2);
   branch.set_mode(Mode::reversible);
   const auto [forward, reversible] = multiply_adds(branch, device);
   CHECK(reversible == 3 * forward);
-  branch.set_mode(Mode::streamed);
+  branch.set_mode(Mode::chunked);
   branch.set_chunk(2);
   CHECK(multiply_adds(branch, device).second == 4 * forward);  // 13/2 with passes of their own
 }
@@ -161,27 +161,27 @@ TEST_CASE("undoing a streamed stack of two takes eight convolutions") {
 TEST_CASE("a hybrid branch streams in eleven halves of its convolutions") {
   Cpu device(1);
   TestBranch branch = hybrid(device);
-  branch.set_mode(Mode::streamed);
+  branch.set_mode(Mode::chunked);
   branch.set_chunk(2);
-  const auto [forward, streamed] = multiply_adds(branch, device);
-  CHECK(streamed == 11 * forward / 2);
+  const auto [forward, chunked] = multiply_adds(branch, device);
+  CHECK(chunked == 11 * forward / 2);
 }
 
-TEST_CASE("a chunk that is the whole batch is not streamed") {
+TEST_CASE("a chunk that is the whole batch is not chunked") {
   Cpu device(1);
   TestBranch branch = stack(device, 2);
-  branch.set_mode(Mode::streamed);
+  branch.set_mode(Mode::chunked);
   branch.set_chunk(5);
   CHECK(multiply_adds(branch, device).second == 3 * multiply_adds(branch, device).first);
   branch.set_chunk(0);  // of small images the cache holds more than five
   CHECK(multiply_adds(branch, device).second == 3 * multiply_adds(branch, device).first);
 }
 
-TEST_CASE("the scratch of a streamed branch does not grow with the batch") {
+TEST_CASE("the scratch of a chunked branch does not grow with the batch") {
   const auto peak = [](auto make, Index batch) {
     Cpu device(2);
     auto branch = make(device);
-    branch.set_mode(Mode::streamed);
+    branch.set_mode(Mode::chunked);
     branch.set_chunk(2);
     const Shape shape{batch, 4, 6, half};
     const auto source = normal<double>(device, shape);
@@ -204,7 +204,7 @@ TEST_CASE("the chunks of large images take the bytes they may") {
   const auto scratch = [](auto make, Shape shape) {
     Cpu device = Cpu::dry_device(1);
     auto branch = make(device);
-    branch.set_mode(Mode::streamed);
+    branch.set_mode(Mode::chunked);
     Tensor<double, Cpu> source(device, shape), target(device, shape), dsource(device, shape);
     branch.apply(target.view(), source.view(), preview(training), Store::add);
     const std::size_t before = device.memory().live().total();
@@ -220,18 +220,18 @@ TEST_CASE("the chunks of large images take the bytes they may") {
   CHECK(of_hybrid >= 0.5 * chunk_scratch_bytes);
 }
 
-TEST_CASE("a streamed gradient is complete once, when nothing needs its parameter any more") {
+TEST_CASE("a chunked gradient is complete once, when nothing needs its parameter any more") {
   Cpu device;
   TestBranch branch = stack(device, 2);
   std::vector<std::string> completed;
   auto list = parameters(branch);
-  const Undone expected = there_and_back(branch, device, Mode::streamed, 2);
+  const Undone expected = there_and_back(branch, device, Mode::chunked, 2);
   for (auto& named : list.parameters)
     named.parameter->on_complete = [&completed, name = named.name](Parameter<double, Cpu>& done) {
       completed.push_back(name);
       fill(done.value.view(), 0);  // as an optimizer may do
     };
-  const Undone result = there_and_back(branch, device, Mode::streamed, 2);
+  const Undone result = there_and_back(branch, device, Mode::chunked, 2);
   CHECK(completed == std::vector<std::string>{"conv1.weight", "conv1.norm.beta", "conv1.norm.gamma",
                                               "conv0.weight", "conv0.norm.beta",
                                               "conv0.norm.gamma"});
@@ -239,10 +239,10 @@ TEST_CASE("a streamed gradient is complete once, when nothing needs its paramete
   CHECK(result.gradients == expected.gradients);
 }
 
-TEST_CASE("a streamed pass that fails leaves the branch as it was") {
+TEST_CASE("a chunked pass that fails leaves the branch as it was") {
   Cpu device;
   TestBranch branch = stack(device, 2);
-  const Undone expected = there_and_back(branch, device, Mode::streamed, 2);
+  const Undone expected = there_and_back(branch, device, Mode::chunked, 2);
   const auto source = normal<double>(device, source_shape);
   auto target = clone(source), dsource = clone(source);
   branch.apply(target.view(), source.view(), preview(training), Store::add);
@@ -253,12 +253,13 @@ TEST_CASE("a streamed pass that fails leaves the branch as it was") {
   device.memory().set_limit(MemoryMeter::unlimited);
   branch.abandon();
   for (auto& named : parameters(branch).parameters) CHECK(named.parameter->adds == Adds::all);
-  const Undone again = there_and_back(branch, device, Mode::streamed, 2);
+  const Undone again = there_and_back(branch, device, Mode::chunked, 2);
   CHECK(same_bits(again.dsource, expected.dsource));
   CHECK(again.gradients == expected.gradients);
 }
 
-TEST_CASE("a fused optimizer updates the parameters of a branch in chunks as those of a whole one") {
+TEST_CASE(
+    "a fused optimizer updates the parameters of a branch in chunks as those of a whole one") {
   const auto trained = [](Mode mode) {
     Cpu device(2);
     Net net;
@@ -277,7 +278,7 @@ TEST_CASE("a fused optimizer updates the parameters of a branch in chunks as tho
       weights.push_back(values(named.parameter->value));
     return weights;
   };
-  const auto chunked = trained(Mode::streamed), whole = trained(Mode::reversible);
+  const auto chunked = trained(Mode::chunked), whole = trained(Mode::reversible);
   for (std::size_t i = 0; i < whole.size(); ++i)
     CHECK(relative_distance(chunked[i], whole[i]) < 1e-11);
 }
