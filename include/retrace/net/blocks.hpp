@@ -16,6 +16,7 @@
 #include "retrace/layer/linear.hpp"
 #include "retrace/layer/max_pooling.hpp"
 #include "retrace/layer/norm_act_conv.hpp"
+#include "retrace/layer/padding.hpp"
 #include "retrace/net/branch.hpp"
 #include "retrace/net/residual.hpp"
 
@@ -55,6 +56,7 @@ class Blocks {
     return made<InvertibleBatchNorm<T, D>>(channels, norm_);
   }
   Linear<T, D> linear(Index in, Index out) { return made<Linear<T, D>>(in, out, random_); }
+  Padding<T, D> padding(Index multiple) const { return Padding<T, D>(multiple); }
   MaxPooling<T, D> max_pooling() const { return {}; }
   ChannelPooling<T, D> channel_pooling() const { return {}; }
   BatchPooling<T, D> batch_pooling() const { return {}; }
