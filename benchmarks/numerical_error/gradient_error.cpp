@@ -68,12 +68,12 @@ using Gradients = std::vector<std::vector<T>>;
 
 template <class T>
 Gradients<T> gradients(Chain<T, Cpu>& net, const Tensor<float, Cpu>& images,
-                       std::span<const std::uint8_t> labels) {
+                       std::span<const std::int32_t> labels) {
   auto list = net.parameters();
   list.zero_gradients();
   Tensor<T, Cpu> x(images.device(), images.shape());
   std::copy_n(images.data(), images.shape().size(), x.data());
-  accumulate_gradients(net, x, labels);
+  accumulate_gradients(net, x, cross_entropy(labels));
   Gradients<T> all;
   for (const auto& named : list.parameters) {
     const auto& gradient = named.parameter->gradient;

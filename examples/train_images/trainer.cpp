@@ -150,9 +150,9 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
     return taken_ < micro_batches() ? next_training_batch(count)
                                     : training_batch(report.epoch, indices);
   };
-  retrace::StepOutcome outcome = (*guarded_)(options_.batch, images, load,
-                                             retrace::CrossEntropyOfLabels{criterion_},
-                                             report.learning_rate);
+  retrace::StepOutcome outcome =
+      (*guarded_)(options_.batch, images, load, retrace::CrossEntropyOfLabels{criterion_},
+                  report.learning_rate);
   report.batch = outcome.loss;
   report.discarded = outcome.discarded.value_or("");
   report.drifts = std::move(outcome.drifts);

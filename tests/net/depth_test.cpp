@@ -43,7 +43,8 @@ std::size_t bytes_of_block(Use use) {
     Cpu device;
     Blocks<float, Cpu> make(device, {});
     Chain<float, Cpu> net;
-    for (Index i = 0; i < blocks; ++i) net.add("block" + std::to_string(i), make.coupling(channels));
+    for (Index i = 0; i < blocks; ++i)
+      net.add("block" + std::to_string(i), make.coupling(channels));
     return device.memory().live()[use];
   };
   CHECK(live(8) == 8 * live(1));
