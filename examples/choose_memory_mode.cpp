@@ -1,4 +1,4 @@
-// One network, three ways to spend memory: what each is predicted to hold and holds, and its time.
+// Compares the predicted memory, the measured memory and the time of one network in three modes.
 #include <chrono>
 #include <cstdio>
 #include <retrace/retrace.hpp>
@@ -29,7 +29,7 @@ double milliseconds_of_step(Net& net, Sgd<float, Cpu>& optimizer,
   return std::chrono::duration<double, std::milli>(end - start).count();
 }
 
-/// Of a few steps, after one that warms up.
+/// Returns the shortest time of a few steps after a warm-up step.
 double shortest_step(Net& net, Sgd<float, Cpu>& optimizer, LabelledBatch<float, Cpu>& batch) {
   milliseconds_of_step(net, optimizer, batch);
   double shortest = milliseconds_of_step(net, optimizer, batch);

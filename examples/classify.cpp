@@ -1,10 +1,10 @@
-// Says what a trained network sees in images: weights from a checkpoint of train_cifar10, or from
-// any safetensors file with the same names (docs/interop.md).
+// Classifies images with a trained network. The weights come from a checkpoint of train_cifar10 or
+// from any safetensors file with the same names (docs/interop.md).
 //
-//   classify WEIGHTS IMAGES.bin               the first 10 images of a file of CIFAR-10
-//   classify WEIGHTS IMAGES.bin --first 100   of as many
-//   classify WEIGHTS IMAGE.ppm                one image, P6 of 8 bits
-//   ... --logits                              what the network says of every class, in 9 digits
+//   classify WEIGHTS IMAGES.bin               the first 10 images of a CIFAR-10 file
+//   classify WEIGHTS IMAGES.bin --first 100   the first 100 images
+//   classify WEIGHTS IMAGE.ppm                one image, P6 with 8 bits
+//   ... --logits                              the logits of all classes, with 9 digits
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -52,7 +52,7 @@ Arguments parse(int count, char** texts) {
   return arguments;
 }
 
-/// "revnet" is one of all_architectures.
+/// Returns the item of `all` with the given name, such as "revnet" in all_architectures.
 template <class All>
 auto named(const All& all, const std::string& wanted) {
   for (const auto each : all)
@@ -60,7 +60,8 @@ auto named(const All& all, const std::string& wanted) {
   throw DataError("nothing is called '" + wanted + "'");
 }
 
-/// The network that the metadata of the file describes, with its weights, for inference alone.
+/// Builds the network that the metadata of the file describes, and loads its weights. The network
+/// is for inference only.
 Net load_net(Cpu& device, const std::filesystem::path& weights) {
   const SafetensorsFile file(weights);
   const std::string* text = file.header().find("options");
@@ -97,7 +98,7 @@ ImageSet read_ppm(const std::filesystem::path& path) {
   return set;
 }
 
-/// The probability of the largest of the logits.
+/// Returns the softmax probability of the largest logit.
 double largest_probability(std::span<const float> logits) {
   const double most = *std::max_element(logits.begin(), logits.end());
   double sum = 0;
@@ -112,7 +113,7 @@ void run(const Arguments& arguments) {
   const ImageSet set = one ? read_ppm(arguments.images) : read_cifar10_file(arguments.images);
   std::vector<Index> indices(static_cast<std::size_t>(std::min(arguments.first, set.size())));
   std::iota(indices.begin(), indices.end(), Index{0});
-  // Of CIFAR-10's training images, as the trainer has measured them
+  // The normalisation of CIFAR-10's training images, as measured by the trainer
   const PixelStatistics normalisation{{125.3, 123.0, 113.9}, {1 / 63.0, 1 / 62.1, 1 / 66.7}};
   auto [x, labels] = load_batch<float>(device, set, indices, normalisation);
   net.forward(x, inference);

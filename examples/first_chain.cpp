@@ -1,4 +1,4 @@
-// A first network: two reversible blocks, trained on images that the program draws.
+// A first network: two reversible blocks, trained on synthetic images.
 #include <iostream>
 #include <numeric>
 #include <retrace/retrace.hpp>

@@ -1,9 +1,9 @@
-// One training step of the hybrid network on all of CIFAR-10's training images at once: the
-// gradient of the whole set, with the statistics of 50,000 images in every normalisation, in 16 GB.
+// Runs one training step of the hybrid network on all of CIFAR-10's training images at once, within
+// 16 GB. Every normalisation uses the statistics of all 50,000 images.
 //
-//   full_batch                  50,000 images drawn by the program
+//   full_batch                  50,000 synthetic images
 //   full_batch --data DIR       CIFAR-10 in its binary layout
-//   full_batch --images 5000    the first of them
+//   full_batch --images 5000    the first 5000 images
 #include <chrono>
 #include <cstdio>
 #include <fstream>
@@ -24,7 +24,7 @@ struct Options {
   Index images = 50'000;
 };
 
-/// @throws std::invalid_argument saying what may be given.
+/// @throws std::invalid_argument if an option is invalid; the message lists the valid ones.
 Options parse(int count, char** arguments) {
   const std::string usage = "usage: full_batch [--data DIR] [--images N], N from 2 to 50000";
   Options options;
@@ -45,7 +45,8 @@ Options parse(int count, char** arguments) {
   return options;
 }
 
-/// The most the process has had in memory, as the operating system counts; 0 where it does not.
+/// Returns the peak resident memory of the process, or 0 if the operating system does not report
+/// it.
 double resident_bytes() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);)
@@ -53,7 +54,7 @@ double resident_bytes() {
   return 0;
 }
 
-/// One line for each layer that a pass has gone through.
+/// Prints one line for each layer that a pass has finished.
 class Progress {
  public:
   explicit Progress(std::size_t layers) : layers_(layers) {}

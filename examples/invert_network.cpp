@@ -1,4 +1,4 @@
-// Trains a small i-RevNet for a moment, and takes its features back to the images they came from.
+// Trains a small i-RevNet briefly, and reconstructs the images from its features.
 //
 // usage: invert_network [FILE.ppm [CIFAR-10 FOLDER]]
 #include <cmath>
@@ -11,10 +11,10 @@ using Net = Chain<float, Cpu>;
 
 namespace {
 
-constexpr std::size_t features = 8;  ///< layers that the features lie behind, all invertible
+constexpr std::size_t features = 8;  ///< number of layers before the features, all invertible
 
-/// No stem: the image itself is pooled into channels, so that all up to the head has an inverse
-/// (Jacobsen et al. 2018).
+/// Builds a network without a stem: the image itself is pooled into channels, so all layers before
+/// the head are invertible (Jacobsen et al. 2018).
 Net small_irevnet(Cpu& device) {
   Blocks make(device);
   Net net;
@@ -45,7 +45,7 @@ void train(Net& net, Cpu& device, const ImageSet& images, const PixelStatistics&
   }
 }
 
-/// Rows of pictures in one, 8 bits a channel.
+/// A picture that consists of rows of pictures, with 8 bits per channel.
 class Sheet {
  public:
   Sheet(Shape pictures, Index rows)
@@ -70,8 +70,8 @@ class Sheet {
   std::vector<std::uint8_t> bytes_;
 };
 
-/// Originals, reconstructions, and their difference, 100,000 times as large, around grey.
-/// @return how many values of 8 bits are not the same
+/// Draws the originals, the reconstructions, and their difference times 100,000 around grey.
+/// @returns the number of 8-bit values that differ.
 int compare(const Tensor<float, Cpu>& original, const Tensor<float, Cpu>& restored,
             const PixelStatistics& normal, Sheet& sheet) {
   const Shape s = original.shape();

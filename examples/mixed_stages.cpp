@@ -1,4 +1,4 @@
-// Reversible blocks with ordinary layers between them: what each of them stores.
+// Mixes reversible blocks with ordinary layers, and prints the bytes that each layer stores.
 #include <iostream>
 #include <retrace/retrace.hpp>
 
@@ -7,8 +7,9 @@ using Net = Chain<float, Cpu>;
 
 namespace {
 
-/// Couplings at 32 x 32; a max pooling and a convolution, which have no inverse and so store their
-/// inputs; couplings at 16 x 16. A chain finds out by itself which of its layers have an inverse.
+/// Builds couplings at 32 x 32, then a max pooling and a convolution, then couplings at 16 x 16.
+/// The pooling and the convolution have no inverse, so they store their inputs. A chain detects
+/// which of its layers have an inverse.
 Net mixed_net(Cpu& device) {
   Blocks make(device);
   Net net;
@@ -24,8 +25,8 @@ Net mixed_net(Cpu& device) {
 }
 
 void choose_reversible(Net& net) { net.set_mode(Mode::reversible); }
-/// A mode can be set for one layer as well: here the small level stores all that it needs and is
-/// not evaluated again.
+/// Sets the mode of single layers: the small level stores its activations and is not evaluated
+/// again.
 void choose_second_level_stored(Net& net) {
   net.set_mode(Mode::reversible);
   for (std::size_t i = 0; i < net.size(); ++i)
@@ -51,12 +52,12 @@ int main() {
     rising = rising && table.kept() > kept_before;
     kept_before = table.kept();
 
-    accumulate_gradients(net, x, cross_entropy(labels));  // a first one has buffers to make
+    accumulate_gradients(net, x, cross_entropy(labels));  // the first step creates buffers
     const PeakMemory predicted = peak_memory(net, device, x.shape());
     device.memory().restart_peak();
     accumulate_gradients(net, x, cross_entropy(labels));
     const Bytes& peak = device.memory().peak();
-    // The prediction holds a batch of its own, beside the one that is there.
+    // The prediction includes a batch of its own in addition to the existing one.
     const std::size_t batch = static_cast<std::size_t>(x.shape().size()) * sizeof(float);
     as_predicted = as_predicted && peak.total() + batch == predicted.bytes.total();
     std::cout << "peak of a step " << format_bytes(double(peak.total())) << ", in "

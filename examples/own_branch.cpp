@@ -1,4 +1,4 @@
-// A coupling around a stage of one's own: F has no inverse, and needs none.
+// A coupling with a user-defined stage F, which needs no inverse.
 #include <cmath>
 #include <iostream>
 #include <retrace/check.hpp>
@@ -8,7 +8,7 @@ using namespace retrace;
 
 namespace {
 
-/// H(x) = a·sin(x) with one a a channel.
+/// H(x) = a·sin(x) with one a per channel.
 template <class T>
 class Sine {
  public:
@@ -49,8 +49,8 @@ class Sine {
         },
         x, dy);
     amplitude_.accumulate([&](View<T, Cpu> da) {
-      // parallel runs no loop on a dry device, where elements do not exist. A thread has channels
-      // of its own.
+      // On a dry device, which has no elements, `parallel` runs no loop. Each thread processes its
+      // own channels.
       x.device().parallel(channels, {}, [=](Index first, Index last, int) {
         for (Index pixel = 0; pixel < x.shape().pixels(); ++pixel)
           for (Index c = first; c < last; ++c)
@@ -59,7 +59,7 @@ class Sine {
     });
   }
 
-  /// The optimizer, checkpoints and freeze() find the parameter by this.
+  /// Gives the optimizer, checkpoints and freeze() access to the parameter.
   template <class V>
   void inside(V visit) {
     visit("amplitude", amplitude_);
@@ -92,7 +92,7 @@ int main() {
   net.add("block1", block(device, blocks, 16)).add("block2", block(device, blocks, 16));
   net.add("average", GlobalAverage<float, Cpu>()).add("linear", blocks.linear(16, 10));
 
-  // The blocks store nothing; their gradients are those of stored activations.
+  // The blocks store nothing. Their gradients equal those of stored activations.
   const ImageSet images = synthetic_images(16, /*seed=*/1);
   const std::vector<Index> all = shuffled(images.size(), /*seed=*/1, /*epoch=*/0);
   const auto [x, labels] = load_batch<float>(device, images, all, pixel_statistics(images));

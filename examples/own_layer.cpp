@@ -1,4 +1,4 @@
-// An invertible layer of one's own: written, checked against the contract of a layer, trained.
+// Defines an invertible layer, checks it against the contract of a layer, and trains it.
 #include <array>
 #include <cmath>
 #include <iostream>
@@ -9,7 +9,7 @@ using namespace retrace;
 
 namespace {
 
-/// y = exp(s)·x with one s a channel: the scale of an ActNorm (Kingma and Dhariwal 2018, §3.1).
+/// y = exp(s)·x with one s per channel: the scale of an ActNorm (Kingma and Dhariwal 2018, §3.1).
 ///
 /// Inverse   x = exp(−s)·y.
 /// Backward  dx = exp(s)·dy,  ds += Σ dy·y.
@@ -23,7 +23,8 @@ class ChannelScale {
   ChannelScale(Cpu& device, Index channels)
       : log_scale_(device, per_channel(channels), /*decay=*/false) {}
 
-  /// A chain checks the shapes of all its layers by this before any of them runs.
+  /// Checks the input shape and returns the output shape. A chain calls this for all its layers
+  /// before any of them runs.
   Shape output_shape(Shape x) const {
     require_channels("ChannelScale", "x", x, log_scale_.value.shape().c);
     return x;
@@ -36,7 +37,7 @@ class ChannelScale {
     log_scale_.accumulate([&](View<T, Cpu> ds) {
       const auto [to, from, dfrom] = std::array{ds.data(), y.data(), dy.data()};
       const Index channels = y.shape().c, size = y.shape().size();
-      // A thread has channels of its own: each sum has one order whatever the number of threads.
+      // Each thread processes its own channels, so the order of a sum does not depend on threads.
       y.device().parallel(channels, {}, [=](Index first, Index last, int) {
         for (Index at = 0; at < size; at += channels)
           for (Index c = first; c < last; ++c) to[c] += dfrom[at + c] * from[at + c];
@@ -46,15 +47,15 @@ class ChannelScale {
     scale(y, -1);
   }
 
-  /// The optimizer, checkpoints and freeze() find the parameter by this.
+  /// Gives the optimizer, checkpoints and freeze() access to the parameter.
   template <class V>
   void inside(V visit) {
     visit("log_scale", log_scale_);
   }
 
  private:
-  /// By for_each_pixel and parallel, which run no loop on a dry device: there, memory is predicted
-  /// and elements do not exist.
+  /// Uses for_each_pixel and `parallel`, which run no loop on a dry device. A dry device predicts
+  /// memory and has no elements.
   void scale(State& x, T sign) const {
     const Index channels = output_shape(x.shape()).c;
     const T* s = log_scale_.value.data();
@@ -69,15 +70,15 @@ class ChannelScale {
 }  // namespace
 
 int main() {
-  // Compares the inverse with the input and gradients with differences, runs an empty batch, a
-  // batch with a NaN, frozen parameters, a dry device and more. There is one finding for each
-  // promise that is broken. Tolerances are in roundings.
+  // Compares the inverse with the input and gradients with finite differences, and tests an empty
+  // batch, a batch with a NaN, frozen parameters, a dry device and more. Returns one finding for
+  // each violation of the contract. Tolerances are in roundings.
   const auto make = []<class T>(Cpu& device) { return ChannelScale<T>(device, 6); };
   const contract::Findings findings = contract::check_layer(
       make, {{3, 5, 4, 6}, {1, 1, 7, 6}}, {.inverse = 4, .restored = 4, .added = 4});
   std::cout << findings << findings.size() << " findings\n";
 
-  // In a chain it is a layer like any other.
+  // In a chain the layer is used like any other.
   Cpu device;
   Blocks blocks(device);
   Chain<float, Cpu> net;

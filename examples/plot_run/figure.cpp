@@ -11,7 +11,7 @@ namespace {
 constexpr double width = 560, height = 300, left = 64, right = 16, top = 36, bottom = 40;
 constexpr std::size_t stretches = 300, most_dots = 60;
 
-/// Round numbers that span the values.
+/// An axis whose round numbers span the values.
 struct Axis {
   double from, step, to;
 
@@ -28,7 +28,7 @@ struct Axis {
   int count() const { return static_cast<int>(std::lround((to - from) / step)); }
 };
 
-/// The means of equal stretches, where there are more points than a picture shows.
+/// Returns the means of equal stretches if there are more points than a picture can show.
 std::vector<Series::Point> thinned(const std::vector<Series::Point>& points) {
   if (points.size() <= stretches) return points;
   std::vector<Series::Point> means;

@@ -1,4 +1,4 @@
-// A figure: curves over the images that training has seen, as SVG.
+// A figure as SVG: curves over the number of training images.
 #pragma once
 
 #include <functional>
@@ -16,18 +16,18 @@ struct Curve {
 
 struct Figure {
   std::string title;
-  std::function<std::string(double)> format;  ///< a value as the axis and the tooltips write it
-  bool from_zero;                             ///< the axis starts at 0
+  std::function<std::string(double)> format;  ///< formats a value for the axis and the tooltips
+  bool from_zero;                             ///< whether the axis starts at 0
   std::vector<Curve> curves;
 
   bool empty() const;
 };
 
-/// Long curves are drawn as the means of a few hundred stretches; short ones with their points.
+/// Draws a figure. Long curves show the means of a few hundred stretches, short ones all points.
 std::ostream& operator<<(std::ostream& out, const Figure& figure);
 
-/// What HTML and SVG may hold: '<' is "&lt;".
+/// Escapes text for HTML and SVG: '<' becomes "&lt;".
 std::string escaped(std::string_view text);
 
-/// 12500 is "12.5 k", 3200000 is "3.2 M".
+/// Formats 12500 as "12.5 k" and 3200000 as "3.2 M".
 std::string thousands(double value);

@@ -16,7 +16,7 @@ void write(const std::string& path, const std::string& text) {
   file.commit();
 }
 
-/// Runs of one name are told apart by their logs.
+/// Appends the names of logs to runs with equal names.
 void tell_apart(std::vector<Run>& runs) {
   std::map<std::string, int> times;
   for (const Run& run : runs) ++times[run.name];

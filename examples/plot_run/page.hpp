@@ -1,4 +1,4 @@
-// The page of one or several trainings: a table and figures that need nothing but a browser.
+// Prints a page on one or several training runs, with a table and figures.
 #pragma once
 
 #include <iosfwd>
@@ -6,5 +6,5 @@
 
 #include "training_log.hpp"
 
-/// One HTML document without scripts and without anything from elsewhere.
+/// Prints one HTML document without scripts and external resources.
 void print_page(std::ostream& out, const std::vector<Run>& runs);

@@ -9,7 +9,7 @@ namespace {
 
 constexpr const char* none = "–";
 
-/// The seconds of training after which the test accuracy was first what it was at the end.
+/// Returns the training time at which the test accuracy first reached its final value.
 double seconds_to_last_accuracy(const Run& run) {
   const auto& points = run.test_accuracy.points;
   const auto first = std::find_if(points.begin(), points.end(), [&](Series::Point point) {

@@ -1,4 +1,4 @@
-// What came out of a training, as a row of a table.
+// The results of a training run as a table row.
 #pragma once
 
 #include <iosfwd>
@@ -10,5 +10,5 @@
 std::vector<std::string> result_head();
 std::vector<std::string> result_row(const Run& run);
 
-/// The rows of all trainings as a table in Markdown.
+/// Prints the rows of all training runs as a Markdown table.
 void print_markdown(std::ostream& out, const std::vector<Run>& runs);

@@ -9,7 +9,7 @@ using nlohmann::json;
 
 namespace {
 
-/// A line that continues another training than the one so far begins one.
+/// Returns whether a line starts a new run because it does not continue the current one.
 bool begins(const Run& run, const json& line) {
   return line.at("step") <= run.last_step || line.at("mode") != run.mode ||
          line.at("arch") != run.architecture;

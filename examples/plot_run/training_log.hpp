@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-/// A quantity over the images that training has seen.
+/// A quantity over the number of training images.
 struct Series {
   struct Point {
     double images, value;
@@ -15,7 +15,7 @@ struct Series {
   std::vector<Point> points;
 };
 
-/// One training: a log holds one, or two where it is of --compare.
+/// One training run. A log has one, or two if it is from --compare.
 struct Run {
   std::string name;  ///< "revnet reversible, batch 128, seed 1"
   std::string log;   ///< the file's name without its extension
@@ -26,16 +26,17 @@ struct Run {
 
   Series loss, train_accuracy, test_accuracy, test_loss, learning_rate, images_per_second, bytes,
       worst_snr;
-  std::vector<double> seconds_at_test;  ///< of training, beside every point of test_accuracy
+  std::vector<double> seconds_at_test;  ///< training time at every point of test_accuracy
 
   bool finished() const { return last_step == steps; }
 };
 
 struct Log {
   std::vector<Run> runs;
-  bool cut_off = false;  ///< the last line is not whole, as a killed training leaves it
+  bool cut_off = false;  ///< the last line is incomplete, as after a killed run
 };
 
-/// @throws std::runtime_error naming the file, and the line where one that is not the last is no
-///         step of a training.
+/// Reads a log.
+/// @throws std::runtime_error if the file cannot be read, or a line before the last is not a
+///         training step. The message names the file and the line.
 Log read_log(const std::filesystem::path& path);

@@ -17,7 +17,7 @@ struct Fitting {
   std::size_t bytes;
 };
 
-/// The largest of batch, batch/2, batch/4, … that fits.
+/// Returns the largest of batch, batch/2, batch/4, … that fits.
 std::optional<Fitting> largest_fit(const NetChoice& net, Index batch, std::size_t limit) {
   for (; batch > 0; batch /= 2)
     if (const std::size_t bytes = predict_peak(net, batch).bytes.total(); bytes <= limit)
@@ -35,7 +35,8 @@ std::vector<Fitting> fits_of_modes(NetChoice net, Index batch, std::size_t limit
   return fits;
 }
 
-/// The other architectures, as the paper has them, in the mode they were designed for.
+/// Returns the fits of the other architectures, as in their papers, in the modes they were designed
+/// for.
 std::vector<Fitting> fits_of_others(const NetChoice& but, Index batch, std::size_t limit) {
   std::vector<Fitting> fits;
   for (Architecture other : retrace::all_architectures) {
@@ -43,7 +44,7 @@ std::vector<Fitting> fits_of_others(const NetChoice& but, Index batch, std::size
     NetChoice net{other, retrace::paper_options(other), but.image, memory_modes(other).front()};
     net.options.image_channels = but.options.image_channels;
     net.options.classes = but.options.classes;
-    if (net.image.h % 8 != 0 || net.image.w % 8 != 0) continue;  // they halve it three times
+    if (net.image.h % 8 != 0 || net.image.w % 8 != 0) continue;  // they halve the image three times
     if (const auto fit = largest_fit(net, batch, limit)) fits.push_back(*fit);
   }
   return fits;

@@ -1,10 +1,10 @@
-// What to do when memory runs out.
+// Advice for when memory runs out.
 #pragma once
 
 #include <string>
 
 #include "options.hpp"
 
-/// The layer, the bytes wanted and held, and which modes and batch sizes are predicted to fit: of
-/// this architecture, and of the others where none of its modes fits this batch.
+/// Reports the layer, the bytes requested and held, and the modes and batch sizes that are
+/// predicted to fit. Includes other architectures if no mode of this one fits the batch.
 std::string out_of_memory_report(const retrace::OutOfMemory& error, const Options& options);

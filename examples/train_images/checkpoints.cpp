@@ -8,14 +8,14 @@ using retrace::Checkpoint, retrace::CheckpointMetadata, retrace::CheckpointMisma
 
 namespace {
 
-/// The shortest text from which std::from_chars reads the same number.
+/// Returns the shortest text from which std::from_chars reads the same number.
 template <class Number>
 std::string exact(Number number) {
   char text[64];
   return {text, std::to_chars(text, text + sizeof text, number).ptr};
 }
 
-/// All modes that change the order of additions.
+/// Describes the modes, which change the order of additions.
 std::string modes(const NetChoice& choice) {
   std::string text = mode_name(choice);
   if (choice.plan)

@@ -1,4 +1,4 @@
-// Saves a training into a folder, and continues it from there.
+// Saves a training run to a folder, and resumes it from there.
 #pragma once
 
 #include <string>
@@ -8,21 +8,21 @@
 
 class Checkpoints {
  public:
-  /// @throws std::invalid_argument if the folder holds a training that --resume does not ask for.
-  /// @throws std::system_error if the folder cannot be written into.
+  /// @throws std::invalid_argument if the folder holds a training run and --resume is not given.
+  /// @throws std::system_error if the folder cannot be written to.
   Checkpoints(const Options& options, const DataSet& data, Trainer& trainer);
 
-  /// Takes the trainer to the newest checkpoint that is sound, if there is one and --resume asks
-  /// for it. Returns lines that say so, what is wrong with newer ones, and what makes the results
-  /// differ.
-  /// @throws retrace::CheckpointMismatch if it is of another training.
-  /// @throws retrace::DataError if none is sound.
+  /// Restores the newest valid checkpoint if there is one and --resume is given. Returns lines that
+  /// report this, the faults of newer checkpoints, and any reasons for different results.
+  /// @throws retrace::CheckpointMismatch if the checkpoint belongs to another training run.
+  /// @throws retrace::DataError if there are checkpoints but none is valid.
   std::string resume();
 
-  /// Whether to save after this step.
+  /// Returns whether to save after this step.
   bool due(const StepReport& report, bool stopping) const;
 
-  /// The best one first: where the newest says that a step was the best, it is there.
+  /// Saves a checkpoint. Writes best.safetensors first, so it exists if the newest checkpoint
+  /// refers to it.
   void save(const StepReport& report);
 
  private:

@@ -5,8 +5,8 @@
 #include "options.hpp"
 #include "trainer.hpp"
 
-/// Bytes that every image of a batch adds to the peak, divided by its pixels: activations,
-/// gradients, stash and workspace, measured by one step of 64 images and one of 128.
+/// Returns the bytes per pixel that each image of a batch adds to the peak: activations, gradients,
+/// stash and workspace. It is measured with one step on 64 images and one on 128.
 double measure_bytes_per_pixel(const NetChoice& net, const DataSet& data);
 
 struct ModeResult {
@@ -15,6 +15,6 @@ struct ModeResult {
   double bytes_per_pixel;
 };
 
-/// Writes both side by side, and the second divided by the first.
+/// Prints both results side by side, and the second divided by the first.
 void print_comparison(std::ostream& out, const std::string& data_name, const ModeResult& own,
                       const ModeResult& stored);

@@ -22,7 +22,7 @@ std::filesystem::path usual_folder() {
   return std::filesystem::is_directory(folder, error) ? folder : std::filesystem::path();
 }
 
-/// As many as are wanted, of those there are.
+/// Returns the requested number, limited to the available one; 0 means all.
 Index at_most(Index wanted, Index available) {
   return wanted == 0 ? available : std::min(wanted, available);
 }
@@ -38,8 +38,8 @@ DataSet drawn_data(const DataOptions& options) {
   return set;
 }
 
-/// A reversible network of a few hundred thousand parameters. Each level halves the image until
-/// fewer than a dozen rows or columns are left.
+/// Returns the options of a reversible network with a few hundred thousand parameters. Each level
+/// halves the image until fewer than a dozen rows or columns remain.
 retrace::NetOptions small_revnet(Shape image) {
   const Index shorter = std::min(image.h, image.w);
   if (shorter < 4) return {.channels = {64}, .blocks = {4}};
@@ -55,7 +55,8 @@ std::string size_text(Shape shape) {
   return std::to_string(shape.h) + "x" + std::to_string(shape.w);
 }
 
-/// The shape of an image that every level but the first can halve.
+/// Returns the image shape, enlarged if necessary, so that every level except the first can halve
+/// it.
 Shape halved_shape(Shape image, std::size_t levels) {
   const Index multiple = Index{1} << (levels - 1);
   const auto up = [multiple](Index side) { return (side + multiple - 1) / multiple * multiple; };

@@ -1,28 +1,28 @@
-// The samples that are trained and tested on, and how a network gets them.
+// The training and test samples, and their conversion to batches.
 #pragma once
 
 #include "batches.hpp"
 #include "data_set.hpp"
 #include "options.hpp"
 
-/// What options name; of train_cifar10 that has no folder, $RETRACE_CIFAR10 or
-/// data/cifar-10-batches-bin, and if neither is there, images drawn by the program.
+/// Loads the data that the options name. If train_cifar10 is given no folder, it uses
+/// $RETRACE_CIFAR10 or data/cifar-10-batches-bin, or synthetic images if neither exists.
 /// @throws retrace::DataError if a file is missing or damaged.
-/// @throws std::invalid_argument if there is no folder, but the program needs one.
+/// @throws std::invalid_argument if no folder is given and the program needs one.
 DataSet load_data(const Options& options);
 
-/// Gives the network the shape of the samples and the number of classes, and chooses what options
-/// leave open by them. Returns a line for each choice.
+/// Sets the network's input shape and number of classes from the data, and chooses defaults for
+/// omitted options. Returns a line for each choice.
 std::vector<std::string> fit_to_data(Options& options, const DataSet& data);
 
-/// How samples become the input of the network: shaped, normalised.
+/// Returns the shape and normalisation that turn samples into network input.
 Preparation preparation(const NetChoice& net, const DataSet& data);
 
-/// What is changed at random in training samples.
+/// Returns the random changes of training samples.
 RandomChanges random_changes(const Options& options);
 
-/// A batch on a device.
+/// Copies a batch to a device.
 Batch to_device(Device& device, const HostBatch& batch, retrace::Shape shape);
 
-/// The first samples to train on, unchanged, on a device.
+/// Returns the first training samples, unchanged, on a device.
 Batch first_batch(Device& device, const NetChoice& net, const DataSet& data, retrace::Index count);

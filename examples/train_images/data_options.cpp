@@ -86,7 +86,7 @@ void add_sample_options(CLI::App& app, Options& options, RawDataOptions& raw) {
       ->check(whole_number(0, largest_side));
 }
 
-/// "32x48x3" as numbers; one number stands for the first two.
+/// Parses extents such as "32x48x3". A single number stands for the first two.
 std::vector<Index> parse_extents(const std::string& option, const std::string& text,
                                  std::size_t count) {
   std::vector<Index> extents;

@@ -1,4 +1,4 @@
-// The options that name the data, and say what becomes of it before it is trained on.
+// The options that select the data and its preparation for training.
 #pragma once
 
 #include <optional>
@@ -10,7 +10,7 @@ namespace CLI {
 class App;
 }
 
-/// What has a notation of its own.
+/// Options that need further parsing.
 struct RawDataOptions {
   std::string format, image_size, fit, row_shape, augment, on_bad_image, cache;
   std::optional<retrace::Index> test_samples;
@@ -18,8 +18,8 @@ struct RawDataOptions {
 
 void add_data_options(CLI::App& app, Options& options, RawDataOptions& raw);
 
-/// @throws std::invalid_argument naming the option.
+/// @throws std::invalid_argument if a value is invalid; the message names the option.
 void resolve_data(Options& options, const RawDataOptions& raw);
 
-/// "crop-flip", as on a command line.
+/// Returns the name on a command line, such as "crop-flip".
 std::string_view name(Augment augment);

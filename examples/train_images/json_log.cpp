@@ -12,7 +12,8 @@ nlohmann::ordered_json by_use(const retrace::Bytes& bytes) {
   return json;
 }
 
-/// The whole lines of a log up to a step. What a killed process left half written is none.
+/// Returns the complete lines of a log up to a step. A line that a killed process left incomplete
+/// is dropped.
 std::string lines_up_to(const std::filesystem::path& path, std::size_t last) {
   std::ifstream file(path);
   std::string kept, line;
@@ -26,11 +27,11 @@ std::string lines_up_to(const std::filesystem::path& path, std::size_t last) {
   return kept;
 }
 
-/// Leaves only those lines in the file, and opens it to add more.
+/// Shortens the file to these lines, and opens it for appending.
 retrace::Descriptor reopened(const std::filesystem::path& path, std::size_t kept_steps) {
   constexpr int append = O_WRONLY | O_CREAT | O_APPEND;
   if (kept_steps == 0) return {path, append | O_TRUNC};
-  if (!std::filesystem::is_regular_file(path)) return {path, append};  // a pipe, or none yet
+  if (!std::filesystem::is_regular_file(path)) return {path, append};  // a pipe, or a new file
   retrace::DurableFile shortened(path);
   shortened.write(lines_up_to(path, kept_steps));
   shortened.commit();
@@ -63,7 +64,7 @@ void JsonLog::write(const StepReport& report, const Options& options, const Data
     json["test_accuracy"] = report.test->accuracy();
   }
   if (report.lowest_ratio) {
-    json["lowest_snr_db"] = *report.lowest_ratio;  // null where nothing is wrong at all
+    json["lowest_snr_db"] = *report.lowest_ratio;  // null if the reconstruction is exact
     json["lowest_snr_layer"] = report.worst_layer;
   }
   for (const retrace::Drift& drift : report.drifts)

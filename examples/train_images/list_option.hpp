@@ -8,7 +8,7 @@
 
 #include "numbers.hpp"
 
-/// Adds an option whose numbers are separated by commas. Given again, it replaces the list.
+/// Adds an option with comma-separated numbers. If it is given again, it replaces the list.
 template <class Number>
 void add_list(CLI::App& app, const std::string& name, std::vector<Number>& list,
               const std::string& description, const Check& check) {

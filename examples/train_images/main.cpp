@@ -1,4 +1,4 @@
-// Trains the networks of the library on images or tables of yours.
+// Trains the library's networks on your own images or tables.
 #include "program.hpp"
 
 int main(int count, char** arguments) {

@@ -14,7 +14,7 @@ constexpr MemoryMode stored{Mode::stored}, reversible{Mode::reversible}, inverte
     chunked{Mode::chunked};
 constexpr MemoryMode checkpoint{Mode::stored, true};
 
-/// The K of "checkpoint:K".
+/// Parses the K of "checkpoint:K".
 std::size_t parse_interval(std::string_view text) {
   std::size_t interval = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), interval);

@@ -1,4 +1,4 @@
-// The ways to spend memory on one and the same network, as a command line names them.
+// The memory modes of a network, with their command-line names.
 #pragma once
 
 #include <cstddef>
@@ -9,7 +9,7 @@
 #include "retrace/layer/layer.hpp"
 #include "retrace/net/architectures.hpp"
 
-/// What the layers keep; or, where `checkpointed`, one input in `interval` layers.
+/// The mode of all layers, or, if `checkpointed`, a checkpoint every `interval` layers.
 struct MemoryMode {
   retrace::Mode mode = retrace::Mode::stored;
   bool checkpointed = false;
@@ -18,14 +18,14 @@ struct MemoryMode {
   bool operator==(const MemoryMode&) const = default;
 };
 
-/// "stored", "checkpoint", "checkpoint:4", "reversible", "inverted" or "chunked".
+/// Returns "stored", "checkpoint", "checkpoint:4", "reversible", "inverted" or "chunked".
 std::string name(MemoryMode mode);
 
-/// The modes that make a difference to an architecture, the one it was designed for first.
+/// Returns the distinct modes of an architecture, starting with the one it was designed for.
 const std::vector<MemoryMode>& memory_modes(retrace::Architecture architecture);
 
-/// The names of memory_modes: "stored or checkpoint".
+/// Returns the names of memory_modes, such as "stored or checkpoint".
 std::string memory_mode_names(retrace::Architecture architecture);
 
-/// @throws std::invalid_argument if there is no such mode, or none for this architecture.
+/// @throws std::invalid_argument if the mode does not exist or does not apply to the architecture.
 MemoryMode parse_memory_mode(std::string_view text, retrace::Architecture architecture);

@@ -1,4 +1,4 @@
-// The choice of an option by its name.
+// Finds an option value by its name.
 #pragma once
 
 #include <stdexcept>
@@ -7,7 +7,7 @@
 
 #include "text.hpp"
 
-/// The one of `all` whose name is `text`.
+/// Returns the item of `all` whose name is `text`.
 template <class List, class Name>
 auto named(const std::string& option, const std::string& text, const List& all, Name name_of) {
   std::vector<std::string> names;

@@ -1,4 +1,4 @@
-// The network that is trained, and its optimizer: one type for all architectures.
+// The network and its optimizer, with one type for all architectures.
 #pragma once
 
 #include <algorithm>
@@ -11,31 +11,31 @@ using Net = retrace::Chain<float, Device>;
 using Optimizer = retrace::Sgd<float, Device>;
 using Batch = retrace::LabelledBatch<float, Device>;
 
-/// Which network, and how it spends memory.
+/// The choice of a network and its use of memory.
 struct NetChoice {
   retrace::Architecture architecture = retrace::Architecture::revnet;
   retrace::NetOptions options;
   retrace::Shape image{1, 32, 32, 3};
   MemoryMode mode;
-  bool fused_optimizer = false;    ///< steps are taken inside backward
-  retrace::Index micro_batch = 0;  ///< images at a time, of those of a step; 0: all
-  retrace::Index chunk = 0;        ///< images in a chunk of mode `chunked`; 0: what suits the cache
-  std::optional<retrace::Plan> plan;  ///< of modes, in place of `mode`
+  bool fused_optimizer = false;       ///< updates parameters inside backward
+  retrace::Index micro_batch = 0;     ///< images per micro-batch; 0: the whole batch
+  retrace::Index chunk = 0;           ///< images per chunk in mode `chunked`; 0: fits the cache
+  std::optional<retrace::Plan> plan;  ///< replaces `mode`
 
   retrace::Shape batch_shape(retrace::Index images) const {
     return {images, image.h, image.w, image.c};
   }
-  /// Images at a time in a step on so many.
+  /// Returns the images per micro-batch for a batch of `images`.
   retrace::Index at_a_time(retrace::Index images) const {
     return micro_batch > 0 ? std::min(micro_batch, images) : images;
   }
 };
 
-/// "inverted", or "planned".
+/// Returns the name of the mode, such as "inverted", or "planned".
 std::string mode_name(const NetChoice& choice);
 
-/// "hybrid, mode inverted, fused optimizer, micro-batches of 32".
+/// Returns a description: "hybrid, mode inverted, fused optimizer, micro-batches of 32".
 std::string to_string(const NetChoice& choice);
 
-/// Compiled once, because the builders of all architectures take the compiler a while.
+/// Builds the network. Compiled once, because the builders of all architectures compile slowly.
 Net build_net(Device& device, const NetChoice& choice);

@@ -13,7 +13,7 @@ bool parses_as(const std::string& text, Number& number) {
   return result.ec == std::errc() && result.ptr == end;
 }
 
-/// Takes a unit off the end and returns what it stands for.
+/// Removes the unit from the end of the text and returns its factor.
 double take_unit(std::string& text) {
   constexpr std::string_view prefixes = "kMGT";
   if (text.ends_with('B')) text.pop_back();

@@ -1,4 +1,4 @@
-// Numbers as a command line spells them.
+// Parses and checks numbers of a command line.
 #pragma once
 
 #include <cstddef>
@@ -7,13 +7,13 @@
 #include <limits>
 #include <string>
 
-/// Says what is wrong with a text, or nothing.
+/// Returns the fault of a text, or an empty string.
 using Check = std::function<std::string(const std::string&)>;
 
 Check whole_number(std::int64_t least,
                    std::int64_t most = std::numeric_limits<std::int64_t>::max());
 Check number_from_0(double most = std::numeric_limits<double>::max());
 
-/// "400M" is 400,000,000: decimal units, as format_bytes writes them.
-/// @throws std::invalid_argument naming the option.
+/// Parses bytes with decimal units as written by format_bytes: "400M" is 400,000,000.
+/// @throws std::invalid_argument if the text is invalid; the message names the option.
 std::size_t parse_bytes(const std::string& option, std::string text);

@@ -18,18 +18,19 @@ using namespace std::string_literals;
 
 namespace {
 
-/// A comparison that is given no length takes a minute or two on two cores.
+/// The default length of a comparison, which takes a minute or two on two cores.
 constexpr std::size_t compare_steps = 100;
 constexpr Index compare_eval_images = 1000;
-/// The largest batch whose memory it measures.
+/// The largest batch whose memory a comparison measures.
 constexpr Index compare_batch = 128;
 
-/// What has a default that depends on other options, or a notation of its own.
+/// Options that need further parsing, or whose defaults depend on other options.
 struct RawOptions {
   std::string architecture, mode, memory_limit, memory, on_nan = "stop";
   std::vector<Index> channels, blocks;
   std::string stream = "float", on_overflow = "lower", drift_guard;
-  std::optional<double> drift_warn, drift_discard;  ///< decibels; those of the network if left out
+  std::optional<double> drift_warn,
+      drift_discard;  ///< decibels; the network's thresholds if omitted
   std::optional<double> slope, scale_floor, learning_rate;
   std::optional<std::size_t> epochs;
   RawDataOptions data;
@@ -196,7 +197,7 @@ void add_run_options(CLI::App& app, Options& options, RawOptions& raw) {
   app.add_flag("--plan", options.plan, "print the memory a step will take, and train nothing");
 }
 
-/// An unknown option is answered with the nearest known one.
+/// Rejects an unknown option and suggests the nearest known one.
 [[noreturn]] void refuse(const CLI::App& app, const std::string& unknown) {
   if (!unknown.starts_with("-"))
     throw std::invalid_argument("'" + unknown + "' is not an option (see --help)");
@@ -222,7 +223,7 @@ void choose_stream(retrace::NetOptions& net, const RawOptions& raw) {
             [](retrace::OnOverflow policy) { return policy == lower ? "lower" : "refuse"; });
 }
 
-/// Thresholds for a network. The estimate of the gradient's error behind the defaults is far too
+/// Returns the thresholds for a network. The gradient-error estimate behind the defaults is far too
 /// high for networks that invert their activations (docs/numerics.md).
 retrace::DriftOptions drift_thresholds(const RawOptions& raw, Architecture architecture) {
   using enum Architecture;
@@ -276,9 +277,9 @@ NetChoice choose_net(const Options& options, const RawOptions& raw) {
   return net;
 }
 
-/// One that trains at small batches as well; recipes for a batch of 128 have higher ones. Small
-/// steps keep the inverses of a layer-wise net from multiplying noise, and the wide last level of
-/// an i-RevNet from overshooting.
+/// Returns a learning rate that also suits small batches; recipes for a batch of 128 use higher
+/// ones. A small rate prevents a layer-wise net's inverses from amplifying noise, and the wide last
+/// level of an i-RevNet from overshooting.
 double usual_learning_rate(Architecture architecture) {
   switch (architecture) {
     case Architecture::layerwise:
@@ -301,7 +302,7 @@ void check_recovery(const Options& options) {
     throw std::invalid_argument("--compare trains two networks, but --checkpoint-dir is for one");
 }
 
-/// A step that is launched as a whole asks nobody in between.
+/// Throws if an option needs the host during a step, which a recorded step does not allow.
 void require_recordable(const Options& options) {
   if (options.device == "cpu") throw std::invalid_argument("--cuda-graph is for --device cuda");
   const std::pair<bool, const char*> others[] = {
@@ -338,7 +339,7 @@ void require_possible(const Options& options) {
         "--micro-batch adds up gradients, which --fused-optimizer does not keep: leave one out");
 }
 
-/// --memory says what the others would.
+/// Applies --memory, which excludes the options that it replaces.
 void resolve_memory(Options& options, const RawOptions& raw) {
   if (raw.memory.empty()) {
     if (!options.save_plan.empty())
@@ -392,7 +393,7 @@ void resolve(Options& options, const RawOptions& raw) {
 Options parse_options(const Program& program, int count, const char* const* arguments) {
   CLI::App app(program.description, program.name);
   app.allow_extras();
-  app.option_defaults()->take_last();  // an option may be given again, to change it
+  app.option_defaults()->take_last();  // if an option is repeated, the last value counts
   Options options{.program = program};
   RawOptions raw;
   add_data_options(app, options, raw.data);

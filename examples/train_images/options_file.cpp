@@ -19,14 +19,14 @@ namespace {
 
 constexpr std::uintmax_t longest_file = 1 << 20;
 
-/// Keys that would mean nothing in a file.
+/// Keys that have no meaning in a file.
 constexpr std::string_view only_on_command_line[] = {"help", "options"};
 
 [[noreturn]] void refuse(const std::string& name, const std::string& what) {
   throw std::invalid_argument(name + ": " + what);
 }
 
-/// Parses and refuses what nlohmann::json would let pass: keys that come twice, depth.
+/// Parses an object. Also rejects duplicate keys and deep nesting, which nlohmann::json accepts.
 ordered_json parse_object(const std::string& name, std::string_view text) {
   using Event = ordered_json::parse_event_t;
   std::set<std::string> keys;
@@ -69,7 +69,7 @@ std::string read_file(const std::string& path) {
   return text;
 }
 
-/// The option that a key names.
+/// Returns the option that a key names.
 CLI::Option& option_of(const std::string& name, CLI::App& app, const std::string& key) {
   const bool allowed = std::find(std::begin(only_on_command_line), std::end(only_on_command_line),
                                  key) == std::end(only_on_command_line);
@@ -87,7 +87,7 @@ void set(const std::string& name, CLI::Option& option, const OptionEntry& entry)
     refuse(name, "'" + entry.key + "' must be true or false");
   if (is_flag && first == "false") return;
   try {
-    std::string list = first;  // of numbers, as a command line has it
+    std::string list = first;  // numbers, separated as on a command line
     for (std::size_t i = 1; i < entry.values.size(); ++i) list += ',' + entry.values[i];
     option.add_result(list);
     option.run_callback();
@@ -151,7 +151,7 @@ std::string recorded_options(const Options& options) {
       {"train-images", options.reading.train_samples},
       {"eval-images", options.reading.test_samples},
       {"seed", options.seed}};
-  // What checkpoints of before do not name, unless it is as it was then.
+  // Older checkpoints do not have these keys, so the former values are not written.
   if (options.precision != "float") json["precision"] = options.precision;
   if (options.nesterov) json["nesterov"] = true;
   if (options.label_smoothing > 0) json["label-smoothing"] = options.label_smoothing;

@@ -11,32 +11,33 @@ namespace CLI {
 class App;
 }
 
-/// An option without its dashes and what it is set to, as a command line would have it.
+/// The name of an option without dashes, and its values as on a command line.
 struct OptionEntry {
   std::string key;
   std::vector<std::string> values;
 };
 
-/// @param name  of the text, for messages.
-/// @throws std::invalid_argument naming the key unless the text is one JSON object of texts,
-///         numbers, truth values and lists of those, in which no key comes twice.
+/// Parses options.
+/// @param name  the name of the text for messages
+/// @throws std::invalid_argument unless the text is one JSON object of strings, numbers, booleans
+///         and lists of these, without duplicate keys. The message names the key.
 std::vector<OptionEntry> read_option_entries(const std::string& name, std::string_view text);
 
-/// Hands the entries of a file to those options that the command line leaves open.
-/// @throws std::invalid_argument naming the file and the key.
+/// Applies the entries of a file to all options that are not on the command line.
+/// @throws std::invalid_argument if an entry is invalid; the message names the file and the key.
 void apply_options_file(CLI::App& app, const std::string& path);
 
-/// The option that takes the fewest changes of letters to get to.
+/// Returns the known option with the smallest edit distance.
 std::string nearest_option(const CLI::App& app, std::string_view unknown);
 
-/// The options that decide what a training computes: network, images, steps.
+/// Returns the options that determine the result of training: network, images and steps.
 std::string recorded_options(const Options& options);
 
-/// Which options differ: those that a training has to agree in with the one that it continues, or
-/// those of its length, --epochs and --steps, which may be another.
+/// The kind of options to compare: those that must not change when training is resumed, or those of
+/// its length, --epochs and --steps, which may change.
 enum class Differing { training, length };
 
-/// "--lr is 0.1 there and 0.2 here"; empty if there is no difference.
+/// Returns the differences, such as "--lr is 0.1 there and 0.2 here", or an empty string.
 /// @throws std::invalid_argument as read_option_entries does.
 std::string option_differences(std::string_view there, std::string_view here,
                                Differing which = Differing::training);

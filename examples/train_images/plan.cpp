@@ -12,7 +12,7 @@ using retrace::Index, retrace::PeakMemory;
 
 namespace {
 
-/// A network with its optimizer on a device that only counts.
+/// A network with its optimizer on a dry device, which only counts bytes.
 struct Rehearsed {
   explicit Rehearsed(const NetChoice& choice)
       : net(build_net(device, choice)),
@@ -23,7 +23,7 @@ struct Rehearsed {
   Optimizer optimizer;
 };
 
-/// Bytes at most during a pass through a layer, and at its end.
+/// The peak bytes during a pass through a layer, and the bytes at its end.
 struct PassMemory {
   std::size_t peak = 0, after = 0;
 };
@@ -32,8 +32,8 @@ struct LayerMemory {
   PassMemory forward, backward;
 };
 
-/// Listens to one step. The meter's peak is restarted at every layer, so that each has its own. A
-/// layer that is run again has the larger of its peaks.
+/// Observes one step. The meter's peak is restarted at every layer, so each layer has its own peak.
+/// For a layer that runs twice, the larger peak counts.
 std::vector<LayerMemory> watch_step(Rehearsed& rehearsed, retrace::Shape batch) {
   retrace::MemoryMeter& meter = rehearsed.device.memory();
   std::vector<LayerMemory> layers;

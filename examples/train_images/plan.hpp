@@ -1,13 +1,13 @@
-// The memory of a training step, known before the first.
+// Predicts the memory of a training step.
 #pragma once
 
 #include <iosfwd>
 
 #include "network.hpp"
 
-/// The peak of a step, with parameters and optimizer, predicted without allocating any of it.
+/// Predicts the peak memory of a step, including parameters and optimizer, without allocating it.
 retrace::PeakMemory predict_peak(const NetChoice& choice, retrace::Index images);
 
-/// Writes what is held after each layer and at most during it, forward and backward, and what the
-/// peak consists of.
+/// Prints the memory after each layer and its peak during the layer, in forward and backward, and
+/// the composition of the overall peak.
 void print_plan(std::ostream& out, const NetChoice& choice, retrace::Index images);

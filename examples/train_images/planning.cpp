@@ -23,7 +23,7 @@ std::size_t bytes_of_velocities(Net& net) {
 Plan make_plan(std::ostream& out, const Options& options) {
   Device device = make_device(options.threads, options.precision);
   Net net = build_net(device, options.net);
-  std::optional<retrace::DriftGuard<float, Device>> guard;  // it holds samples
+  std::optional<retrace::DriftGuard<float, Device>> guard;  // the guard stores samples
   if (options.drift) guard.emplace(net, *options.drift);
   retrace::PlanOptions chosen{.other_bytes = bytes_of_velocities(net),
                               .may_fuse = options.clip == 0};

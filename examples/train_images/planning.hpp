@@ -1,4 +1,4 @@
-// A plan for a byte budget: made, shown and saved.
+// Makes, prints and saves a plan for a byte budget.
 #pragma once
 
 #include <filesystem>
@@ -6,12 +6,12 @@
 
 #include "options.hpp"
 
-/// For steps of options.batch images within options.memory. Times of layers that this machine has
-/// not seen before are measured, which takes seconds; `out` is told.
-/// @throws retrace::NoPlan with the smallest budget that would do.
+/// Makes a plan for steps of options.batch images within options.memory bytes. Layers whose times
+/// are not cached are measured, which takes seconds and is reported on `out`.
+/// @throws retrace::NoPlan if no plan fits, with the smallest budget that would.
 retrace::Plan make_plan(std::ostream& out, const Options& options);
 
-/// One line a layer.
+/// Prints one line per layer.
 void print_planned(std::ostream& out, const retrace::Plan& plan);
 
 /// @throws std::runtime_error if the file cannot be written.

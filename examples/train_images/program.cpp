@@ -26,7 +26,7 @@ void print_start(const Options& options, const DataSet& data, const Device& devi
             << data.name << " images, " << describe(device) << std::endl;
 }
 
-/// Continues a training where that is asked for, and trains to the end or until it is to stop.
+/// Resumes training if requested, and trains until the last step or a stop.
 TrainingSummary train(const Options& options, const DataSet& data, const Stop& stop,
                       std::optional<JsonLog>& log) try {
   Device device = make_device(options.threads, options.precision);
@@ -72,7 +72,7 @@ void print_stop(const Options& options, const Stop& stop) {
             << '\n';
 }
 
-/// Options with a plan in place of a budget.
+/// Returns the options with a plan in place of the budget.
 Options planned(Options options) {
   if (!options.memory) return options;
   retrace::Plan plan = make_plan(std::cout, options);
@@ -84,7 +84,7 @@ Options planned(Options options) {
   return options;
 }
 
-/// Trains in two modes and compares, unless it is to stop before.
+/// Trains in two modes and compares them, unless stopped earlier.
 void compare(const Options& options, const DataSet& data, const Stop& stop,
              std::optional<JsonLog>& log) {
   std::vector<ModeResult> results;
@@ -98,10 +98,11 @@ void compare(const Options& options, const DataSet& data, const Stop& stop,
   print_comparison(std::cout, data.name, results[0], results[1]);
 }
 
-/// Returns the status of the program.
+/// Returns the exit status of the program.
 int run(Options options) {
   if (options.plan && options.program.for_cifar10 && options.data.empty()) {
-    print_plan(std::cout, options.net, options.batch);  // whose images are known without reading
+    print_plan(std::cout, options.net,
+               options.batch);  // the image shape is known without reading data
     return 0;
   }
   const Stop stop(options.max_minutes);
@@ -130,7 +131,7 @@ int run_program(const Program& program, int count, char** arguments) {
   try {
     const Options options = parse_options(program, count, arguments);
     if (options.device != device_kind) become_program_for(options.device, arguments);
-    retrace::ThreadTeam::shared(options.threads);  // for data; the device has others
+    retrace::ThreadTeam::shared(options.threads);  // for data; the device has its own threads
     return run(options);
   } catch (const HelpWanted& help) {
     std::cout << help.what();

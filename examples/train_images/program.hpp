@@ -1,15 +1,15 @@
-// The trainer as a program: what its command line asks for, from the start to the exit status.
+// The trainer as a program, from its command line to its exit status.
 #pragma once
 
 #include <string>
 
-/// What the programs made of the trainer differ in.
+/// The differences between the programs that use the trainer.
 struct Program {
   std::string name, description;
-  /// The data, the network, the epochs and the changes of training images that are usual for
-  /// CIFAR-10 are the defaults; without it they depend on the data.
+  /// Uses the usual data, network, epochs and image changes of CIFAR-10 as defaults. If false, the
+  /// defaults depend on the data.
   bool for_cifar10 = false;
 };
 
-/// Returns the exit status. Errors are written to stderr, behind the name.
+/// Runs the program and returns its exit status. Writes errors to stderr after the program name.
 int run_program(const Program& program, int count, char** arguments);

@@ -30,7 +30,7 @@ std::string warning(const retrace::Drift& drift, const StepReport& report) {
 Progress::Progress(std::string data)
     : data_(std::move(data)), terminal_(isatty(STDOUT_FILENO) != 0) {}
 
-/// What follows starts on a line of its own, whatever ended training.
+/// Ends the line of the bar, so later output starts on a new line.
 Progress::~Progress() {
   if (bar_is_open_) std::cout << std::endl;
 }
@@ -41,7 +41,7 @@ void Progress::operator()(const StepReport& report) {
   else
     note("step " + std::to_string(report.step) + " is discarded: " + report.discarded);
   for (const retrace::Drift& drift : report.drifts) note(warning(drift, report));
-  if (steps_ == 0 && !report.test) return;  // nothing is known yet
+  if (steps_ == 0 && !report.test) return;  // no step has counted yet
   const Clock::time_point now = Clock::now();
   if (now - shown_ >= (terminal_ ? between_bars : between_lines) || report.test) {
     shown_ = now;
@@ -59,7 +59,7 @@ void Progress::note(const std::string& text) {
   std::cout << text << std::endl;
 }
 
-/// Averages over about twenty steps; over all of them as long as there are fewer.
+/// Updates running averages over about twenty steps, or over all steps if there are fewer.
 void Progress::smooth(const StepReport& report) {
   const double share = 1.0 / static_cast<double>(std::min<std::size_t>(++steps_, 20));
   loss_ += share * (report.batch.mean() - loss_);

@@ -1,4 +1,4 @@
-// Shows how far training is: a bar on a terminal, now and then a line elsewhere.
+// Shows the progress of training: a bar on a terminal, or occasional lines elsewhere.
 #pragma once
 
 #include <chrono>
@@ -8,7 +8,7 @@
 
 class Progress {
  public:
-  /// @param data  the name of the data set, which goes beside every accuracy.
+  /// @param data  the name of the data set, printed with every accuracy
   explicit Progress(std::string data);
   ~Progress();
   Progress(const Progress&) = delete;
@@ -16,7 +16,7 @@ class Progress {
 
   void operator()(const StepReport& report);
 
-  /// Writes a line of its own between the others.
+  /// Writes a separate line.
   void note(const std::string& text);
 
  private:
@@ -29,6 +29,6 @@ class Progress {
   std::string data_;
   bool terminal_, bar_is_open_ = false;
   Clock::time_point shown_{};
-  std::size_t steps_ = 0;                         ///< that were not discarded
-  double loss_ = 0, accuracy_ = 0, seconds_ = 0;  ///< averages over the last of them
+  std::size_t steps_ = 0;                         ///< steps that were not skipped
+  double loss_ = 0, accuracy_ = 0, seconds_ = 0;  ///< averages over the latest steps
 };

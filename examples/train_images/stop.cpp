@@ -11,7 +11,7 @@ volatile std::sig_atomic_t received = 0;
 
 constexpr char notice[] = "\nfinishing the step and saving; once more ends it at once\n";
 
-/// Calls nothing but what a signal handler may call.
+/// Calls only async-signal-safe functions.
 extern "C" void note_signal(int signal) {
   if (received != 0) _exit(128 + signal);
   received = signal;
@@ -32,7 +32,7 @@ void handle(int signal) {
 }  // namespace
 
 Stop::Stop(double max_minutes) : end_(Clock::time_point::max()) {
-  // Longer ones than a hundred years would not fit.
+  // Durations over a hundred years would overflow.
   if (max_minutes > 0 && max_minutes < 5e7)
     end_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                               std::chrono::duration<double, std::ratio<60>>(max_minutes));

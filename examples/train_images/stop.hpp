@@ -1,23 +1,24 @@
-// Whether training is to end before its last step: a signal came, or its time is up.
+// Stops training before its last step on a signal or when its time is up.
 #pragma once
 
 #include <chrono>
 #include <string>
 
-/// From its construction on, the first SIGINT, SIGTERM or SIGHUP asks for an end after the step at
-/// work; a second one ends the program at once. Signals that the program was started to ignore stay
-/// ignored. Writing past a limit of the file size becomes an error instead of the program's end.
+/// From its construction on, the first SIGINT, SIGTERM or SIGHUP stops training after the current
+/// step, and a second one ends the program at once. Signals that were ignored at the start stay
+/// ignored. Exceeding a file-size limit becomes an error and does not end the program.
 class Stop {
  public:
-  /// @param max_minutes  from now on; 0: as long as it takes.
+  /// @param max_minutes  the time limit from now on; 0: no limit
   explicit Stop(double max_minutes);
 
   bool wanted() const;
 
-  /// "SIGINT" or "--max-minutes"; empty if nothing has asked for an end.
+  /// Returns "SIGINT" or "--max-minutes", for example, or an empty string if nothing has stopped
+  /// training.
   std::string reason() const;
 
-  /// What the program returns: 128 and the signal's number, otherwise 0.
+  /// Returns the exit status: 128 plus the signal number, or 0 if there was no signal.
   int status() const;
 
  private:

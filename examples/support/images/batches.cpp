@@ -98,7 +98,7 @@ void BatchQueue::work() {
       changed_.wait(lock);
 }
 
-/// The first batch that has samples left to make, a new one if there may be more; otherwise null.
+/// Returns the first batch with samples left to make, or a new one if allowed, otherwise null.
 BatchQueue::Slot* BatchQueue::open_slot() {
   for (const auto& slot : slots_)
     if (slot->claimed < slot->request.samples.size()) return slot.get();
@@ -117,7 +117,7 @@ BatchQueue::Slot* BatchQueue::open_slot() {
   return slots_.back().get();
 }
 
-/// Makes a few samples with the mutex unlocked. The slot stays, because they are not done.
+/// Makes a few samples with the mutex unlocked. The slot remains, because its samples are not done.
 void BatchQueue::make_some(Slot& slot, std::unique_lock<std::mutex>& lock) {
   constexpr std::size_t at_once = 8;
   const std::size_t first = slot.claimed,

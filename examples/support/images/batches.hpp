@@ -1,4 +1,4 @@
-// Makes batches of samples, ahead of the step that takes them.
+// Makes batches of samples ahead of the step that uses them.
 #pragma once
 
 #include <condition_variable>
@@ -16,13 +16,13 @@
 #include "retrace/train/image_set.hpp"
 #include "samples.hpp"
 
-/// How a sample becomes the input of a network.
+/// The conversion of a sample to the input of a network.
 struct Preparation {
   retrace::PixelStatistics normalisation;
-  retrace::Shape shape;  ///< at least that of the samples, whose mirror image is around them
+  retrace::Shape shape;  ///< at least that of samples, which are padded by mirroring
 };
 
-/// Random changes of training images. They belong to (seed, epoch, sample) alone.
+/// Random changes of training images. They depend only on (seed, epoch, sample).
 struct RandomChanges {
   bool crop = false;  ///< moves the image by up to `padding` pixels
   bool flip = false;  ///< mirrors one image in two, left to right
@@ -30,7 +30,7 @@ struct RandomChanges {
   std::uint64_t seed = 0;
 };
 
-/// Samples on the host, as a network takes them.
+/// Input samples of a network in host memory.
 struct HostBatch {
   std::vector<float> values{};
   std::vector<std::int32_t> labels{};
@@ -42,17 +42,17 @@ struct BatchRequest {
   std::uint32_t epoch = 0;
 };
 
-/// Makes a sample of a batch, or a whole one. Its functions may be called by several threads.
+/// Makes a sample of a batch, or a whole batch. Several threads may call its functions.
 class BatchMaker {
  public:
-  /// @param samples  have to stay where they are
+  /// @param samples  must outlive this object and not move
   BatchMaker(const Samples& samples, Preparation preparation, RandomChanges changes = {})
       : samples_(samples), preparation_(std::move(preparation)), changes_(changes) {}
 
-  /// Labels of a sample of a batch: 1, or as many as the pixels that the network takes. Those of
-  /// the mirror image around a sample are no_class.
+  /// Returns the labels per sample of a batch: 1, or the number of input pixels of the network.
+  /// Pixels of the padding have the label no_class.
   retrace::Index labels_each() const;
-  /// Elements of a sample of a batch.
+  /// Returns the elements per sample of a batch.
   retrace::Index values_each() const { return preparation_.shape.size(); }
 
   void make(retrace::Index sample, std::uint32_t epoch, std::span<float> values,
@@ -65,22 +65,22 @@ class BatchMaker {
   RandomChanges changes_;
 };
 
-/// Batches in the order in which they were requested, made by threads. There are at most `ahead` of
-/// them at a time beside the one taken. They have the same bits for any number of threads.
+/// Batches that threads make in the order of the requests. At most `ahead` batches exist at a time,
+/// besides the one that was taken. Their bits do not depend on the number of threads.
 class BatchQueue {
  public:
-  /// The next batch to make; none after the last.
+  /// Returns the next batch to make, or std::nullopt after the last.
   using Requests = std::function<std::optional<BatchRequest>()>;
 
-  /// @param maker    has to stay where it is
+  /// @param maker    must outlive this object and not move
   /// @param threads  0: the caller of take() makes a batch when it takes it
   BatchQueue(const BatchMaker& maker, Requests requests, int threads, std::size_t ahead = 2);
   ~BatchQueue();
   BatchQueue(const BatchQueue&) = delete;
   BatchQueue& operator=(const BatchQueue&) = delete;
 
-  /// Waits for the next batch; none after the last.
-  /// @throws what making it did, retrace::DataError for a file that cannot be read any more.
+  /// Waits for the next batch. Returns std::nullopt after the last.
+  /// @throws the exception of making the batch, such as retrace::DataError for an unreadable file.
   std::optional<HostBatch> take();
 
  private:

@@ -73,7 +73,7 @@ class Cifar : public Samples {
     return sample - (&file == files_.data() ? 0 : (&file - 1)->end);
   }
 
-  /// Bytes of a record from `first` on.
+  /// Copies bytes of a record, starting at `first`.
   void copy(Index sample, Index first, std::span<std::uint8_t> to) const {
     if (!records_.empty()) {
       std::copy_n(records_.data() + sample * record_ + first, to.size(), to.data());

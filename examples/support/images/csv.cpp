@@ -28,7 +28,7 @@ std::string_view trimmed(std::string_view text) {
   return text;
 }
 
-/// The fields of a line. A separator within quotes separates nothing.
+/// Returns the fields of a line. Separators within quotes are part of a field.
 std::vector<std::string_view> fields(std::string_view line, char separator) {
   std::vector<std::string_view> result;
   bool quoted = false;
@@ -48,7 +48,7 @@ char separator_of(std::string_view line) {
   return ',';
 }
 
-/// A finite number.
+/// Parses a finite number. Returns whether the text is one.
 bool parse(std::string_view text, double& number) {
   if (text.starts_with('+')) text.remove_prefix(1);
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
@@ -70,7 +70,7 @@ class Reader {
 
   CsvTable read() {
     std::string_view left(reinterpret_cast<const char*>(bytes_.data()), bytes_.size());
-    if (left.starts_with("\xef\xbb\xbf")) left.remove_prefix(3);  // the mark of UTF-8
+    if (left.starts_with("\xef\xbb\xbf")) left.remove_prefix(3);  // the byte-order mark of UTF-8
     while (!left.empty()) {
       const std::string_view line = left.substr(0, left.find('\n'));
       left.remove_prefix(std::min(left.size(), line.size() + 1));
@@ -106,7 +106,7 @@ class Reader {
     table_.lines.push_back(line_);
   }
 
-  /// Takes the first line; returns whether it holds the names of the columns.
+  /// Processes the first line. Returns whether it contains the names of the columns.
   bool start(const std::vector<std::string_view>& row) {
     count_ = row.size();
     if (count_ < 2) refuse("has one field, but a row needs numbers and a class");

@@ -24,7 +24,7 @@ bool is_picture(const fs::path& path) {
 
 bool is_hidden(const fs::path& path) { return path.filename().string().starts_with('.'); }
 
-/// What is in a folder, in the order of names, without hidden entries.
+/// Returns the entries of a folder sorted by name, without hidden ones.
 std::vector<fs::path> entries(const fs::path& folder) {
   std::vector<fs::path> result;
   std::error_code error;
@@ -41,7 +41,7 @@ std::vector<fs::path> folders_in(const fs::path& folder) {
   return result;
 }
 
-/// The subfolder of one of these names, whatever their case; empty if there is none.
+/// Returns the subfolder with one of these names, ignoring case, or an empty path.
 fs::path subfolder(const fs::path& folder, std::initializer_list<const char*> names) {
   const std::vector<fs::path> folders = folders_in(folder);
   for (const std::string name : names)
@@ -67,12 +67,12 @@ bool has_masks(const fs::path& folder) {
   return !images_folder(folder).empty() && !masks_folder(folder).empty();
 }
 
-/// Counts files that are not PNG or JPEG by their endings.
+/// Counts files that are neither PNG nor JPEG, by extension.
 class Ignored {
  public:
   void add(const fs::path& path) { ++counts_[lower(path.extension().string())]; }
 
-  /// "ignored: 3 files .webp, 1 file .txt"; empty if there are none.
+  /// Returns "ignored: 3 files .webp, 1 file .txt", for example, or an empty string.
   std::string text() const {
     std::string result;
     for (const auto& [ending, count] : counts_)
@@ -85,14 +85,14 @@ class Ignored {
   std::map<std::string, std::size_t> counts_;
 };
 
-/// The images of a folder and of the folders in it, in the order of their paths.
+/// Returns the images of a folder and its subfolders, sorted by path.
 std::vector<fs::path> pictures_in(const fs::path& folder, Ignored& ignored) {
   std::vector<fs::path> result;
   std::error_code error;
   const auto follow = fs::directory_options::follow_directory_symlink;
   for (auto at = fs::recursive_directory_iterator(folder, follow, error);
        !error && at != fs::recursive_directory_iterator(); at.increment(error)) {
-    constexpr int deepest = 32;  // a link may lead back to where it is
+    constexpr int deepest = 32;  // a link may point to a parent folder
     if (is_hidden(at->path()) || at.depth() > deepest) at.disable_recursion_pending();
     if (is_hidden(at->path()) || !at->is_regular_file(error)) continue;
     if (is_picture(at->path()))
@@ -105,7 +105,7 @@ std::vector<fs::path> pictures_in(const fs::path& folder, Ignored& ignored) {
   return result;
 }
 
-/// @param names  of the classes; if empty, they are those of the folders and are added
+/// @param names  names of the classes; if empty, the names of the folders are added
 std::vector<PictureFile> class_files(const fs::path& folder, std::vector<std::string>& names,
                                      Ignored& ignored) {
   const bool all_known = !names.empty();
@@ -145,7 +145,8 @@ std::vector<PictureFile> masked_files(const fs::path& folder, Ignored& ignored) 
 
 bool is_csv(const fs::path& path) { return lower(path.extension().string()) == ".csv"; }
 
-/// "t10k-images-idx3-ubyte.gz" is the file of "images" of rank 3 or 4.
+/// Returns whether the name is that of an IDX file. For "images", "t10k-images-idx3-ubyte.gz" with
+/// rank 3 or 4 is one.
 bool is_idx(const fs::path& path, const char* what) {
   const std::string name = lower(path.filename().string());
   return name.find(what) != name.npos && name.find("idx") != name.npos &&

@@ -5,42 +5,43 @@
 
 #include "data_set.hpp"
 
-/// @throws retrace::DataError that lists the formats if nothing of any is there.
+/// Returns the format of the data at a path.
+/// @throws retrace::DataError if no format matches. The message lists the formats.
 DataFormat detect_format(const std::filesystem::path& path);
 
-/// data_batch_*.bin and test_batch.bin, or train.bin and test.bin; test is empty if it is not
-/// there.
+/// The files data_batch_*.bin and test_batch.bin, or train.bin and test.bin. `test` is empty if its
+/// file does not exist.
 struct CifarFiles {
   std::vector<std::filesystem::path> train, test;
 };
 CifarFiles find_cifar10(const std::filesystem::path& folder);
 CifarFiles find_cifar100(const std::filesystem::path& folder);
 
-/// Images and labels of a part; empty paths if it is not there.
+/// The files of images and labels of a part. The paths are empty if the part does not exist.
 struct IdxFiles {
   std::filesystem::path images, labels;
 };
-/// Those of training, and those of testing.
-/// @throws retrace::DataError if images or labels of training are missing, or one of testing.
+/// Returns the files of training and of testing.
+/// @throws retrace::DataError if a training file is missing, or only one of the test files exists.
 std::pair<IdxFiles, IdxFiles> find_idx(const std::filesystem::path& folder);
 
-/// train.csv and test.csv of a folder, its only .csv file, or the file itself.
+/// Returns train.csv and test.csv of a folder, its only .csv file, or the given file itself.
 std::pair<std::filesystem::path, std::filesystem::path> find_csv(const std::filesystem::path& path);
 
-/// Images in their files, part by part.
+/// The image files of each part.
 struct FoundPictures {
   std::vector<PictureFile> train, test;
   std::vector<std::string> classes{};
   std::vector<std::string> notes{};  ///< about files that are ignored
 };
-/// A folder for each class; or such folders within train and val, valid, validation or test.
-/// @throws retrace::DataError if a class has no image or there is but one class.
+/// Finds a folder for each class, or such folders within train and val, valid, validation or test.
+/// @throws retrace::DataError if a class has no image or there is only one class.
 FoundPictures find_classes(const std::filesystem::path& folder);
-/// images and masks; or such folders within train and val, valid, validation or test. Image and
-/// mask have the same name but for its ending.
+/// Finds folders images and masks, or such folders within train and val, valid, validation or test.
+/// The names of an image and its mask differ only in the extension.
 /// @throws retrace::DataError if an image has no mask.
 FoundPictures find_masks(const std::filesystem::path& folder);
 
-/// The lines of the first of these files that is there, without empty ones; none if none is there.
+/// Returns the non-empty lines of the first existing file, or no lines if no file exists.
 std::vector<std::string> lines_of(const std::filesystem::path& folder,
                                   std::initializer_list<const char*> names);

@@ -21,10 +21,10 @@ namespace {
 using SharedSamples = std::shared_ptr<const Samples>;
 
 constexpr double usual_validation = 0.1;
-constexpr Index largest_kept_side = 256;   ///< of images of one size, which are left as they are
-constexpr Index largest_usual_side = 128;  ///< of images that are fitted into one size
+constexpr Index largest_kept_side = 256;   ///< for images of equal size, which are not scaled
+constexpr Index largest_usual_side = 128;  ///< for images that are scaled to one size
 
-/// A data set as its files have it.
+/// A data set as found in its files.
 struct Parts {
   std::string name;
   SharedSamples train, test;  ///< test may be null
@@ -39,7 +39,7 @@ std::string counted(std::size_t count, const std::string& what) {
   return std::to_string(count) + ' ' + what + (count == 1 ? "" : "s");
 }
 
-/// The name of a folder, whatever path leads to it.
+/// Returns the name of a folder, independent of the path to it.
 std::string name_of(const fs::path& path) {
   std::error_code error;
   const fs::path whole = fs::canonical(path, error);
@@ -73,7 +73,7 @@ Parts idx_parts(const fs::path& path) {
   return parts;
 }
 
-/// In a random order that is always the same, so that the first ones are of all classes.
+/// Returns indices in a fixed random order, so that the first samples include all classes.
 std::vector<Index> mixed(Index count) { return retrace::shuffled(count, 0, 0); }
 
 SharedSamples mixed(const SharedSamples& samples) {
@@ -98,7 +98,7 @@ Parts csv_parts(const fs::path& path, const DataOptions& options) {
   return parts;
 }
 
-/// Leaves out files that cannot be used, or throws.
+/// Reports bad files that are skipped, or throws.
 void handle_bad(const std::vector<BadSample>& bad, Index all, bool skip,
                 std::vector<std::string>& notes) {
   constexpr std::size_t most_named = 5;
@@ -118,7 +118,7 @@ void handle_bad(const std::vector<BadSample>& bad, Index all, bool skip,
     notes.push_back("  and " + std::to_string(bad.size() - most_named) + " more");
 }
 
-/// The indices from 0 to count - 1 but for those of bad samples.
+/// Returns the indices from 0 to count - 1 except those of bad samples.
 std::vector<Index> good_indices(Index count, const std::vector<BadSample>& bad) {
   std::vector<Index> indices(static_cast<std::size_t>(count));
   std::iota(indices.begin(), indices.end(), Index{0});
@@ -127,7 +127,7 @@ std::vector<Index> good_indices(Index count, const std::vector<BadSample>& bad) 
   return indices;
 }
 
-/// What the images of a data set have in common, and what not.
+/// Statistics of the sizes of the images of a data set.
 class PictureSizes {
  public:
   void add(const PictureInfo& info) {
@@ -138,7 +138,7 @@ class PictureSizes {
     if (!info.conversion.empty()) ++conversions_[info.conversion];
   }
 
-  /// The shape that all are fitted into, with notes on it.
+  /// Returns the shape that all images are scaled to, and adds notes on it.
   Shape shape(const DataOptions& options, std::vector<std::string>& notes) {
     for (const auto& [what, count] : conversions_)
       notes.push_back(counted(count, "image") + ": " + what);
@@ -178,7 +178,7 @@ class PictureSizes {
   std::map<std::string, std::size_t> conversions_;
 };
 
-/// The files that can be scanned, mixed.
+/// Returns the files that can be scanned, in mixed order.
 std::vector<PictureFile> usable(std::vector<PictureFile> files, const DataOptions& options,
                                 PictureSizes& sizes, std::vector<std::string>& notes) {
   std::vector<PictureFile> in_order;
@@ -228,7 +228,7 @@ Parts read_parts(const fs::path& path, DataFormat format, const DataOptions& opt
   throw std::invalid_argument("read_data_set: unknown format");
 }
 
-/// A share of each class for testing, spread evenly over the samples.
+/// Moves a share of each class to the test samples, spread evenly over the samples.
 void split(SharedSamples& train, SharedSamples& test, double share) {
   const SharedSamples all = train;
   std::vector<Index> kept, taken;
@@ -239,7 +239,7 @@ void split(SharedSamples& train, SharedSamples& test, double share) {
     const bool takes = std::floor((before + 1) * share) > std::floor(before * share);
     (takes ? taken : kept).push_back(i);
   }
-  if (taken.empty() && kept.size() > 1) {  // no class has enough
+  if (taken.empty() && kept.size() > 1) {  // no class has enough samples
     taken.push_back(kept.back());
     kept.pop_back();
   }
@@ -254,7 +254,7 @@ SharedSamples first_of(const SharedSamples& samples, Index count) {
   return std::make_shared<SomeSamples>(samples, std::move(indices));
 }
 
-/// Looks at all samples and leaves out those that cannot be read.
+/// Surveys all samples and drops those that cannot be read.
 Survey checked(SharedSamples& samples, const DataOptions& options,
                std::vector<std::string>& notes) {
   Survey result = survey(*samples, options.threads);

@@ -9,24 +9,26 @@
 
 using FileBytes = std::vector<std::uint8_t>;
 
-/// The size of a file.
-/// @throws retrace::DataError with the file's name unless it is a regular file that is not empty.
+/// Returns the size of a file.
+/// @throws retrace::DataError unless it is a regular file that is not empty. The message names the
+///         file.
 std::uintmax_t bytes_of_file(const std::filesystem::path& path);
 
-/// @param most  bytes that the file may have
-/// @throws retrace::DataError with the file's name if it is missing, empty, no regular file, cannot
-///         be read or has more bytes.
+/// Reads a whole file.
+/// @param most  the largest number of bytes allowed
+/// @throws retrace::DataError if the file is missing, empty, not a regular file, unreadable or too
+///         large. The message names the file.
 FileBytes read_file(const std::filesystem::path& path, std::uintmax_t most);
 
-/// The most that deflate can expand a compressed byte to, with some room.
+/// The largest expansion of a compressed byte by deflate, with some margin.
 inline constexpr std::uintmax_t largest_expansion = 1100;
 
-/// The content of a file that may be compressed by gzip.
-/// @param most  bytes that the content may have
+/// Reads a file that may be compressed by gzip, and returns its content.
+/// @param most  the largest number of content bytes allowed
 /// @throws retrace::DataError as read_file does, and if the compressed data is damaged or cut off.
 FileBytes read_gzip_file(const std::filesystem::path& path, std::uintmax_t most);
 
-/// Four bytes, the most significant one first.
+/// Decodes four bytes, the most significant one first.
 constexpr std::uint32_t big_endian_32(std::span<const std::uint8_t> bytes) {
   return std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 |
          std::uint32_t{bytes[2]} << 8 | std::uint32_t{bytes[3]};

@@ -3,17 +3,16 @@
 
 #include "picture.hpp"
 
-/// What becomes of an image whose sides have another ratio than the ones wanted.
+/// The handling of images with another aspect ratio than the target.
 enum class Fit {
-  pad,      ///< all of it, its sides in proportion, with its mirror image around it
-  crop,     ///< its middle, the sides in proportion
-  stretch,  ///< all of it, the sides out of proportion
+  pad,      ///< scales all of it in proportion and pads it by mirroring
+  crop,     ///< scales its middle in proportion
+  stretch,  ///< scales all of it, changing the proportion
 };
 
-/// Each pixel is an average of those that it covers, or lies between those around it.
+/// Scales a picture. Each pixel is an average of those that it covers, or is interpolated.
 Picture fitted(const Picture& picture, retrace::Index height, retrace::Index width, Fit fit);
 
-/// The same for a mask: the value of the nearest pixel. `outside` surrounds it instead of its
-/// mirror image.
+/// Scales a mask. Each pixel has the value of the nearest one, and the padding has value `outside`.
 Picture fitted_mask(const Picture& mask, retrace::Index height, retrace::Index width, Fit fit,
                     std::uint8_t outside);

@@ -1,4 +1,4 @@
-// A loop whose passes several threads share.
+// A parallel loop.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@
 #include "retrace/core/shape.hpp"
 
 /// Calls function(i) for i from 0 to count - 1, in any order, by `threads` threads.
-/// @throws what the call with the smallest i of those that throw does, after all calls.
+/// @throws the exception of the smallest i that throws, after all calls have ended.
 template <class Function>
 void for_each(retrace::Index count, int threads, Function function) {
   std::atomic<retrace::Index> next{0};

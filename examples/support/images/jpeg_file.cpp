@@ -20,8 +20,8 @@ namespace {
 /// Pixels that a byte of a JPEG file can hold at most: a bit for each block of 8x8, with some room.
 constexpr Index most_pixels_in_a_byte = 2048;
 
-/// libjpeg's structures, its errors as exceptions. What a function given to guarded() calls may be
-/// left by longjmp: it must have no objects with destructors.
+/// Owns libjpeg's structures and turns its errors into exceptions. A longjmp may leave a function
+/// called by guarded(), so it must have no objects with destructors.
 class Jpeg {
  public:
   Jpeg(std::span<const std::uint8_t> file, std::string name) : name_(std::move(name)) {
@@ -59,7 +59,7 @@ class Jpeg {
   const jpeg_decompress_struct& decoder() const { return decoder_; }
 
  private:
-  /// What a constructor throws calls no destructor.
+  /// Releases memory and throws, because no destructor runs if a constructor throws.
   [[noreturn]] void fail(const std::string& what) {
     jpeg_destroy_decompress(&decoder_);
     throw DataError(name_ + ": " + what);
@@ -69,7 +69,7 @@ class Jpeg {
     common->err->format_message(common, self.message_);
     std::longjmp(self.jump_, 1);
   }
-  /// Libjpeg goes on with grey pixels after a warning. All but one are about damaged pixels.
+  /// libjpeg continues with grey pixels after a warning. All but one are about damaged pixels.
   static void on_message(j_common_ptr common, int level) {
     if (level < 0 && common->err->msg_code != JWRN_EXTRANEOUS_DATA) on_error(common);
   }

@@ -7,6 +7,6 @@ bool is_jpeg(std::span<const std::uint8_t> file);
 
 PictureInfo info_of_jpeg(std::span<const std::uint8_t> file, const std::string& name);
 
-/// Grey, or RGB; at a fraction of its size as decode_picture says.
+/// Decodes a JPEG file to grey or RGB, at a fraction of its size as described in decode_picture.
 Picture decode_jpeg(std::span<const std::uint8_t> file, const std::string& name,
                     retrace::Index side);

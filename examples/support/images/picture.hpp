@@ -8,7 +8,7 @@
 
 #include "retrace/core/shape.hpp"
 
-/// Bytes in the order height, width, channels.
+/// An image of bytes in the order height, width, channels.
 struct Picture {
   retrace::Index height = 0, width = 0, channels = 0;
   std::vector<std::uint8_t> pixels{};
@@ -17,26 +17,26 @@ struct Picture {
   const std::uint8_t* row(retrace::Index y) const { return pixels.data() + y * width * channels; }
 };
 
-/// What the first bytes of a file say about its image.
+/// Information on an image from the first bytes of its file.
 struct PictureInfo {
   retrace::Index height = 0, width = 0;
   retrace::Index channels = 0;  ///< 1 for a grey image, otherwise 3
-  /// How its pixels become 8 bits of grey or RGB, if they are something else: "16 bits rounded to
-  /// 8".
+  /// The conversion of its pixels to 8-bit grey or RGB, if any, such as "16 bits rounded to 8".
   std::string conversion{};
 };
 
-/// The largest image that is decoded: nothing is allocated for a larger one.
+/// The pixels of the largest image that is decoded. Nothing is allocated for a larger one.
 inline constexpr retrace::Index most_pixels = retrace::Index{1} << 26;
 inline constexpr std::uintmax_t most_picture_bytes = std::uintmax_t{1} << 28;
 
-/// The extents of a PNG or JPEG file, without decoding its pixels.
-/// @param name  of the file, for messages
-/// @throws retrace::DataError with the name if the file is neither, or claims what it cannot hold.
+/// Returns the extents of a PNG or JPEG file without decoding its pixels.
+/// @param name  the name of the file for messages
+/// @throws retrace::DataError if the file is neither, or its extents are impossible for its size.
+///         The message names the file.
 PictureInfo picture_info(std::span<const std::uint8_t> file, const std::string& name);
 
-/// Decodes a PNG or JPEG file. Transparent pixels are laid over white, 16 bits are rounded to 8,
-/// CMYK becomes RGB.
+/// Decodes a PNG or JPEG file. Transparent pixels are blended over white, 16 bits are rounded to 8,
+/// and CMYK becomes RGB.
 /// @param channels  1 or 3: grey becomes RGB by repetition, RGB grey by luminance
 /// @param side      a JPEG that is more than twice as large is decoded at a half, a quarter or an
 ///                  eighth of its size, as long as its shorter side is at least this; 0: never

@@ -26,7 +26,7 @@ PictureInfo info_of(const PictureFile& file) {
   return info;
 }
 
-/// The labels that values of masks stand for.
+/// Returns the label of each mask value.
 std::array<std::int32_t, 256> labels_of(MaskValues meaning) {
   std::array<std::int32_t, 256> labels;
   for (std::size_t value = 0; value < 256; ++value)
@@ -39,12 +39,12 @@ std::array<std::int32_t, 256> labels_of(MaskValues meaning) {
   return labels;
 }
 
-/// A value of no class.
+/// Returns a mask value that has no class.
 std::uint8_t value_outside(MaskValues meaning) {
   return meaning == MaskValues::classes ? 255 : 128;
 }
 
-/// Bytes of decoded samples. A sample is written once, by the thread that claims it.
+/// A cache of decoded samples. Each sample is written once, by the thread that claims it.
 class Cache {
  public:
   Cache(Index samples, std::size_t bytes_each, std::uintmax_t most)
@@ -53,10 +53,10 @@ class Cache {
       bytes_.resize(static_cast<std::size_t>(samples) * bytes_each);
   }
 
-  /// Whether it has room for all samples.
+  /// Returns whether all samples fit.
   bool holds_all() const { return !bytes_.empty(); }
 
-  /// Empty if the sample is not there.
+  /// Returns the sample, or an empty span if it is not cached.
   std::span<const std::uint8_t> find(Index sample) const {
     const auto i = static_cast<std::size_t>(sample);
     if (bytes_.empty() || states_[i].load(std::memory_order_acquire) != present) return {};
@@ -132,7 +132,8 @@ class PictureSamples : public Samples {
  private:
   const PictureFile& file(Index sample) const { return files_[static_cast<std::size_t>(sample)]; }
 
-  /// A JPEG may be decoded at a fraction of its size if no mask has to agree with its pixels.
+  /// Returns the least side for decoding a JPEG at a fraction of its size, or 0 if masks must match
+  /// its pixels.
   Index least_side() const { return has_masks_ ? 0 : std::max(shape_.h, shape_.w); }
 
   std::vector<PictureFile> files_;

@@ -1,4 +1,4 @@
-// Images in files of their own, of any size: PNG and JPEG.
+// Data sets with one PNG or JPEG file of any size per image.
 #pragma once
 
 #include <filesystem>
@@ -9,11 +9,11 @@
 
 struct PictureFile {
   std::filesystem::path path;
-  std::int32_t label = no_class;  ///< of the image
-  std::filesystem::path mask{};   ///< of its pixels; empty: the image has one class
+  std::int32_t label = no_class;  ///< label of the image
+  std::filesystem::path mask{};   ///< classes of its pixels; empty: the image has one class
 };
 
-/// A file that cannot be used, and why.
+/// A file that cannot be used, and the reason.
 struct BadSample {
   retrace::Index sample;
   std::string message;
@@ -26,21 +26,21 @@ struct ScannedPictures {
 };
 ScannedPictures scan(const std::vector<PictureFile>& files, int threads);
 
-/// What the values of a mask stand for.
+/// The meaning of the values of a mask.
 enum class MaskValues {
   classes,      ///< the class; 255: none
   black_white,  ///< 0: class 0; 255: class 1; others: none
 };
-/// black_white if the first masks have no other values than 0 and 255, and both of them.
+/// Returns black_white if the first masks have exactly the values 0 and 255.
 MaskValues mask_values(const std::vector<PictureFile>& files);
 
 struct PictureOptions {
   Fit fit = Fit::pad;
   MaskValues masks = MaskValues::classes;
-  std::uintmax_t cache_bytes = std::uintmax_t{1} << 30;  ///< of decoded images, kept for next time
+  std::uintmax_t cache_bytes = std::uintmax_t{1} << 30;  ///< bytes of decoded images to cache
 };
 
-/// The images, each decoded when it is read and fitted into `shape`. Only the first read decodes
-/// if all of them fit into the cache.
+/// Returns the images as samples. An image is decoded and scaled to `shape` when it is read. If all
+/// images fit in the cache, only the first read decodes.
 std::shared_ptr<const Samples> picture_samples(std::vector<PictureFile> files, retrace::Shape shape,
                                                const PictureOptions& options);

@@ -51,8 +51,8 @@ Header read_header(std::span<const std::uint8_t> file, const std::string& name) 
   return header;
 }
 
-/// libpng's structures, its errors as exceptions. What a function given to guarded() calls may be
-/// left by longjmp: it must have no objects with destructors.
+/// Owns libpng's structures and turns its errors into exceptions. A longjmp may leave a function
+/// called by guarded(), so it must have no objects with destructors.
 class Png {
  public:
   Png(std::span<const std::uint8_t> file, std::string name) : left_(file), name_(std::move(name)) {
@@ -98,7 +98,7 @@ class Png {
   png_infop info_;
 };
 
-/// Reads the rows, after the transformations that were asked for; channels is what they leave.
+/// Reads the rows after the requested transformations, which determine the channels.
 Picture read_rows(Png& reader, const Header& header) {
   Picture picture{Index{header.height}, Index{header.width}};
   std::size_t row_bytes = 0;
@@ -120,7 +120,7 @@ Picture read_rows(Png& reader, const Header& header) {
   return picture;
 }
 
-/// Lays the image over white and drops its last channel, the alpha.
+/// Blends the image over white and drops its last channel, alpha.
 Picture without_alpha(const Picture& from) {
   Picture to{from.height, from.width, from.channels - 1, {}};
   to.pixels.reserve(static_cast<std::size_t>(to.height * to.width * to.channels));

@@ -7,8 +7,8 @@ bool is_png(std::span<const std::uint8_t> file);
 
 PictureInfo info_of_png(std::span<const std::uint8_t> file, const std::string& name);
 
-/// Grey, or RGB.
+/// Decodes a PNG file to grey or RGB.
 Picture decode_png(std::span<const std::uint8_t> file, const std::string& name);
 
-/// The values of a grey image, or the indices of one with a palette, as they are in the file.
+/// Returns the unchanged values of a grey image, or the indices of one with a palette.
 Picture decode_png_values(std::span<const std::uint8_t> file, const std::string& name);

@@ -1,4 +1,4 @@
-// Images, or rows of a table, with their classes: what every reader of a data set makes.
+// The interface of data sets: images, or rows of a table, with their classes.
 #pragma once
 
 #include <cstdint>
@@ -12,35 +12,35 @@
 /// The label of a pixel that has no class.
 inline constexpr std::int32_t no_class = -1;
 
-/// Samples of one shape, each with one class or with one for each pixel. Functions may be called
-/// by several threads at once.
+/// Samples of one shape, each with one class or one class per pixel. Several threads may call the
+/// functions at once.
 class Samples {
  public:
   virtual ~Samples() = default;
 
   virtual retrace::Index size() const = 0;
-  /// 1 x height x width x channels.
+  /// Returns the shape of a sample, 1 x height x width x channels.
   virtual retrace::Shape shape() const = 0;
 
-  /// Writes the values of a sample in the order height, width, channels; those of an image are
-  /// whole numbers from 0 to 255.
+  /// Writes the values of a sample in the order height, width, channels. Those of an image are
+  /// integers from 0 to 255.
   /// @throws retrace::DataError with the name of the file if it cannot be read.
   virtual void read(retrace::Index sample, std::span<float> values) const = 0;
 
-  /// Labels of a sample: 1, or height x width.
+  /// Returns the number of labels per sample: 1, or height x width.
   virtual retrace::Index labels_each() const { return 1; }
-  /// Classes from 0, or no_class.
+  /// Writes the labels of a sample: classes from 0, or no_class.
   /// @throws retrace::DataError with the name of the file if it cannot be read.
   virtual void read_labels(retrace::Index sample, std::span<std::int32_t> labels) const = 0;
 
-  /// Whether reading a sample is a copy: it need not be decoded or fetched any more.
+  /// Returns whether reading a sample only copies memory, without decoding or file access.
   virtual bool in_memory() const { return true; }
 
-  /// Of the sample, for messages: "cat/001.png", "data_batch_1.bin: record 7".
+  /// Returns the name of a sample for messages: "cat/001.png", "data_batch_1.bin: record 7".
   virtual std::string name(retrace::Index sample) const = 0;
 };
 
-/// The class of a sample that has one.
+/// Returns the class of a sample with one label.
 std::int32_t label(const Samples& samples, retrace::Index sample);
 
 /// Some of the samples, in the order of `indices`.

@@ -12,16 +12,16 @@ using retrace::DataError, retrace::Index;
 
 namespace {
 
-/// What one thread finds out about one sample.
+/// The results of one thread for one sample.
 struct Findings {
   std::string error;
   std::string checksum;
-  std::vector<double> sums, squares;  ///< of values less the first ones, by channel
+  std::vector<double> sums, squares;  ///< of values minus the offsets, by channel
   std::vector<std::uint64_t> class_counts;
 };
 
-/// Values near those of each channel, so that few digits of a variance are lost: those of the first
-/// pixel that can be read. Differences of bytes from them, and their sums, are exact.
+/// Returns an offset for each channel, which reduces the cancellation in the variance: the values
+/// of the first readable pixel. For bytes, differences from the offsets and their sums are exact.
 std::vector<double> some_values(const Samples& samples) {
   const auto channels = static_cast<std::size_t>(samples.shape().c);
   std::vector<float> values(static_cast<std::size_t>(samples.shape().size()));

@@ -1,4 +1,4 @@
-// Reads all samples of a set once: what is wrong, their statistics, their checksum.
+// Reads all samples of a set once, and collects faults, statistics and a checksum.
 #pragma once
 
 #include <string>
@@ -9,11 +9,11 @@
 #include "samples.hpp"
 
 struct Survey {
-  std::vector<BadSample> bad;               ///< those that cannot be read, in their order
-  retrace::PixelStatistics normalisation;   ///< of the others, by channel
-  std::vector<std::uint64_t> class_counts;  ///< labels of each class, of the others
-  std::string checksum;                     ///< of the values and labels of the others
+  std::vector<BadSample> bad;               ///< unreadable samples in order
+  retrace::PixelStatistics normalisation;   ///< normalisation of the other samples, by channel
+  std::vector<std::uint64_t> class_counts;  ///< labels per class in the other samples
+  std::string checksum;                     ///< checksum of the other samples and their labels
 };
 
-/// The same for any number of threads.
+/// Surveys the samples. The result does not depend on the number of threads.
 Survey survey(const Samples& samples, int threads);

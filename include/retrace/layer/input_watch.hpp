@@ -1,4 +1,4 @@
-// Seeing what a layer is given in forward, and what it makes of it in backward.
+// The interface for observing inputs of layers in forward and their reconstructions in backward.
 #pragma once
 
 #include <optional>
@@ -8,35 +8,35 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// A layer by name, "level1.block0.f.norm0", and the chain it is in, "level1.block0.f".
+/// The name of a layer, such as "level1.block0.f.norm0", and of its chain, "level1.block0.f".
 struct WatchedLayer {
   std::string chain, name;
 };
 
-/// What a watch says of an input that was computed again.
+/// A watch's judgement of a reconstructed input.
 struct Judgement {
-  std::optional<double> decibels;  ///< signal to noise, where it was measured
-  bool anchor = false;             ///< the layer shall keep its input from the next pass on
+  std::optional<double> decibels;  ///< signal-to-noise ratio, if measured
+  bool anchor = false;             ///< the layer must store its input from the next pass on
 };
 
-/// Watches layers that compute their input again instead of keeping it. Layers that keep it are
-/// not worth watching.
+/// Watches layers that reconstruct their input. Layers that store their input are only reported to
+/// attached().
 template <class State>
 class InputWatch {
  public:
   virtual ~InputWatch() = default;
 
-  /// Said of every layer when it begins to be watched.
+  /// Called once for every layer when the watch is attached.
   virtual void attached(const WatchedLayer& layer, bool reconstructs) = 0;
-  /// x is what the layer is about to transform, in a pass that backward will follow.
+  /// Called before the layer transforms its input x, in a pass that backward will follow.
   virtual void given(const WatchedLayer& layer, const State& x) = 0;
-  /// x is what the layer has computed in its place.
+  /// Called in backward with the reconstructed input x.
   virtual Judgement restored(const WatchedLayer& layer, const State& x) = 0;
-  /// A pass was given up.
+  /// Called when a pass is abandoned.
   virtual void abandoned() = 0;
 };
 
-/// Lets what is inside a layer or a branch be watched, if there is anything.
+/// Attaches a watch to the inside of a layer or branch, if it has a member `watch`.
 template <class Inside, class State>
 void watch_inside(Inside& inside, const std::string& name, InputWatch<State>* watch) {
   if constexpr (requires { inside.watch(name, watch); }) inside.watch(name, watch);

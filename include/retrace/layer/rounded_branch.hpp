@@ -1,4 +1,4 @@
-// A floating-point stage between the halves of a state that is stored in fewer bits.
+// A floating-point stage between the halves of a state that is stored in fixed point or bfloat16.
 #pragma once
 
 #include <utility>
@@ -9,19 +9,20 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// target ± round(H(source)), with the state in elements E and H, parameters and gradients in
-/// the floating point of H.
+/// Computes target ± round(H(source)). The state has elements E; H, its parameters and gradients
+/// are in floating point.
 ///
-/// With E in fixed point the sum is of integers, so what is added is taken back bit for bit, as
-/// long as H gives the same bits when it is evaluated again, as every stage here does: a coupling
-/// of such branches reconstructs its input exactly at any depth (MacKay et al. 2018, §4.1, use
-/// fixed point for the same end). With E = bfloat16 the sum is rounded, and it is not exact.
+/// If E is fixed point, the sum is an integer sum, so a subtraction undoes an addition bit for bit.
+/// This requires that H gives the same bits in every evaluation, as all stages of the library do. A
+/// coupling of such branches therefore reconstructs its input exactly at any depth. (MacKay et al.
+/// 2018, §4.1, use fixed point for the same purpose.) If E is bfloat16, the sum is rounded and the
+/// reconstruction is not exact.
 ///
-/// Backward  passes straight through the rounding: dsource += (∂H/∂source)ᵀ dtarget. These are
-///           the gradients of H at the rounded source, the same as with stored activations; the
-///           staircase itself has none.
-/// Stores    what H stores. While H is evaluated: its source and its value in floating point, in
-///           mode `chunked` those of a chunk in backward.
+/// Backward  straight-through: dsource += (∂H/∂source)ᵀ dtarget. These are the gradients of H at
+///           the rounded source, the same as with stored activations. The rounding itself is
+///           treated as the identity.
+/// Stores    what H stores. During an evaluation of H, its source and its value exist in floating
+///           point; in mode `chunked`, backward needs only those of a chunk.
 template <Stage H, class E, Device D>
 class RoundedBranch {
  public:
@@ -29,18 +30,18 @@ class RoundedBranch {
   using Gradient = typename H::Gradient;
   using T = typename Gradient::Element;
 
-  /// @param format  is shared by all branches of a stream.
+  /// @param format  the format that all branches of a stream share
   RoundedBranch(H branch, SharedStreamFormat format)
       : branch_(std::move(branch)), format_(std::move(format)) {}
 
   Shape output_shape(Shape x) const { return branch_.output_shape(x); }
 
-  /// @throws StreamOverflow, std::domain_error as StreamFormat::settle.
+  /// @throws StreamOverflow, std::domain_error as StreamFormat::settle does.
   void apply(View<E, D> target, View<const E, D> source, Run run, Store how) {
     const Tensor<T, D> value = this->value(source, run);
     require_same_shape("RoundedBranch", "y", target.shape(), "the branch's output", value.shape());
     const auto counts = store_rounded(target, value.view(), format_->step(), how);
-    // A subtraction undoes whatever the addition did, so it has nothing to report.
+    // A subtraction undoes the addition even if that overflowed, so overflows are not reported.
     if (how != Store::subtract) format_->settle(target.device().memory().place(), counts);
   }
 
@@ -49,7 +50,7 @@ class RoundedBranch {
     branch_.gradient(x.view(), dtarget, dsource, how);
   }
 
-  /// By chunks, if H is cut into some.
+  /// Runs in chunks if H runs in chunks.
   void undo(View<E, D> target, View<const E, D> source, View<const T, D> dtarget,
             View<T, D> dsource, Run run) {
     if constexpr (requires { branch_.in_chunks(source, Index{}); })
@@ -81,7 +82,7 @@ class RoundedBranch {
         dtarget, dsource, run);
   }
 
-  /// H(source). A branch that lets its input go holds it no longer than it must.
+  /// Returns H(source). A branch that can release its input early does so.
   Tensor<T, D> value(View<const E, D> source, Run run) {
     if constexpr (requires { branch_.evaluate(widened(source), run); })
       if (!run.keep) return branch_.evaluate(widened(source), run);
@@ -91,7 +92,7 @@ class RoundedBranch {
     return value;
   }
 
-  /// Of an image: its source in floating point.
+  /// Returns the bytes per image of the source in floating point.
   static Index bytes_beside(Shape source) {
     return source.h * source.w * source.c * static_cast<Index>(sizeof(T));
   }

@@ -1,4 +1,4 @@
-// How the numbers of a fixed-point state are scaled, and what becomes of those that do not fit.
+// The scale of a fixed-point state and the handling of overflows.
 #pragma once
 
 #include <cmath>
@@ -12,27 +12,27 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// A value or a sum left the range of a fixed-point state.
+/// Thrown if a value or a sum exceeds the range of a fixed-point state.
 struct StreamOverflow : std::runtime_error {
   StreamOverflow(const std::string& message, bool has_lowered)
       : std::runtime_error(message), lowered(has_lowered) {}
 
-  bool lowered;  ///< the stream has fewer fraction bits now, so that the next pass may succeed
+  bool lowered;  ///< the stream now has one fraction bit less, so the next pass may succeed
 };
 
 enum class OnOverflow {
   refuse,  ///< throws StreamOverflow
-  lower,   ///< throws StreamOverflow, and takes one fraction bit less from then on
-  count,   ///< goes on with another network: values saturate, sums wrap and stay invertible
+  lower,   ///< throws StreamOverflow, and uses one fraction bit less from then on
+  count,   ///< continues, with changed values: conversions saturate; sums wrap and stay invertible
 };
 
 /// The scale of a state q = round(x·2^b), which all layers of an exact stream share.
 struct StreamFormat {
   explicit StreamFormat(int most_bits = 0) : most_fraction_bits(most_bits) {}
 
-  int most_fraction_bits;  ///< that the element has room for
+  int most_fraction_bits;  ///< largest number that the element allows
   int fraction_bits = 0;   ///< b; unused by floating-point elements
-  bool chosen = false;     ///< whether b is that of the next pass; otherwise its batch chooses one
+  bool chosen = false;     ///< whether b is set; otherwise the next pass chooses b from its batch
   OnOverflow on_overflow = OnOverflow::refuse;
   Index overflows = 0;  ///< counted so far
 
@@ -47,16 +47,17 @@ struct StreamFormat {
     fraction_bits = bits;
     chosen = true;
   }
-  /// As a number of the network: b, or −1 if it is not chosen.
+  /// Returns b, or −1 if b is not chosen. Checkpoints store this number.
   std::int64_t get() const { return chosen ? fraction_bits : -1; }
   void set(std::int64_t bits) {
     chosen = bits != -1;
     if (chosen) choose(static_cast<int>(bits));
   }
 
-  /// Counts what did not fit, of a pass that adds.
-  /// @throws StreamOverflow naming the layer at work, if overflows are refused.
-  /// @throws std::domain_error for a NaN or an infinity.
+  /// Counts the overflows of a pass that adds.
+  /// @throws StreamOverflow if there are overflows, unless they are only counted. The message names
+  ///         the layer.
+  /// @throws std::domain_error if there is a NaN or an infinity.
   void settle(const std::string& place, const math::RoundingCounts<Index>& counts) {
     const std::string where = place.empty() ? "" : place + ": ";
     if (counts.nonfinite > 0)

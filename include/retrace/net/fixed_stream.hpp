@@ -19,39 +19,38 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What the state between the blocks of a network is held in.
+/// The number format of the state between the blocks of a network.
 enum class Stream { floating, fixed32, fixed16 };
 
 inline constexpr std::array<Stream, 3> all_streams{Stream::floating, Stream::fixed32,
                                                    Stream::fixed16};
 
-/// "fixed16", as on a command line.
+/// Returns the name on a command line, such as "fixed16".
 constexpr std::string_view name(Stream stream) {
   constexpr std::array<std::string_view, 3> names{"float", "fixed32", "fixed16"};
   return names[static_cast<std::size_t>(stream)];
 }
 
-/// How a part of a network counts in fixed point.
+/// Options of a fixed-point part of a network.
 struct FixedStreamOptions {
-  std::optional<int> fraction_bits;  ///< b; chosen from the first batch if left out
-  std::optional<int> head_room;      ///< bits left free above it then; 2 of 16, 6 of 32 if left out
+  std::optional<int> fraction_bits;  ///< b; chosen from the first batch if omitted
+  std::optional<int> head_room;      ///< free bits if b is chosen; by default 2 of 16, 6 of 32
   OnOverflow on_overflow = OnOverflow::refuse;
 };
 
-/// x is rounded to q = round(x·2^b), q runs through a chain of layers that can take back exactly
-/// what they do (couplings of RoundedBranch, channel and batch pooling), and y is what comes out of
-/// that, or of the *tail* behind it: layers in floating point that make one image of one or more,
-/// as a head does.
+/// Rounds x to q = round(x·2^b) and passes q through a chain of exactly invertible layers:
+/// couplings of RoundedBranch, channel and batch pooling. y is the output of the chain, or of the
+/// *tail* after it. The tail consists of floating-point layers that combine one or more images into
+/// one, such as a head.
 ///
 /// Shapes    those of the chain and the tail.
-/// Inverse   none of this layer, as y in floating point may hold fewer digits than q; chain() has
-///           one, bit for bit.
-/// Backward  of the chain, from the q that forward ended with: every q on the way is the one of
-///           forward, bit for bit, in any mode of the chain, for any number of threads. The
-///           gradient passes straight through the roundings. x comes back rounded.
-///           The tail is evaluated again and differentiated over chunks of q, so that no more than
-///           a chunk of its input exists in floating point.
-/// Stores    q behind the chain: 2 or 4 bytes an element.
+/// Inverse   none, because y in floating point may have fewer digits than q. chain() has an inverse
+///           that is exact bit for bit.
+/// Backward  the chain starts from its final q and reconstructs every q of forward bit for bit, in
+///           any mode and for any number of threads. The gradient is straight-through at roundings.
+///           x is reconstructed with its rounding. The tail is evaluated again and differentiated
+///           in chunks of q, so at most one chunk of its input exists in floating point.
+/// Stores    q after the chain: 2 or 4 bytes per element.
 template <math::FixedPoint E, class T, Device D>
 class FixedStream {
  public:
@@ -71,20 +70,20 @@ class FixedStream {
     if (options.fraction_bits) set_fraction_bits(*options.fraction_bits);
   }
 
-  /// A coupling of the stream around the branches of a floating-point one.
+  /// Returns a coupling of the stream with the branches of a floating-point coupling.
   template <class H>
   AdditiveCoupling<RoundedBranch<H, E, D>> rounded(AdditiveCoupling<H> coupling) const {
     return {RoundedBranch<H, E, D>(std::move(coupling.f()), format_),
             RoundedBranch<H, E, D>(std::move(coupling.g()), format_)};
   }
 
-  /// The layers in fixed point. They are added here, and share format().
+  /// The fixed-point layers. Add them here; they share format().
   Inner& chain() { return chain_; }
-  /// The layers behind it in floating point, which nothing has to be inverted of.
+  /// The floating-point layers after the chain. They need no inverse.
   Tail& tail() { return tail_; }
   const SharedStreamFormat& format() const { return format_; }
 
-  /// @throws std::invalid_argument if they are out of range.
+  /// @throws std::invalid_argument if the bits are out of range.
   void set_fraction_bits(int bits) { format_->choose(bits); }
 
   Shape output_shape(Shape x) const { return tail_.output_shape(chain_.output_shape(x)); }
@@ -141,7 +140,7 @@ class FixedStream {
     return x;
   }
 
-  /// Of dy, which has one image where q has one or more.
+  /// Returns the gradient with respect to q. Each image of dy belongs to one or more images of q.
   Gradient tail_gradient(View<const E, D> q, View<const T, D> dy) {
     Gradient dx(dy.device(), q.shape(), Use::gradient);
     const Index batch = dy.shape().n, parts = batch > 0 ? q.shape().n / batch : 1;
@@ -161,7 +160,7 @@ class FixedStream {
     return dx;
   }
 
-  /// Bytes that backward of the tail in one chunk of that shape takes down to layer `lowest`.
+  /// Returns the peak bytes of backward through the tail, down to layer `lowest`, in one chunk.
   Index workspace(D& device, Shape shape, std::size_t lowest) {
     typename D::Rehearsal rehearsal(device);
     const AbsentGradients<T, D> absent(tail_.parameters());
@@ -176,8 +175,8 @@ class FixedStream {
     return static_cast<Index>(device.memory().peak().total());
   }
 
-  /// Runs some images through the chain with ever fewer bits until nothing overflows, and leaves
-  /// head-room above the largest value seen.
+  /// Runs some images through the chain with fewer and fewer fraction bits until no value
+  /// overflows, and then reserves the head-room above the largest value.
   void choose_fraction_bits(const State& x, Run run) {
     constexpr Index images = 16;
     const auto some = x.view().images(0, std::min(x.shape().n, images));
@@ -189,7 +188,7 @@ class FixedStream {
       largest = largest_state(some, run);
       if (format_->overflows == 0) break;
     }
-    // A rehearsal has seen no values; and what fits nowhere is left to the pass that follows.
+    // A dry run has no values. If even 0 bits overflow, the next pass reports it.
     if (x.device().dry()) return;
     format_->chosen = true;
     if (format_->overflows == 0)
@@ -206,7 +205,7 @@ class FixedStream {
     return largest * format_->step();
   }
 
-  /// Overflows are counted apart, whatever happens.
+  /// Scope guard that only counts overflows, and resets the count at the end.
   class Trial {
    public:
     explicit Trial(FixedStream& stream)

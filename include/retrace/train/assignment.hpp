@@ -1,4 +1,4 @@
-// The fastest way to give every layer of a chain a mode within a byte budget.
+// Finds the fastest assignment of modes to the layers of a chain within a byte budget.
 #pragma once
 
 #include <algorithm>
@@ -14,62 +14,65 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What a layer in one mode takes in a training step. Bytes do not count what layers before it
-/// keep.
+/// The bytes and seconds that a layer takes in one mode in a training step. The bytes do not
+/// include what earlier layers keep.
 struct LayerOption {
-  /// Where backward has to give the input back, and where not.
+  /// Byte counts, which depend on whether backward has to reconstruct the input.
   struct Bytes {
-    std::int64_t kept = 0;      ///< from forward to backward, beside input and output
-    std::int64_t forward = 0;   ///< held at most in forward, its input included
-    std::int64_t backward = 0;  ///< held at most in backward, output and its gradient included
+    std::int64_t kept = 0;      ///< from forward to backward, besides input and output
+    std::int64_t forward = 0;   ///< peak in forward, including the input
+    std::int64_t backward = 0;  ///< peak in backward, including the output and its gradient
   };
 
   Mode mode = Mode::stored;
-  bool reads_output = true;  ///< in backward, which is where the layer behind it has to restore it
-  Bytes restoring, careless;
+  bool reads_output = true;   ///< backward reads the output, so the next layer must restore it
+  Bytes restoring, careless;  ///< if backward has to reconstruct the input, and if not
   double forward_seconds = 0, backward_seconds = 0;
 
   const Bytes& bytes(bool restore) const { return restore ? restoring : careless; }
 };
 
-/// A layer of a chain with all it may do. The first option is `stored`.
+/// A layer of a chain with all its options. The first option is `stored`.
 struct LayerOptions {
   std::int64_t input = 0;   ///< bytes of its input
   std::int64_t output = 0;  ///< bytes of its output
   std::vector<LayerOption> options;
 };
 
-/// Layers [first, end) that run together: one layer in the option of that number, or, `recomputed`,
-/// a segment of which only the input is kept and whose layers, stored, run once more in backward.
+/// Layers [first, end) that run together. This is a single layer with the chosen option, or, if
+/// `recomputed`, a checkpointed segment: only its input is kept, and its layers run again in
+/// backward with stored activations.
 struct Segment {
   std::size_t first, end;
   bool recomputed;
   std::size_t option = 0;
 };
 
-/// Searches front to back. Of what has been decided only the bytes kept, the time, and whether the
-/// next layer has to restore its input matter to the rest; so for every number of layers, only
-/// decisions are followed of which no other keeps fewer bytes in less time. That finds the fastest
-/// assignment, but for bytes that are rounded up to a 4096th of the budget.
+/// Dynamic programming from the first layer to the last. The remaining layers depend on the earlier
+/// decisions only through the bytes kept, the time, and whether the next layer has to restore its
+/// input. So the search follows, for each number of layers, only the decisions on the Pareto front
+/// of bytes and time. The result is the fastest assignment, except that bytes are rounded up to a
+/// 4096th of the budget.
 class Assignment {
  public:
-  /// @param budget  bytes, beside what is always held
-  /// @returns nothing if no assignment fits.
+  /// @param budget  bytes, in addition to what is always held
+  /// @returns std::nullopt if no assignment fits.
   static std::optional<std::vector<Segment>> fastest(const std::vector<LayerOptions>& layers,
                                                      std::int64_t budget) {
     return Assignment(layers, budget).search();
   }
 
  private:
-  /// A decision and those before it.
+  /// A decision, linked to the earlier ones.
   struct Decision {
     std::int64_t kept;
     double seconds;
     Segment segment;
     std::shared_ptr<const Decision> before;
   };
-  /// Of some first layers, by whether the next one has to restore its input: no two of which one
-  /// is better in both bytes and time, by rising bytes.
+  /// The Pareto front of decisions for the first layers, sorted by bytes: none is better than
+  /// another in both bytes and time. There is one front if the next layer has to restore its input
+  /// and one if it does not.
   using Front = std::vector<std::shared_ptr<const Decision>>;
 
   Assignment(const std::vector<LayerOptions>& layers, std::int64_t budget)
@@ -78,7 +81,7 @@ class Assignment {
   std::optional<std::vector<Segment>> search() {
     std::vector<Front> fronts[2];
     for (auto& each : fronts) each.resize(layers_.size() + 1);
-    fronts[0][0].push_back(nullptr);  // nothing restores the batch but the layers that do anyway
+    fronts[0][0].push_back(nullptr);  // the batch need not be restored
     for (std::size_t at = 0; at < layers_.size(); ++at)
       for (bool restore : {false, true}) {
         prune(fronts[restore][at]);
@@ -114,10 +117,10 @@ class Assignment {
       add(at + 1, option.reads_output, bytes.kept, option.forward_seconds + option.backward_seconds,
           {at, at + 1, false, i});
     }
-    // A segment of one layer that is stored anyway would be longer and no smaller, unless that
-    // layer keeps more than its input.
+    // A segment of one layer is slower than storing that layer, and smaller only if the layer keeps
+    // more than its input.
     double time = 0;
-    std::int64_t inside = 0;  // kept by the layers of the segment while they go back
+    std::int64_t inside = 0;  // kept by the layers of the segment during their backward pass
     bool inner_restore = restore;
     for (std::size_t end = at; end < layers_.size(); ++end) {
       const LayerOption& stored = layers_[end].options.front();

@@ -1,4 +1,4 @@
-// Makes batches: shuffles the images, crops and flips each at random, and normalises it.
+// Shuffles images, crops and flips each at random, and normalises them into batches.
 #pragma once
 
 #include <cstddef>
@@ -19,23 +19,23 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What is done to an image. The randomness belongs to (seed, epoch, index of the image): it does
-/// not depend on the batch the image is in, nor on the number of threads.
+/// Random changes of training images. They depend on (seed, epoch, index of the image), but not on
+/// the batch of the image or the number of threads.
 struct Augmentation {
   bool crop_flip = false;
   std::uint64_t seed = 0;
   std::uint32_t epoch = 0;
-  std::uint32_t padding = CropFlips{}.padding;  ///< a crop is moved by up to so many pixels
+  std::uint32_t padding = CropFlips{}.padding;  ///< largest shift of a crop, in pixels
 };
 
-/// What `augmentation` does to each image.
+/// Returns the crops and flips of an augmentation.
 constexpr CropFlips crop_flips(const Augmentation& augmentation) {
   return {augmentation.crop_flip, augmentation.seed, substream("augmentation", augmentation.epoch),
           augmentation.padding};
 }
 
-/// Throws unless the set has the pixels of its images, the normalisation its channels, and every
-/// index names an image of it whose label is a class.
+/// Throws unless the set has the pixels of all its images, the normalisation has the set's
+/// channels, and every index refers to an image with a valid label.
 inline void require_images(const char* where, const ImageSet& set, std::span<const Index> indices,
                            const PixelStatistics& normalisation) {
   require_whole(where, set);
@@ -52,7 +52,7 @@ inline void require_images(const char* where, const ImageSet& set, std::span<con
   }
 }
 
-/// What each of 256 pixel values becomes, [256, C].
+/// Returns the normalised value of each of 256 pixel values, [256, C].
 template <class T>
 std::vector<T> normalised_values(const PixelStatistics& normalisation) {
   const std::size_t channels = normalisation.mean.size();
@@ -65,16 +65,15 @@ std::vector<T> normalised_values(const PixelStatistics& normalisation) {
   return table;
 }
 
-/// Writes the chosen images, augmented and normalised, one after the other in NHWC.
+/// Writes the chosen images, augmented and normalised, in NHWC order.
 ///
-/// The raw image is padded with its mirror image, cropped, flipped, then normalised. Padded with
-/// black, as is more usual, augmented images would have other statistics than those tested on.
-/// @param out indices.size() x height x width x channels elements.
-/// @param numbers what the randomness of each image belongs to; `indices` if left out.
-/// @throws ShapeError if `out` or `numbers` has another size, or `normalisation` other channels
-/// than the set.
-/// @throws DataError if an index names no image, a label no class, or the set has not the pixels of
-/// its images.
+/// The raw image is padded with its mirror image, cropped, flipped, and then normalised. The more
+/// common black padding would give augmented images other statistics than test images.
+/// @param out      indices.size() x height x width x channels elements.
+/// @param numbers  numbers that determine the randomness of each image; `indices` if omitted.
+/// @throws ShapeError if the size of `out` or `numbers` or the channels of `normalisation` are
+///         wrong.
+/// @throws DataError if an index or a label is out of range, or the set lacks pixels.
 template <class T>
 void fill_batch(std::span<T> out, const ImageSet& set, std::span<const Index> indices,
                 const PixelStatistics& normalisation, Augmentation augmentation = {},
@@ -112,7 +111,8 @@ void fill_batch(std::span<T> out, const ImageSet& set, std::span<const Index> in
   });
 }
 
-/// The indices 0 to count - 1 in a random order of their own for each (seed, epoch): Fisher-Yates.
+/// Returns the indices 0 to count - 1 in a random order that depends on (seed, epoch), by a
+/// Fisher-Yates shuffle.
 /// @throws std::invalid_argument if count is negative or over 2^32 - 1.
 inline std::vector<Index> shuffled(Index count, std::uint64_t seed, std::uint32_t epoch) {
   if (count < 0 || count > Index{Random::max()})

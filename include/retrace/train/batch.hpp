@@ -1,4 +1,4 @@
-// Images of a set on a device, with their labels.
+// Loads labelled images of a set onto a device.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Images as a network takes them, each with the number of its class.
+/// Input images of a network with their class labels.
 template <class T, Device D>
 struct LabelledBatch {
   Tensor<T, D> x;  ///< [N,H,W,C], normalised
@@ -22,8 +22,8 @@ struct LabelledBatch {
 
 namespace detail {
 
-/// A batch in parts, so that little is in host memory beside it: fill(pixels, some, labels) writes
-/// the chosen images and appends their labels.
+/// Loads a batch in parts, to save host memory. fill(pixels, some, labels) writes the chosen images
+/// and appends their labels.
 template <class T, Device D, class Fill>
 LabelledBatch<T, D> load_in_parts(D& device, Shape shape, std::span<const Index> indices,
                                   Fill fill) {
@@ -43,7 +43,7 @@ LabelledBatch<T, D> load_in_parts(D& device, Shape shape, std::span<const Index>
 
 }  // namespace detail
 
-/// The chosen images, as fill_batch makes them.
+/// Returns the chosen images as fill_batch writes them.
 /// @throws as fill_batch does.
 template <class T, Device D>
 LabelledBatch<T, D> load_batch(D& device, const ImageSet& set, std::span<const Index> indices,
@@ -58,7 +58,7 @@ LabelledBatch<T, D> load_batch(D& device, const ImageSet& set, std::span<const I
                                   });
 }
 
-/// The chosen images of a source, which are read for it: the same bits as from memory.
+/// Reads the chosen images from a source. The result is bit-identical to that from memory.
 /// @throws as fill_batch and the source do.
 template <class T, Device D, ImageSource S>
 LabelledBatch<T, D> load_batch(D& device, const S& source, std::span<const Index> indices,

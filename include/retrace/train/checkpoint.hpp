@@ -1,4 +1,4 @@
-// The state of a training in one file: written whole or not at all, read only if nothing changed.
+// Writes the state of a training to one file atomically, and verifies the file when reading.
 #pragma once
 
 #include <algorithm>
@@ -20,15 +20,15 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// A checkpoint is sound, but not of the network that it is to be restored into.
+/// Thrown if a valid checkpoint does not belong to the network that it is restored into.
 struct CheckpointMismatch : DataError {
   using DataError::DataError;
 };
 
-/// What else is to be known about a checkpoint, by keys of the user's choice.
+/// Additional information in a checkpoint, under keys that the user chooses.
 using CheckpointMetadata = std::map<std::string, std::string>;
 
-/// The dtype of safetensors whose elements are Ts.
+/// Returns the safetensors dtype of element type T.
 template <class T>
 constexpr std::string_view dtype_of() {
   if constexpr (std::same_as<T, float>) return "F32";
@@ -39,7 +39,7 @@ constexpr std::string_view dtype_of() {
 
 namespace detail {
 
-/// A checkpoint starts with its checksum: of the whole file, with these digits as zeros.
+/// A checkpoint starts with the checksum of the whole file, computed with zeros for its digits.
 inline constexpr std::string_view checksum_key = "crc64", number_prefix = "number.",
                                   checksum_opening = R"({"__metadata__":{"crc64":")",
                                   no_checksum = "0000000000000000";
@@ -53,7 +53,7 @@ void for_each_tensor(const ParameterList<T, D>& list, Body body) {
   for (const auto& named : list.buffers) body(named.name, *named.tensor);
 }
 
-/// Calls body(view) for one piece after the other of a tensor's elements.
+/// Calls body(view) for each piece of a tensor's elements, in order.
 template <class T, Device D, class Body>
 void for_each_piece(Tensor<T, D>& tensor, Body body) {
   constexpr Index most = piece_bytes / sizeof(T);
@@ -76,7 +76,7 @@ void for_all_bytes(const ParameterList<T, D>& list, Body body) {
   });
 }
 
-/// The extents as a file has them: a scale or a bias is one-dimensional.
+/// Returns the shape as stored in a file: a scale or a bias has one dimension.
 inline std::vector<std::uint64_t> file_shape(Shape shape) {
   const auto c = static_cast<std::uint64_t>(shape.c);
   if (shape.pixels() == 1) return {c};
@@ -104,12 +104,12 @@ SafetensorsHeader checkpoint_header(const ParameterList<T, D>& list,
 
 }  // namespace detail
 
-/// Writes every value, buffer and number of the list, and the metadata, into a safetensors file
-/// that other programs can read too. Its checksum stands in the metadata as "crc64".
+/// Writes every value, buffer and number of the list, and the metadata, to a safetensors file that
+/// other programs can also read. The metadata entry "crc64" is the checksum.
 ///
 /// Add the optimizer to the list: `auto list = net.parameters(); sgd.collect("momentum", list);`
-/// @throws DataError if two names in the list are equal, or a key of the metadata is.
-/// @throws std::system_error if the file cannot be written; one that was there stays as it was.
+/// @throws DataError if a name or a metadata key occurs twice.
+/// @throws std::system_error if the file cannot be written; an existing file does not change.
 template <class T, Device D>
 void write_checkpoint(const std::filesystem::path& path, const ParameterList<T, D>& list,
                       const CheckpointMetadata& metadata) {
@@ -131,8 +131,8 @@ void write_checkpoint(const std::filesystem::path& path, const ParameterList<T, 
 
 namespace detail {
 
-/// How many tensors the list has.
-/// @throws CheckpointMismatch unless the file has all of them, in their shapes.
+/// Returns the number of tensors in the list.
+/// @throws CheckpointMismatch unless the file has all of them with the same shapes.
 template <class T, Device D>
 std::size_t require_tensors(const SafetensorsFile& file, const ParameterList<T, D>& list) {
   std::size_t tensors = 0;
@@ -167,21 +167,22 @@ void read_tensors(SafetensorsFile& file, const ParameterList<T, D>& list) {
 
 }  // namespace detail
 
-/// A checkpoint open for reading, every byte of which has been checked.
+/// An open checkpoint whose checksum has been verified.
 class Checkpoint {
  public:
-  /// @throws DataError if the file is not, byte for byte, what write_checkpoint wrote.
+  /// @throws DataError unless the file is byte for byte as write_checkpoint wrote it.
   explicit Checkpoint(const std::filesystem::path& path) : file_(path) { verify(); }
 
   const std::string& name() const { return file_.name(); }
 
+  /// Returns the metadata under the key.
   /// @throws CheckpointMismatch if there is no such key.
   const std::string& metadata(const std::string& key) const {
     if (const std::string* value = file_.header().find(key)) return *value;
     throw CheckpointMismatch(name() + ": its metadata has no '" + key + "'");
   }
 
-  /// Metadata that std::to_chars wrote.
+  /// Returns metadata that was written with std::to_chars.
   /// @throws CheckpointMismatch if there is no such number.
   template <class Number>
   Number number(const std::string& key) const {
@@ -195,9 +196,9 @@ class Checkpoint {
     return value;
   }
 
-  /// Gives every value, buffer and number of the list what it was when the file was written.
-  /// @throws CheckpointMismatch, with nothing changed, unless the file has just the tensors of the
-  ///         list, in their shapes.
+  /// Restores every value, buffer and number of the list.
+  /// @throws CheckpointMismatch unless the file has exactly the tensors of the list, with the same
+  ///         shapes. Nothing is changed then.
   template <class T, Device D>
   void restore(const ParameterList<T, D>& list) {
     if (detail::require_tensors(file_, list) != file_.header().tensors.size())

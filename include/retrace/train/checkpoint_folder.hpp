@@ -1,4 +1,4 @@
-// A folder with the last checkpoints of a training and its best one.
+// A folder with the latest checkpoints of a training run and the best one.
 #pragma once
 
 #include <sys/file.h>
@@ -20,16 +20,16 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Holds checkpoint-00001234.safetensors after step 1234, the ones of the last two saves, and
-/// best.safetensors. One process at a time may use it; the lock ends with the process, however
-/// that ends.
+/// A folder that contains the checkpoints of the last two saves, such as
+/// checkpoint-00001234.safetensors after step 1234, and best.safetensors. Only one process may use
+/// it at a time. The operating system releases the lock when the process ends.
 class CheckpointFolder {
  public:
   static constexpr std::size_t kept = 2;
 
-  /// Makes the folder if there is none, and removes what a killed process left half written.
-  /// @throws std::system_error if it cannot be made or written into.
-  /// @throws std::runtime_error if another process uses it.
+  /// Creates the folder if it does not exist, and removes incomplete files of a killed process.
+  /// @throws std::system_error if the folder cannot be created or written to.
+  /// @throws std::runtime_error if another process uses the folder.
   explicit CheckpointFolder(std::filesystem::path folder)
       : folder_(std::move(folder)), lock_(opened(folder_)) {
     if (::flock(lock_.number(), LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
@@ -47,7 +47,7 @@ class CheckpointFolder {
   }
   std::filesystem::path best() const { return folder_ / "best.safetensors"; }
 
-  /// The steps that there are checkpoints of, the newest first.
+  /// Returns the steps of the checkpoints, newest first.
   std::vector<std::size_t> steps() const {
     std::vector<std::size_t> found;
     for (const auto& entry : std::filesystem::directory_iterator(folder_))
@@ -57,7 +57,7 @@ class CheckpointFolder {
   }
 
   /// Writes a checkpoint, and then removes all but the last two.
-  /// @throws as write_checkpoint does; those that were there are still there then.
+  /// @throws as write_checkpoint does. Existing checkpoints remain in that case.
   template <class T, Device D>
   void save(std::size_t step, const ParameterList<T, D>& list, const CheckpointMetadata& metadata) {
     write_checkpoint(path_of(step), list, metadata);
@@ -65,14 +65,15 @@ class CheckpointFolder {
     for (std::size_t i = kept; i < all.size(); ++i) std::filesystem::remove(path_of(all[i]));
   }
 
-  /// The newest checkpoint that is sound, and what is wrong with newer ones.
+  /// The newest valid checkpoint, and the faults of newer ones.
   struct Newest {
-    std::optional<Checkpoint> checkpoint;  ///< none where there was none at all
+    std::optional<Checkpoint> checkpoint;  ///< std::nullopt if the folder has none
     std::vector<std::string> damaged;
   };
 
-  /// Damaged ones are renamed to *.damaged, so that they neither count nor disappear.
-  /// @throws DataError if there are checkpoints but none of them is sound.
+  /// Returns the newest valid checkpoint. Renames damaged ones to *.damaged, so that they are
+  /// ignored from then on but not lost.
+  /// @throws DataError if there are checkpoints but none is valid.
   Newest newest() const {
     Newest result;
     for (std::size_t step : steps()) try {

@@ -26,12 +26,11 @@ inline constexpr Index cifar10_plane_bytes = 32 * 32;
 inline constexpr Index cifar10_record_bytes = 1 + 3 * cifar10_plane_bytes;
 inline constexpr Index cifar10_file_records = 10000;
 
-/// Images in the files of CIFAR-10, one file after the other; they are read when they are asked
-/// for.
+/// The images of several CIFAR-10 files, in order. They are read on demand.
 class Cifar10Files {
  public:
-  /// @param expected_records how many each file has to hold; any number but none if left out.
-  /// @throws DataError if a file is missing or has not the size it should have.
+  /// @param expected_records  the number of records in each file; if omitted, any positive number.
+  /// @throws DataError if a file is missing or has the wrong size.
   explicit Cifar10Files(const std::vector<std::filesystem::path>& paths,
                         std::optional<Index> expected_records = {}) {
     for (const auto& path : paths) {
@@ -41,11 +40,11 @@ class Cifar10Files {
   }
 
   Index size() const { return size_; }
-  /// Leaves out all images but the first ones.
+  /// Drops all images after the first `count`.
   void keep_first(Index count) { size_ = std::min(size_, count); }
 
-  /// The wanted images, in the order of `indices`.
-  /// @throws DataError if an index names no image, a record cannot be read or its label is over 9.
+  /// Returns the chosen images in the order of `indices`.
+  /// @throws DataError if an index is out of range, a record cannot be read or its label is over 9.
   ImageSet read(std::span<const Index> indices) const {
     ImageSet set{.name = "CIFAR-10"};
     set.labels.reserve(indices.size());
@@ -105,10 +104,10 @@ class Cifar10Files {
   }
 
   Index size_ = 0;
-  mutable std::vector<File> files_{};  ///< of which reading moves the position alone
+  mutable std::vector<File> files_{};  ///< mutable because reading moves the file position
 };
 
-/// All images of the files, in memory.
+/// Reads all images of the files into memory.
 /// @throws DataError as Cifar10Files does.
 inline ImageSet read_all(const Cifar10Files& files) {
   std::vector<Index> all(static_cast<std::size_t>(files.size()));
@@ -116,16 +115,16 @@ inline ImageSet read_all(const Cifar10Files& files) {
   return files.read(all);
 }
 
-/// All records of one file, in their order.
-/// @param expected_records how many the file has to hold; any number but none if left out.
-/// @throws DataError if the file is missing or cannot be read, has not the size it should have, or
-///         holds a label over 9.
+/// Reads all records of one file, in their order.
+/// @param expected_records  the number of records in the file; if omitted, any positive number.
+/// @throws DataError if the file is missing, cannot be read or has the wrong size, or if a label is
+///         over 9.
 inline ImageSet read_cifar10_file(const std::filesystem::path& path,
                                   std::optional<Index> expected_records = {}) {
   return read_all(Cifar10Files({path}, expected_records));
 }
 
-/// The files of the 50,000 training images: data_batch_1.bin to data_batch_5.bin.
+/// Opens the files of the 50,000 training images: data_batch_1.bin to data_batch_5.bin.
 /// @throws DataError as Cifar10Files does.
 inline Cifar10Files cifar10_training_files(const std::filesystem::path& directory) {
   std::vector<std::filesystem::path> paths;
@@ -134,19 +133,19 @@ inline Cifar10Files cifar10_training_files(const std::filesystem::path& director
   return Cifar10Files(paths, cifar10_file_records);
 }
 
-/// The file of the 10,000 test images: test_batch.bin.
+/// Opens the file of the 10,000 test images: test_batch.bin.
 /// @throws DataError as Cifar10Files does.
 inline Cifar10Files cifar10_test_files(const std::filesystem::path& directory) {
   return Cifar10Files({directory / "test_batch.bin"}, cifar10_file_records);
 }
 
-/// The training images, in memory.
+/// Reads the training images into memory.
 /// @throws DataError as read_cifar10_file does.
 inline ImageSet read_cifar10_training(const std::filesystem::path& directory) {
   return read_all(cifar10_training_files(directory));
 }
 
-/// The test images, in memory.
+/// Reads the test images into memory.
 /// @throws DataError as read_cifar10_file does.
 inline ImageSet read_cifar10_test(const std::filesystem::path& directory) {
   return read_all(cifar10_test_files(directory));

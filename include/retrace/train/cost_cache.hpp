@@ -1,4 +1,4 @@
-// Times that were measured, kept in a file from one run to the next.
+// A file of measured times that persists between runs.
 #pragma once
 
 #include <charconv>
@@ -18,19 +18,19 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Seconds that something takes on so many images: fixed + per_image·images.
+/// A time in seconds as a function of the number of images: fixed + per_image·images.
 struct Cost {
   double fixed = 0, per_image = 0;
 
   double seconds(double images) const { return fixed + per_image * images; }
 };
 
-/// Costs by key, of one machine. A file that cannot be read or written, or a line of it that is no
-/// cost, is as good as none: what is missing is measured.
+/// The costs of one machine by key. A file that cannot be read or written is ignored, and so are
+/// invalid lines: missing costs are measured again.
 class CostCache {
  public:
-  /// $XDG_CACHE_HOME/retrace/costs.tsv, ~/.cache/retrace/costs.tsv, or nothing if neither variable
-  /// is set.
+  /// Returns $XDG_CACHE_HOME/retrace/costs.tsv, else $HOME/.cache/retrace/costs.tsv, or an empty
+  /// path if neither variable is set.
   static std::filesystem::path usual_path() {
     const auto variable = [](const char* name) {
       const char* value = std::getenv(name);
@@ -41,8 +41,8 @@ class CostCache {
     return home.empty() ? home : home / ".cache" / "retrace" / "costs.tsv";
   }
 
-  /// @param path     empty: nothing is read or written
-  /// @param machine  costs of others stay in the file and are not used
+  /// @param path     the file; if empty, nothing is read or written
+  /// @param machine  the name of this machine; costs of others stay in the file but are not used
   CostCache(std::filesystem::path path, std::string machine)
       : path_(std::move(path)), machine_(std::move(machine)) {
     read();
@@ -54,13 +54,13 @@ class CostCache {
   }
   void set(const std::string& key, Cost cost) { costs_[line_key(key)] = cost; }
 
-  /// Forgets what was measured on this machine.
+  /// Deletes the costs of this machine.
   void forget() {
     std::erase_if(costs_,
                   [&](const auto& each) { return each.first.starts_with(machine_ + '\t'); });
   }
 
-  /// Writes all costs to the file, which is replaced as a whole. Returns whether that worked.
+  /// Replaces the file with all costs. Returns whether it was written.
   bool save() const {
     if (path_.empty()) return false;
     std::error_code error;
@@ -102,7 +102,7 @@ class CostCache {
     }
   }
 
-  /// Of seconds: not negative, finite, and below a day.
+  /// Parses seconds: finite, not negative, and less than a day.
   static std::optional<double> number(std::string_view text) {
     double value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

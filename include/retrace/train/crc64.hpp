@@ -1,4 +1,4 @@
-// A 64-bit cyclic redundancy check: tells whether bytes are still those that were written.
+// A 64-bit cyclic redundancy check that detects changed bytes.
 #pragma once
 
 #include <array>
@@ -15,7 +15,7 @@ namespace retrace::inline RETRACE_ISA {
 
 namespace detail {
 
-/// crc64_tables[0][b] is the remainder of byte b; [k][b] that of b with k bytes of zeros behind it.
+/// crc64_tables[k][b] is the remainder of byte b followed by k zero bytes.
 inline constexpr auto crc64_tables = [] {
   constexpr std::uint64_t polynomial = 0xC96C5795D7870F42;  // ECMA-182, bits reversed
   std::array<std::array<std::uint64_t, 256>, 8> tables{};
@@ -35,8 +35,8 @@ inline constexpr auto crc64_tables = [] {
 
 }  // namespace detail
 
-/// The check that xz and ECMA-182 use, fed piece by piece. It finds every change that lies within
-/// 64 adjacent bits, a flipped byte among them, and misses one in 2^64 of all others.
+/// Incremental CRC-64 as in xz and ECMA-182. It detects every change within 64 adjacent bits, such
+/// as a changed byte, and all but one in 2^64 of the other changes.
 class Crc64 {
  public:
   void add(std::span<const std::byte> bytes) {
@@ -59,7 +59,7 @@ class Crc64 {
 
   std::uint64_t value() const { return ~state_; }
 
-  /// Sixteen hexadecimal digits.
+  /// Returns the checksum as sixteen hexadecimal digits.
   std::string digits() const {
     std::string text(16, '0');
     for (std::size_t i = 0; i < 16; ++i)

@@ -1,4 +1,4 @@
-// A data set in the memory of a device that makes its batches itself.
+// A data set in device memory, whose batches are made on the device.
 #pragma once
 
 #include <span>
@@ -9,12 +9,12 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Keeps the pixels of a set, a byte each, on the device (Use::workspace), and crops, flips and
-/// normalises there. Of devices that have augment_images.
+/// Stores the pixels of a set on the device, one byte per element (Use::workspace), and crops,
+/// flips and normalises images there. Requires a device that has augment_images.
 template <class T, Device D>
 class DeviceImages {
  public:
-  /// @param set  has to stay where it is
+  /// @param set  must outlive this object and not move
   /// @throws ShapeError unless the normalisation has the channels of the set.
   DeviceImages(D& device, const ImageSet& set, const PixelStatistics& normalisation)
       : set_(set),
@@ -27,8 +27,8 @@ class DeviceImages {
     upload(table_.view(), std::span<const T>(normalised_values<T>(normalisation)));
   }
 
-  /// The chosen images, as load_batch makes them on the host.
-  /// @throws DataError if an index names no image.
+  /// Returns the chosen images as load_batch makes them on the host.
+  /// @throws DataError if an index is out of range.
   LabelledBatch<T, D> batch(std::span<const Index> indices, const Augmentation& augmentation = {}) {
     require_images("DeviceImages::batch", set_, indices, normalisation_);
     D& device = pixels_.device();

@@ -1,5 +1,5 @@
-// Estimates in every step how far gradients are off because inputs were reconstructed, and skips
-// the step if that is too far.
+// Estimates in every step the gradient error that reconstructed inputs cause, and skips the step if
+// the error is too large.
 #pragma once
 
 #include <algorithm>
@@ -19,60 +19,62 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// A reconstructed input is so far from what it was that its gradients must not be used.
+/// Thrown if a reconstructed input is so inaccurate that its gradients must not be used.
 struct DriftError : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
 enum class DriftPolicy {
-  anchor,  ///< the step is void, and the layer keeps its input from the next one on
+  anchor,  ///< skips the step; the layer stores its input from the next step on
   refuse,  ///< throws DriftError in the backward pass
 };
 
-/// When the guard warns and acts, and by how many values it judges.
+/// The thresholds of the guard and the size of its samples.
 struct DriftOptions {
   DriftPolicy policy = DriftPolicy::anchor;
-  double warn_below = 80;     ///< decibels, at which math::gradient_error() is 5 %
-  double discard_below = 68;  ///< decibels, at which it is 10 %
-  Index sample = 256;  ///< values of each input that are kept and compared, at most 4 KiB of them
+  double warn_below = 80;     ///< decibels; math::gradient_error() is 5 % there
+  double discard_below = 68;  ///< decibels; math::gradient_error() is 10 % there
+  Index sample = 256;         ///< elements compared per input, at most 4 KiB
 };
 
-/// A reconstructed input with less signal to noise than is good.
+/// A reconstructed input whose signal-to-noise ratio is too low.
 struct Drift {
   std::string layer;
   double decibels;
-  bool anchored;  ///< the layer keeps its input from the next pass on
+  bool anchored;  ///< the layer stores its input from the next pass on
 };
 
-/// What the backward passes since the last verdict have shown.
+/// The result of the backward passes since the last verdict.
 struct DriftVerdict {
   bool discard = false;  ///< an input was below discard_below or not finite: gradients are wrong
   double lowest = std::numeric_limits<double>::infinity();  ///< decibels, over all finite inputs
-  std::string layer;                                        ///< that has it
-  std::string nonfinite;  ///< the layer whose input came back as NaN or infinity first, if any did
+  std::string layer;                                        ///< the layer with the lowest ratio
+  std::string nonfinite;  ///< the first layer whose reconstructed input has a NaN or infinity
 
-  /// The estimated relative error of all gradients as one vector; infinite if some are not finite.
+  /// The estimated relative error of all gradients, taken as one vector. Infinite if an input is
+  /// not finite.
   double gradient_error() const {
     return nonfinite.empty() ? math::gradient_error(lowest)
                              : std::numeric_limits<double>::infinity();
   }
 };
 
-/// Keeps scattered values of the input of every layer that reconstructs it, in forward, and
-/// compares them in backward. The first layer of a chain, on the way back, whose input is below
-/// discard_below becomes an anchor: memory rises by that input, which peak_memory() predicts from
-/// then on, and noise begins anew below it. Each anchor is thus as far from the one above it as the
-/// limit allows.
+/// Samples elements of the input of every reconstructing layer in forward, and compares them with
+/// the reconstruction in backward. If inputs are below discard_below, the first such layer of the
+/// backward pass in each chain becomes an anchor: it stores its input from then on. Memory rises by
+/// that input, and peak_memory() includes it. Noise accumulates anew below an anchor, so each
+/// anchor is as far from the previous one as the limit allows.
 ///
-/// A NaN or an infinity is no drift: the step is void, but no layer becomes an anchor for it.
+/// If an input has a NaN or an infinity, the step is skipped, but no layer becomes an anchor.
 template <class T, Device D>
 class DriftGuard final : public InputWatch<typename Chain<T, D>::Gradient> {
  public:
   using State = typename Chain<T, D>::Gradient;
   using Listener = std::function<void(const Drift&)>;
 
-  /// @param listener  hears of a layer when it is first below warn_below, and of every anchor.
-  /// @throws std::invalid_argument for thresholds or a sample that make no sense.
+  /// @param listener  called when a layer is first below warn_below, and for every anchor
+  /// @throws std::invalid_argument if discard_below is above warn_below or the sample size is out
+  ///         of range.
   explicit DriftGuard(Chain<T, D>& net, const DriftOptions& options = {}, Listener listener = {})
       : options_(options), listener_(std::move(listener)) {
     if (!(options.discard_below <= options.warn_below))
@@ -88,12 +90,12 @@ class DriftGuard final : public InputWatch<typename Chain<T, D>::Gradient> {
   DriftGuard(const DriftGuard&) = delete;
   DriftGuard& operator=(const DriftGuard&) = delete;
 
-  /// Ask after every step: it starts anew.
+  /// Returns the verdict and resets it. Call this after every step.
   DriftVerdict verdict() {
     bad_chains_.clear();
     return std::exchange(verdict_, {});
   }
-  /// The layers that keep their input because their reconstruction was not good enough.
+  /// The layers that store their input because its reconstruction was not accurate enough.
   const std::vector<std::string>& anchors() const { return anchors_; }
 
   void attached(const WatchedLayer&, bool) override {}
@@ -117,14 +119,15 @@ class DriftGuard final : public InputWatch<typename Chain<T, D>::Gradient> {
   }
 
  private:
-  /// @throws std::domain_error in policy refuse
+  /// @throws std::domain_error if the policy is `refuse`.
   void note_nonfinite(const WatchedLayer& layer) {
     if (options_.policy == DriftPolicy::refuse)
       throw std::domain_error(layer.name + ": its reconstructed input holds a NaN or an infinity");
     if (verdict_.nonfinite.empty()) verdict_.nonfinite = layer.name;
     verdict_.discard = true;
   }
-  /// Whether the layer shall be an anchor.
+  /// Returns whether the layer becomes an anchor.
+  /// @throws DriftError if the policy is `refuse` and the input is below discard_below.
   bool judge(const WatchedLayer& layer, double decibels) {
     if (decibels < verdict_.lowest) {
       verdict_.lowest = decibels;
@@ -138,8 +141,8 @@ class DriftGuard final : public InputWatch<typename Chain<T, D>::Gradient> {
                        std::to_string(options_.discard_below) + ": the gradients may be off by " +
                        std::to_string(100 * math::gradient_error(decibels)) +
                        " %. Anchor the layer, or store more");
-    // Below the first bad input of a chain all are, until it is an anchor. What is not finite makes
-    // others bad that would have been good.
+    // All inputs below the first bad one of a chain are bad too, until that one is an anchor. An
+    // input that is not finite spoils inputs that would have been good.
     if (bad_chains_.contains(layer.chain) || !verdict_.nonfinite.empty()) return false;
     if (bad) {
       bad_chains_.insert(layer.chain);
@@ -156,7 +159,7 @@ class DriftGuard final : public InputWatch<typename Chain<T, D>::Gradient> {
   std::set<std::string> bad_chains_, warned_;
   std::vector<std::string> anchors_;
   DriftVerdict verdict_;
-  std::optional<typename Chain<T, D>::Watched> watched_;  // last: ends before what the watch uses
+  std::optional<typename Chain<T, D>::Watched> watched_;  // last, so destroyed first
 };
 
 }  // namespace retrace::inline RETRACE_ISA

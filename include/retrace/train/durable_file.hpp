@@ -1,4 +1,4 @@
-// A file that appears under its name whole and on the disk, or not at all.
+// Writes a file atomically and durably.
 #pragma once
 
 #include <fcntl.h>
@@ -17,10 +17,10 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// A file or folder that the operating system has open for this process.
+/// An open file descriptor of a file or folder.
 class Descriptor {
  public:
-  /// @param flags  of open(2).
+  /// @param flags  the flags of open(2)
   /// @throws std::system_error "weights: Permission denied".
   Descriptor(const std::filesystem::path& path, int flags)
       : path_(path.string()), number_(::open(path.c_str(), flags | O_CLOEXEC, 0666)) {
@@ -46,7 +46,7 @@ class Descriptor {
   }
   void write(std::string_view text) { write(std::as_bytes(std::span(text))); }
 
-  /// Returns when all that was written is on the disk.
+  /// Waits until all written data is on the disk.
   void sync() {
     if (::fsync(number_) != 0) fail();
   }
@@ -58,9 +58,9 @@ class Descriptor {
   int number_;
 };
 
-/// Whatever happens before commit() returns, a file that was there under the name stays as it was;
-/// afterwards the new one is there, even if the machine loses its power. The name is `path`; what
-/// is written goes to `path`.tmp, which does not outlive this object.
+/// A file that replaces `path` atomically. Until commit(), an existing file at `path` does not
+/// change. After commit(), the new file is on the disk, even if the machine loses power. Data is
+/// first written to `path`.tmp, which the destructor removes if commit() was not called.
 ///
 /// Every member throws std::system_error "DIR/weights.tmp: No space left on device".
 class DurableFile {

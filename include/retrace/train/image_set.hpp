@@ -1,4 +1,4 @@
-// Labelled images in memory or elsewhere, and the normalisation that suits them.
+// Labelled images in memory or elsewhere, and their normalisation.
 #pragma once
 
 #include <algorithm>
@@ -18,26 +18,26 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Images in memory, a byte a value, with their labels.
+/// Labelled images in memory, one byte per element.
 struct ImageSet {
-  std::string name{};      ///< of the data set: "CIFAR-10"
-  bool synthetic = false;  ///< drawn by the program: say so beside every accuracy
+  std::string name{};      ///< name of the data set, such as "CIFAR-10"
+  bool synthetic = false;  ///< drawn by the program; report this with every accuracy
   Index height = 32, width = 32, channels = 3;
   std::vector<std::uint8_t> pixels{};  ///< size() x height x width x channels
   std::vector<std::int32_t> labels{};  ///< the class of each image
-  std::int32_t classes = 0;            ///< labels are less than that; 0: not known
+  std::int32_t classes = 0;            ///< number of classes; 0 if not known
 
   Index size() const { return static_cast<Index>(labels.size()); }
   Index image_size() const { return height * width * channels; }
 
-  /// The height x width x channels bytes of one image.
+  /// Returns the height x width x channels bytes of one image.
   std::span<const std::uint8_t> image(Index index) const {
     const auto length = static_cast<std::size_t>(image_size());
     return std::span(pixels).subspan(static_cast<std::size_t>(index) * length, length);
   }
 };
 
-/// @throws DataError unless the set has the pixels of as many images as it has labels.
+/// @throws DataError unless the pixels and the labels of the set are of equally many images.
 inline void require_whole(const char* where, const ImageSet& set) {
   const auto extents = std::to_string(set.height) + "x" + std::to_string(set.width) + "x" +
                        std::to_string(set.channels);
@@ -50,7 +50,7 @@ inline void require_whole(const char* where, const ImageSet& set) {
                     std::to_string(set.size() * set.image_size()));
 }
 
-/// @throws DataError unless the label of that image is a class.
+/// @throws DataError unless the label of the image is a valid class.
 inline void require_label(const char* where, const ImageSet& set, Index image) {
   const std::int32_t label = set.labels[static_cast<std::size_t>(image)];
   if (label < 0 || (set.classes > 0 && label >= set.classes))
@@ -59,7 +59,7 @@ inline void require_label(const char* where, const ImageSet& set, Index image) {
                     (set.classes > 0 ? " to " + std::to_string(set.classes - 1) : ""));
 }
 
-/// Images that lie elsewhere, of which the wanted ones are read into memory, in the order of
+/// A source of images outside memory: read(indices) loads the chosen images in the order of
 /// `indices`.
 template <class S>
 concept ImageSource = requires(const S& source, std::span<const Index> indices) {
@@ -67,7 +67,7 @@ concept ImageSource = requires(const S& source, std::span<const Index> indices) 
   { source.read(indices) } -> std::same_as<ImageSet>;
 };
 
-/// Calls visit(set) with all images of a source, a thousand at a time.
+/// Calls visit(set) for all images of a source, in sets of up to a thousand images.
 template <ImageSource S, class Visit>
 void for_each_part(const S& source, Visit visit) {
   std::vector<Index> indices(1024);
@@ -78,17 +78,18 @@ void for_each_part(const S& source, Visit visit) {
   }
 }
 
-/// Takes each channel of a set to mean 0 and deviation 1: (pixel - mean) * inverse_deviation.
+/// Scales each channel to mean 0 and deviation 1: (pixel - mean) * inverse_deviation.
 struct PixelStatistics {
   std::vector<double> mean;               ///< per channel, in pixel values 0 to 255
-  std::vector<double> inverse_deviation;  ///< per channel; 1 where all pixels are equal
+  std::vector<double> inverse_deviation;  ///< per channel; 1 if all pixels are equal
 };
 
-/// How often each channel has each value. Sums of whole numbers: the same for any number of threads
-/// and any order of the images.
+/// Counts of each pixel value in each channel. The counts are integers, so they do not depend on
+/// the number of threads or the order of the images.
 class PixelHistograms {
  public:
-  /// @throws DataError unless the set has the pixels of its images.
+  /// Counts the pixels of a set.
+  /// @throws DataError unless the set has the pixels of all its images.
   void add(const ImageSet& set) {
     require_whole("PixelHistograms", set);
     const auto channels = static_cast<std::size_t>(set.channels);
@@ -108,8 +109,8 @@ class PixelHistograms {
     pixels_ += pixel_count;
   }
 
-  /// The mean and the (biased) deviation of each channel over all pixels, exact up to the last
-  /// roundings.
+  /// Returns the normalisation by the mean and (biased) deviation of each channel over all pixels.
+  /// It is exact up to the final roundings.
   PixelStatistics statistics() const {
     PixelStatistics result;
     for (std::size_t c = 0; c * 256 < counts_.size(); ++c) {
@@ -135,7 +136,7 @@ class PixelHistograms {
   Index pixels_ = 0;
 };
 
-/// Of all images of a set.
+/// Returns the normalisation of all images of a set.
 /// @throws DataError if there are no images.
 inline PixelStatistics pixel_statistics(const ImageSet& set) {
   if (set.pixels.empty()) throw DataError("normalisation: '" + set.name + "' has no images");
@@ -144,7 +145,7 @@ inline PixelStatistics pixel_statistics(const ImageSet& set) {
   return histograms.statistics();
 }
 
-/// Of all images of a source, which are read once.
+/// Returns the normalisation of all images of a source. Reads every image once.
 /// @throws DataError if there are no images.
 template <ImageSource S>
 PixelStatistics pixel_statistics(const S& source) {

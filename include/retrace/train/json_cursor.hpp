@@ -1,4 +1,4 @@
-// Reads a text of strict JSON from left to right: objects, arrays, strings and natural numbers.
+// A sequential parser for strict JSON: objects, arrays, strings and natural numbers.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,8 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Whether the bytes are UTF-8 as RFC 3629 has it: shortest forms, no surrogates, up to U+10FFFF.
+/// Returns whether the bytes are valid UTF-8 by RFC 3629: shortest forms, no surrogates, at most
+/// U+10FFFF.
 inline bool valid_utf8(std::string_view text) {
   std::size_t at = 0;
   while (at < text.size()) {
@@ -34,7 +35,7 @@ inline bool valid_utf8(std::string_view text) {
   return true;
 }
 
-/// Text in quotes, with what JSON wants escaped.
+/// Returns the text in quotes, escaped for JSON.
 inline std::string json_string(std::string_view text) {
   constexpr const char* digits = "0123456789abcdef";
   std::string quoted = "\"";
@@ -50,18 +51,18 @@ inline std::string json_string(std::string_view text) {
   return quoted + '"';
 }
 
-/// Stands somewhere in a JSON text. Every member reads what it is named after, or throws DataError
-/// "… at byte 12: expected ':' but found ','". No number is read that is not natural, and nothing
-/// recurses deeper than the calls of the user do.
+/// A position in a JSON text. Every member function reads the item it is named after, or throws
+/// DataError "… at byte 12: expected ':' but found ','". All numbers must be natural. The parser
+/// recurses only as deep as the user's calls.
 class JsonCursor {
  public:
-  /// @param name  of the text, for messages: "weights.safetensors: header".
+  /// @param name  name of the text for messages, such as "weights.safetensors: header"
   /// @throws DataError if the text is not UTF-8.
   JsonCursor(std::string name, std::string_view text) : name_(std::move(name)), text_(text) {
     if (!valid_utf8(text)) fail("the text is not UTF-8");
   }
 
-  /// Calls member(key) for each member in turn, which has to read its value. A key may come once.
+  /// Calls member(key) for each member in turn; it must read the value. Keys must be unique.
   template <class Member>
   void object(Member member) {
     std::set<std::string> keys;
@@ -73,7 +74,7 @@ class JsonCursor {
     });
   }
 
-  /// Calls element() for each element in turn, which has to read it.
+  /// Calls element() for each element in turn; it must read the element.
   template <class Element>
   void array(Element element) {
     items('[', ']', element);
@@ -93,7 +94,7 @@ class JsonCursor {
     }
   }
 
-  /// @throws DataError for a sign, a fraction, an exponent, a leading zero, or 2^64 and more.
+  /// @throws DataError for a sign, a fraction, an exponent, a leading zero, or overflow.
   std::uint64_t natural() {
     skip_space();
     const std::size_t start = at_;
@@ -109,7 +110,7 @@ class JsonCursor {
     return number;
   }
 
-  /// @throws DataError unless only space is left.
+  /// @throws DataError unless only white space is left.
   void end() {
     skip_space();
     if (at_ < text_.size()) fail("expected the end" + found());

@@ -1,4 +1,4 @@
-// What each layer of a network takes in each mode: bytes by a dry run, seconds by measurement.
+// Determines the costs of each layer in each mode: bytes by a dry run, seconds by measurement.
 #pragma once
 
 #include <algorithm>
@@ -20,15 +20,16 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Rehearses layers one by one, and times them in steps on batches of noise. Weights and running
-/// averages stay as they are; modes are set, gradients are added to, and dropout draws on.
+/// Dry-runs layers one by one and times them in steps on batches of noise. Weights and running
+/// averages do not change. Modes are set, gradients are added to, and dropout advances its random
+/// numbers.
 template <class T, Device D>
 class LayerProbe {
  public:
   using Net = Chain<T, D>;
   using State = typename Net::State;
   using Gradient = typename Net::Gradient;
-  /// Is told in how many of all modes steps have been timed.
+  /// Called with the number of modes that have been timed and the number of all.
   using Progress = std::function<void(std::size_t done, std::size_t all)>;
 
   static constexpr std::array<Mode, 4> modes{Mode::stored, Mode::reversible, Mode::inverted,
@@ -36,8 +37,8 @@ class LayerProbe {
 
   LayerProbe(Net& net, D& device) : net_(net), device_(device) {}
 
-  /// Of a batch of that shape. Modes that are no different from one before are left out, and times
-  /// are 0.
+  /// Returns the options of every layer for a batch of the given shape. Times are 0. A mode that
+  /// does not differ from an earlier one is omitted.
   std::vector<LayerOptions> bytes(Shape batch) {
     net_.set_mode(Mode::stored);  // no layer is recomputed
     std::vector<LayerOptions> layers;
@@ -62,8 +63,8 @@ class LayerProbe {
     return layers;
   }
 
-  /// Fills in the times of a step on a batch of that shape, measured on `most` images, or as many
-  /// as the device's limit has room for, unless the cache knows them.
+  /// Fills in the times of a step on a batch of the given shape. Times that are missing in the
+  /// cache are measured on `most` images, or on fewer if the device's memory limit requires it.
   void add_seconds(std::vector<LayerOptions>& layers, Shape batch, Index most, CostCache& cache,
                    const Progress& progress) {
     net_.set_mode(Mode::stored);
@@ -90,8 +91,8 @@ class LayerProbe {
 
   struct Rehearsed {
     LayerOption option;
-    std::string work;     ///< what it does, to tell layers and modes apart
-    std::string traffic;  ///< and how many bytes it moves for that, with gradients that are emptied
+    std::string work;     ///< the operations and bytes kept, which identify layers and modes
+    std::string traffic;  ///< the bytes moved, including the zeroing of gradients
   };
 
   Rehearsed rehearse(std::size_t layer, Mode mode, Shape x) {
@@ -99,7 +100,7 @@ class LayerProbe {
     Rehearsed result;
     result.option.mode = mode;
     result.option.reads_output = net_.reads_output(layer);
-    Rehearsed first;  // has buffers of its own to empty, which later ones find
+    Rehearsed first;  // creates and zeroes buffers, which later passes reuse
     rehearse_pass(layer, x, true, first);
     for (bool restore : {true, false}) rehearse_pass(layer, x, restore, result);
     return result;
@@ -133,7 +134,7 @@ class LayerProbe {
     result.traffic += text(device_.work().bytes);
   }
 
-  /// A name for every layer and option: what it does, on what.
+  /// Returns the cache key of every layer and option: its input shape, mode and operations.
   std::vector<Keys> all_keys(const std::vector<LayerOptions>& layers, Shape batch) {
     std::vector<Keys> keys;
     typename D::Rehearsal rehearsal(device_);
@@ -152,8 +153,8 @@ class LayerProbe {
     return keys;
   }
 
-  /// Steps in every mode of which a cost is missing. A layer is timed where it stands, between the
-  /// others, since alone it would find its input in the cache.
+  /// Measures steps in every mode that lacks a cost. A layer is timed in its place between the
+  /// other layers: on its own, it would find its input in the processor's cache.
   void measure_missing(const std::vector<LayerOptions>& layers, const std::vector<Keys>& keys,
                        Shape large, CostCache& cache, const Progress& progress) {
     std::vector<Mode> missing;
@@ -183,8 +184,8 @@ class LayerProbe {
   };
   using Step = std::vector<Seconds>;  ///< by layer
 
-  /// The one of middle length, whole: a sum of each layer's median would be too short, since what
-  /// disturbs a step falls on another layer every time.
+  /// Returns the step with the median total time. The sum of each layer's median would be too
+  /// short, because disturbances hit a different layer in every step.
   static Step median(std::array<Step, 3> steps) {
     const auto length = [](const Step& step) {
       double sum = 0;
@@ -196,9 +197,9 @@ class LayerProbe {
     return std::move(steps[1]);
   }
 
-  /// A few images tell what does not depend on their number: packing weights, most of all. What is
-  /// chunked does that once a chunk, so there all is taken to grow with them. What the cache knows
-  /// stays, so that the next plan counts with the times of the one before.
+  /// Times a small and a large batch to separate the fixed cost, mostly the packing of weights,
+  /// from the cost per image. Chunked layers pack weights once per chunk, so their whole cost is
+  /// attributed to the images. Cached times are not replaced, so later plans use the same times.
   void measure(Mode mode, const std::vector<LayerOptions>& layers, const std::vector<Keys>& keys,
                Shape shape, CostCache& cache) {
     net_.set_mode(mode);
@@ -223,7 +224,7 @@ class LayerProbe {
       }
   }
 
-  /// Forward and backward on noise, without an update and without counting the batch.
+  /// Runs forward and backward on noise, without an update and without updating running averages.
   Step run(Shape shape) {
     Step step(net_.size());
     State x = noise(shape);

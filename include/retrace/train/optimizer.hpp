@@ -1,4 +1,4 @@
-// Steps against the gradients of a network's parameters, by a rule.
+// Updates the parameters of a network from their gradients by a rule.
 #pragma once
 
 #include <algorithm>
@@ -21,30 +21,30 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Whether an optimizer moves the parameter: one that is frozen gets no decay, no step and no
-/// moments.
+/// Returns whether an optimizer updates the parameter. A frozen parameter gets no update, no decay
+/// and no moments.
 template <class T, Device D>
 bool trained(const Parameter<T, D>& parameter) {
   return !parameter.frozen();
 }
 
-/// A tensor that a rule keeps for a parameter, zero at first.
+/// A tensor that a rule stores for a parameter, initially zero.
 struct Moment {
-  std::string name;  ///< in front of the parameter's in a checkpoint; empty: none
+  std::string name;  ///< prefix of the parameter's name in a checkpoint; empty: none
   Shape shape;
 };
 
-/// A gradient has no finite length, so it cannot be clipped. Nothing has been updated.
+/// Thrown if a gradient cannot be clipped because its norm is not finite. Nothing has been updated.
 struct NonfiniteGradient : std::domain_error {
   using std::domain_error::domain_error;
 };
 
-/// How a parameter moves against its gradient. Options have at least `weight_decay`, `clip`,
-/// `clip_each` and `fused`; require(options) throws std::invalid_argument; moments(shape) says what
-/// is kept of a parameter of that shape.
+/// An update rule. Its options have at least `weight_decay`, `clip`, `clip_each` and `fused`.
+/// require(options) throws std::invalid_argument if they are invalid. moments(shape) returns the
+/// tensors that the rule stores for a parameter of the given shape.
 ///
-/// A rule that goes element by element has step_of(options, t), one of core/update.hpp for the t-th
-/// step; another one update(parameter, moments, rate, options, t), which may overwrite the
+/// An elementwise rule has step_of(options, t), which returns an update of core/update.hpp for step
+/// t. Any other rule has update(parameter, moments, rate, options, t), which may overwrite the
 /// gradient.
 template <class R>
 concept UpdateRule = requires(const typename R::Options& options) {
@@ -65,44 +65,44 @@ inline void require_share(const char* rule, const char* name, double value) {
   require_option(rule, name, value, value >= 0 && value < 1, "at least 0 and less than 1");
 }
 
-/// Moves parameters by a rule, with its moments (Use::optimizer). A gradient longer than it may be
-/// is first scaled down to that length. A parameter that is frozen, or whose gradient has been
-/// released, stays as it is. One that is listed several times is one.
+/// Updates parameters by a rule and stores its moments (Use::optimizer). Gradients are first
+/// clipped to the norms that the options allow. A parameter that is frozen, or whose gradient has
+/// been released, does not change. A parameter that is listed several times is updated once.
 ///
-/// *Fused*, a parameter takes its step inside backward, as soon as its gradient is complete, and
-/// the gradient's memory serves the next parameter: gradients then take what the largest of them
-/// takes, and parameters end up the same, bit for bit. What needs all gradients before the first
-/// step is not to be had with it: clipping by the norm of all, adding up several batches,
-/// discarding a step.
+/// A *fused* optimizer updates each parameter inside backward as soon as its gradient is complete,
+/// and then reuses the gradient's memory. Gradients then take only the memory of the largest one.
+/// The updated parameters are bit-identical. Operations that need all gradients before the first
+/// update are not possible: clipping by the norm of all gradients, accumulating several batches,
+/// and skipping a step.
 template <UpdateRule Rule, class T, Device D>
 class Optimizer {
  public:
   using Options = typename Rule::Options;
-  /// Sees a gradient before its fused step, by name, and may throw: then the steps taken before it
-  /// are taken.
+  /// Called with the name and gradient of each parameter before its fused update. If it throws,
+  /// earlier updates of that step remain.
   using Inspect = std::function<void(const std::string&, const Tensor<T, D>&)>;
 
-  /// The parameters must stay where they are, and those of a fused optimizer are its own as long as
-  /// it lives.
-  /// @throws std::invalid_argument for options that make no sense, two parameters of one name, or
-  ///         if it is to be fused and to clip by the norm of all gradients.
+  /// The parameters must outlive the optimizer and keep their addresses. Parameters of a fused
+  /// optimizer must not have another one.
+  /// @throws std::invalid_argument if options are invalid, if two parameters have the same name, or
+  ///         if a fused optimizer is to clip by the norm of all gradients.
   explicit Optimizer(ParameterList<T, D> list, Options options = {}, Inspect inspect = {})
       : state_(std::make_unique<State>(std::move(list), std::move(options), std::move(inspect))) {}
 
-  /// Takes one step against the gradients and empties them.
-  /// @throws StateError if fused: the step has been taken.
+  /// Updates all parameters from their gradients, and zeroes the gradients.
+  /// @throws StateError if the optimizer is fused, because backward has updated the parameters.
   /// @throws std::invalid_argument unless the rate is finite and not negative.
-  /// @throws NonfiniteGradient if one is to be clipped whose length is not finite. Nothing has been
-  ///         updated, and gradients are as they were.
+  /// @throws NonfiniteGradient if the norm of a gradient to be clipped is not finite. Parameters
+  ///         and gradients have not changed.
   void step(double rate) {
     require_rate(rate);
     step_at(rate);
   }
-  /// The same at a rate that is on the device, one element: what a recorded step reads.
+  /// Performs the same step with a rate in device memory (one element), for recorded steps.
   void step(View<const T, D> rate) requires(!Rule::counts_steps) { step_at(rate); }
 
-  /// Adds the moments to the state of a training, as buffers: "momentum.level1.block0.weight" under
-  /// the prefix "momentum" with Sgd, "adam.mean.level1.block0.weight" with AdamW.
+  /// Adds the moments to the list as buffers: "momentum.level1.block0.weight" under the prefix
+  /// "momentum" with Sgd, "adam.mean.level1.block0.weight" with AdamW.
   void collect(const std::string& prefix, ParameterList<T, D>& list) {
     State* state = state_.get();
     if constexpr (Rule::counts_steps)
@@ -118,7 +118,7 @@ class Optimizer {
     }
   }
 
-  /// Fused: in the next backward pass every parameter takes one step at that rate.
+  /// For fused optimizers: the next backward pass updates every parameter once, at this rate.
   /// @throws std::invalid_argument unless the rate is finite and not negative.
   void arm(double rate) {
     require_rate(rate);
@@ -140,7 +140,7 @@ class Optimizer {
     require_option(Rule::name, "the rate", rate, rate >= 0, "finite and not negative");
   }
 
-  /// At one address for as long as parameters call it.
+  /// Has a fixed address, because parameters call it.
   struct State {
     State(ParameterList<T, D> parameters, Options chosen, Inspect look)
         : list(std::move(parameters)), options(std::move(chosen)), inspect(std::move(look)) {
@@ -186,7 +186,7 @@ class Optimizer {
                                       named.name + "'");
     }
 
-    /// None of a frozen parameter.
+    /// Creates the moments of a parameter unless it is frozen.
     void make_moments(std::size_t i) {
       const Tensor<T, D>& value = list.parameters[i].parameter->value;
       const std::vector<Moment> kept = Rule::moments(value.shape());
@@ -209,7 +209,7 @@ class Optimizer {
       }
     }
 
-    /// Whether there is a gradient to step against.
+    /// Returns whether the parameter has a gradient and is trained.
     bool moves(std::size_t i) const {
       const Parameter<T, D>& parameter = *list.parameters[i].parameter;
       return trained(parameter) && parameter.has_gradient();
@@ -240,7 +240,7 @@ class Optimizer {
 
     void fused_step(std::size_t i) {
       const auto& [name, parameter] = list.parameters[i];
-      const bool dry = parameter->value.device().dry();  // a rehearsal steps nowhere
+      const bool dry = parameter->value.device().dry();  // a dry run updates nothing
       if (!dry) {
         if (!rate || stepped[i])
           throw StateError(std::string(Rule::name) + ": the gradient of " + name + " is complete " +
@@ -268,7 +268,7 @@ class Optimizer {
               moments[i].back().view(), parameter.decays ? options.weight_decay : 0.0};
     }
 
-    /// Scales gradients down to the lengths they may have.
+    /// Scales gradients down to the norms that the options allow.
     void clip(const std::vector<std::size_t>& moving) {
       if (options.clip <= 0 && options.clip_each <= 0) return;
       std::vector<double> squares;
@@ -299,9 +299,9 @@ class Optimizer {
     Options options;
     Inspect inspect;
     std::vector<std::vector<Tensor<T, D>>> moments;  ///< of each parameter
-    std::int64_t steps = 0;                          ///< taken, or armed
+    std::int64_t steps = 0;                          ///< number taken or armed
     std::optional<double> rate;
-    std::vector<bool> stepped;  ///< since it was armed
+    std::vector<bool> stepped;  ///< whether each parameter was updated since arm()
   };
 
   template <class Rate>

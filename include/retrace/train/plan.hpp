@@ -1,4 +1,4 @@
-// How a network is to spend memory in training.
+// A plan for the use of memory in training.
 #pragma once
 
 #include <cstddef>
@@ -11,27 +11,27 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What one layer of a chain does in a plan.
+/// One layer of a chain in a plan.
 struct PlannedLayer {
   std::string name;
   Mode mode = Mode::stored;
-  bool recomputed = false;      ///< in backward, from the input of the first of its segment
-  bool begins_segment = false;  ///< whose input is kept
-  double seconds = 0;           ///< of a micro-batch, forward and backward, as predicted
+  bool recomputed = false;      ///< runs again in backward, from the input of its segment
+  bool begins_segment = false;  ///< is the first of its segment, whose input is kept
+  double seconds = 0;           ///< predicted time per micro-batch, forward and backward
   std::int64_t kept = 0;        ///< bytes from forward to backward
 };
 
-/// A step of training within a budget: how every layer runs, and what that is predicted to take.
+/// The modes of all layers for a training step within a budget, and the predicted costs.
 struct Plan {
   Shape batch{0, 0, 0, 0};
   Index micro_batch = 0;  ///< images at a time
   bool fused_optimizer = false;
   std::vector<PlannedLayer> layers{};
-  std::size_t peak_bytes = 0;  ///< of a step, as predicted
-  std::string peak_place{};    ///< the layer at work then
-  double seconds = 0;          ///< of a step, as predicted
+  std::size_t peak_bytes = 0;  ///< predicted peak of a step
+  std::string peak_place{};    ///< the layer that runs at the peak
+  double seconds = 0;          ///< predicted time of a step
 
-  /// Puts the net into these modes. The optimizer and the cutting of batches are the caller's.
+  /// Sets the modes of the net. The caller must fuse the optimizer and split batches.
   template <class Net>
   void apply(Net& net) const {
     net.set_mode(Mode::stored);
@@ -45,7 +45,8 @@ struct Plan {
   }
 };
 
-/// "checkpoint" for the first layer of a segment, "recomputed" for the others, or the mode.
+/// Returns "checkpoint" for the first layer of a segment, "recomputed" for its other layers, or the
+/// name of the mode.
 inline std::string mode_name(const PlannedLayer& layer) {
   if (!layer.recomputed) return std::string(name(layer.mode));
   return layer.begins_segment ? "checkpoint" : "recomputed";

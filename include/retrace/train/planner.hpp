@@ -1,4 +1,4 @@
-// A byte budget in, a way to spend it out: which mode every layer of a network runs in.
+// Chooses the mode of every layer of a network for a byte budget.
 #pragma once
 
 #include <algorithm>
@@ -26,19 +26,19 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What a plan may use, and what it has to leave room for.
+/// Options of plan().
 struct PlanOptions {
-  /// Bytes that will be held beside what the device holds already: velocities of an optimizer that
-  /// is yet to be made, say.
+  /// Bytes that will be held in addition to what the device already holds, such as the velocities
+  /// of an optimizer that is created later.
   std::size_t other_bytes = 0;
-  bool may_fuse = true;      ///< an optimizer that steps inside backward may be planned
-  bool may_cut = true;       ///< so may micro-batches, where the whole batch fits in no way
-  Index probed_images = 64;  ///< of the steps that layers are timed in, whatever the budget is
-  std::filesystem::path cache = CostCache::usual_path();  ///< of those times; empty: none
-  std::function<void(std::size_t done, std::size_t all)> progress{};  ///< of timing
+  bool may_fuse = true;      ///< allows an optimizer that steps inside backward
+  bool may_cut = true;       ///< allows micro-batches if the whole batch does not fit in any way
+  Index probed_images = 64;  ///< batch size of timed steps, independent of the budget
+  std::filesystem::path cache = CostCache::usual_path();  ///< measured times; empty: none
+  std::function<void(std::size_t done, std::size_t all)> progress{};  ///< called during timing
 };
 
-/// No plan fits.
+/// Thrown if no plan fits.
 struct NoPlan : std::runtime_error {
   NoPlan(std::size_t budget, std::size_t least, const std::string& how)
       : std::runtime_error("no plan fits " + format_bytes(static_cast<double>(budget)) +
@@ -51,8 +51,8 @@ struct NoPlan : std::runtime_error {
 
 namespace detail {
 
-/// For as long as it lives nobody is told of complete gradients; *fused*, gradients live for a
-/// layer at a time, as with a fused optimizer.
+/// Scope guard that disables the `on_complete` callbacks of all parameters. If `fused`, it also
+/// releases each gradient as soon as it is complete, as a fused optimizer does.
 template <class T, Device D>
 class GradientTrial {
  public:
@@ -82,7 +82,7 @@ class GradientTrial {
  private:
   struct Before {
     std::function<void(Parameter<T, D>&)> on_complete;
-    bool held;  ///< the gradient had memory
+    bool held;  ///< the gradient was allocated
   };
   ParameterList<T, D> list_;
   std::vector<Before> before_;
@@ -117,15 +117,16 @@ class Planner {
   }
 
  private:
-  /// Fusing gives up clipping by the norm of all gradients and the discarding of steps, so it has
-  /// to be worth something.
+  /// Prefers the fused plan only if it is at least 2 % faster, because a fused optimizer can
+  /// neither clip by the norm of all gradients nor skip a step.
   static std::optional<Plan> faster(std::optional<Plan> apart, std::optional<Plan> fused) {
     if (!apart) return fused;
     return fused && fused->seconds < 0.98 * apart->seconds ? std::move(fused) : std::move(apart);
   }
 
-  /// The fastest that fits, of micro-batches of so many images. What is tried does not depend on
-  /// the budget, which only chooses: so more bytes never take longer.
+  /// Returns the fastest plan that fits with micro-batches of `micro` images. The candidates do not
+  /// depend on the budget, which only selects one of them. So a larger budget never gives a slower
+  /// plan.
   std::optional<Plan> plan(Index micro, bool fused) {
     if (fused && (!options_.may_fuse || micro < batch_.n)) return {};
     const GradientTrial trial(net_.parameters(), fused);
@@ -156,7 +157,7 @@ class Planner {
     return fastest(front(plans_of(assignments)), layers);
   }
 
-  /// The smallest budget that has an assignment, to within one per mille.
+  /// Returns the smallest budget that has an assignment, to within 0.1 %.
   static std::int64_t least_room(const std::vector<LayerOptions>& layers) {
     std::int64_t least = 0, enough = 1;
     while (!Assignment::fastest(layers, enough)) enough *= 2;
@@ -167,8 +168,8 @@ class Planner {
     return enough;
   }
 
-  /// Budgets from the smallest one to what lets every layer do what it likes, each a step above the
-  /// one before.
+  /// Returns a geometric series of budgets, from `least` to one that allows every layer its largest
+  /// option.
   static std::vector<std::int64_t> rooms(const std::vector<LayerOptions>& layers,
                                          std::int64_t least) {
     constexpr int steps = 16;
@@ -190,7 +191,7 @@ class Planner {
     return all;
   }
 
-  /// Those that no smaller one beats, by rising bytes.
+  /// Returns the plans that are faster than every smaller one, sorted by bytes.
   static std::vector<Plan> front(std::vector<Plan> plans) {
     std::sort(plans.begin(), plans.end(), [](const Plan& a, const Plan& b) {
       return std::pair(a.peak_bytes, a.seconds) < std::pair(b.peak_bytes, b.seconds);
@@ -204,8 +205,8 @@ class Planner {
     return plans;
   }
 
-  /// From each plan to the next, tries the faster modes of one layer after another, and returns the
-  /// fastest of all that were tried and fit.
+  /// Improves each plan of the front by trying faster modes, one layer after another, until the
+  /// next plan's bytes are reached. Returns the fastest plan that was tried and fits.
   std::optional<Plan> fastest(const std::vector<Plan>& front,
                               const std::vector<LayerOptions>& layers) {
     std::optional<Plan> best, current;
@@ -231,7 +232,8 @@ class Planner {
     return best;
   }
 
-  /// The plan with another mode in one layer, if that has a mode and gets faster.
+  /// Returns the plan with another option in layer i. Returns std::nullopt if the layer is
+  /// recomputed or does not get faster.
   std::optional<Plan> faster_with(const Plan& plan, std::size_t i, const LayerOption& option) {
     const PlannedLayer& now = plan.layers[i];
     const double seconds = option.forward_seconds + option.backward_seconds;
@@ -245,7 +247,8 @@ class Planner {
     return changed;
   }
 
-  /// One mode for all, and checkpoints every k layers.
+  /// Returns the assignments with one mode for all layers, and those with a checkpoint every k
+  /// layers.
   std::vector<std::vector<Segment>> uniform(const std::vector<LayerOptions>& layers) const {
     std::vector<std::vector<Segment>> all;
     for (Mode mode : LayerProbe<T, D>::modes) {
@@ -264,7 +267,8 @@ class Planner {
     return all;
   }
 
-  /// The option of that mode; the last before it, which it does not differ from, where it has none.
+  /// Returns the option of the given mode. If the layer has none, returns the last one before it,
+  /// which behaves the same.
   static std::size_t option_like(const LayerOptions& layer, Mode mode) {
     std::size_t found = 0;
     for (std::size_t k = 0; k < layer.options.size(); ++k)
@@ -296,7 +300,7 @@ class Planner {
     return plan;
   }
 
-  /// Micro-batches in a step, the last of which may be smaller.
+  /// The number of micro-batches per step; fractional if the last one is smaller.
   double seconds_of_step(Index micro) const {
     return static_cast<double>(batch_.n) / static_cast<double>(micro);
   }
@@ -316,8 +320,8 @@ class Planner {
     if (update_seconds_ == 0) update_seconds_ = measure_update(list);
   }
 
-  /// Of an optimizer with momentum: five passes over all parameters, and one that empties
-  /// gradients.
+  /// Measures the update of an optimizer with momentum: five passes over all parameters, and one
+  /// that zeroes gradients.
   double measure_update(const typename Net::Parameters& list) {
     constexpr Index largest = 1 << 20;
     const std::string key = "sgd update of " + std::to_string(largest) + " parameters of " +
@@ -363,17 +367,18 @@ class Planner {
 
 }  // namespace detail
 
-/// The fastest way to train the net on such batches within `budget` bytes, all that the device
-/// holds included: a mode for every layer, the segments that are run again, whether the optimizer
-/// steps inside backward, and, where nothing else fits, the size of micro-batches.
+/// Finds the fastest way to train the net on batches of the given shape within `budget` bytes,
+/// which include everything the device holds. A plan sets the mode of every layer, the checkpointed
+/// segments, whether the optimizer steps inside backward, and, if nothing else fits, the size of
+/// micro-batches.
 ///
-/// Peaks are those of dry runs of the net itself; times are sums of those of its layers, which are
-/// measured once for a machine and kept in a file. Never predicted to be slower than any one mode
-/// for all layers that fits.
+/// Peaks come from dry runs of the net itself. Times are sums over its layers, which are measured
+/// once per machine and kept in a file. The plan's predicted time is never above that of a single
+/// mode for all layers, if that mode fits.
 ///
-/// Call it before training: gradients are emptied, modes set, and layers run on noise.
-/// @throws NoPlan with the smallest budget that would do.
-/// @throws std::invalid_argument for a chain without layers.
+/// Call this function before training: it zeroes gradients, sets modes, and runs layers on noise.
+/// @throws NoPlan if no plan fits, with the smallest budget that would.
+/// @throws std::invalid_argument if the chain has no layers.
 template <class T, Device D>
 Plan plan(Chain<T, D>& net, std::type_identity_t<D>& device, Shape batch, std::size_t budget,
           const PlanOptions& options = {}) {

@@ -1,4 +1,4 @@
-// Training steps that are recorded once and launched as a whole.
+// Training steps that are recorded once and then launched as a whole.
 #pragma once
 
 #include <cstdint>
@@ -15,24 +15,23 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Takes the steps of accumulate_gradients(net, x, loss) and optimizer.step(rate) on batches of
-/// one shape, bit for bit, but for the host's part in them: the first is done as it comes, the
-/// second is recorded as it would be, and all from there on are one launch. So the update of a step
-/// is taken before anybody has seen its loss or gradients.
+/// Training steps that are bit-identical to accumulate_gradients(net, x, loss) followed by
+/// optimizer.step(rate) on batches of one shape. The first call runs the step normally, the second
+/// records it, and every later call launches the recording. The update is therefore applied before
+/// the host can inspect the loss or the gradients.
 ///
-/// The loss is one of train/loss/recorded.hpp, whose truth is in the device's memory.
+/// The loss is one of train/loss/recorded.hpp, whose targets are in the device's memory.
 ///
-/// Of devices that have a Recording. Nothing of the net or the optimizer may be replaced or put
-/// into another mode, and nobody may watch or observe the net. Holds the batch once more, and what
-/// the recording holds.
+/// Requires a device that has a Recording. Do not replace parts of the net or the optimizer, change
+/// modes, or watch or observe the net. Stores a copy of the batch and the recording.
 template <class T, Device D, class L = RecordedCrossEntropy<T, D>>
 class RecordedStep {
  public:
   using State = typename Chain<T, D>::State;
   using Gradient = typename Chain<T, D>::Gradient;
 
-  /// @throws std::invalid_argument if the optimizer is fused or clips, which takes norms to the
-  /// host.
+  /// @throws std::invalid_argument if the optimizer is fused or clips, because clipping needs norms
+  ///         on the host.
   RecordedStep(D& device, Chain<T, D>& net, Sgd<T, D>& optimizer, Shape batch,
                typename L::Options loss = {})
       : net_(net),
@@ -47,12 +46,13 @@ class RecordedStep {
           "RecordedStep: an optimizer that is fused or clips asks the host in every step");
   }
 
-  /// A step on images of that shape, which stay as they are, and the truth about them: labels, or
-  /// a target.
-  /// @throws ShapeError, DataError as the loss.
-  /// @throws std::invalid_argument the second time if a layer counts steps on the host, as Dropout
-  ///         does; DeviceError if one asks the host, as fixed-point streams do. That step is not
-  ///         taken.
+  /// Runs one step on images of the given shape, which do not change, and their truth: labels or a
+  /// target.
+  /// @throws ShapeError, DataError as the loss does.
+  /// @throws std::invalid_argument in the second call if a layer counts steps on the host, as
+  ///         Dropout does. The step is not taken.
+  /// @throws DeviceError in the second call if a layer needs the host, as fixed-point streams do.
+  ///         The step is not taken.
   LossValue operator()(const State& images, const typename L::Truth& truth, double rate) {
     if (output_) loss_.take(*output_, truth);
     copy(images_.view(), images.view());
@@ -68,7 +68,7 @@ class RecordedStep {
   }
 
  private:
-  /// @param truth  taken where there is one
+  /// @param truth  passed to the loss unless null
   void step(const typename L::Truth* truth) {
     State x = clone(images_);
     net_.forward(x, training);
@@ -100,8 +100,8 @@ class RecordedStep {
   L loss_;
   State images_;
   Tensor<T, D> rate_;
-  std::vector<std::int64_t> numbers_;  ///< that layers count or choose, before the first step
-  std::optional<Shape> output_;        ///< of the net, known after it
+  std::vector<std::int64_t> numbers_;  ///< counted or chosen by layers, before the first step
+  std::optional<Shape> output_;        ///< shape of the output, known after the first step
   std::optional<typename D::Recording> recording_;
 };
 

@@ -1,4 +1,4 @@
-// The safetensors format: named tensors behind a JSON header that says where each of them lies.
+// The safetensors format: a JSON header with the offsets of named tensors, then their data.
 #pragma once
 
 #include <algorithm>
@@ -23,20 +23,21 @@ namespace retrace::inline RETRACE_ISA {
 
 static_assert(std::endian::native == std::endian::little, "safetensors is little-endian");
 
-/// One tensor of a file. Its elements lie packed, the last axis innermost.
+/// One tensor of a file. Its elements are contiguous, with the last axis innermost.
 struct TensorEntry {
   std::string name, dtype;  ///< dtype: "F32", "BF16", "I64", …
   std::vector<std::uint64_t> shape;
-  std::uint64_t begin = 0, end = 0;  ///< its bytes, counted from the end of the header
+  std::uint64_t begin = 0, end = 0;  ///< offsets of its bytes from the end of the header
 
   bool operator==(const TensorEntry&) const = default;
 };
 
-/// What a file says about itself, in the order of the file.
+/// The header of a file, with entries in the order of the file.
 ///
-/// File      8 bytes with the length of the header, the header, the tensors without a gap:
+/// File      the length of the header in 8 bytes, the header, and the tensors without gaps. The
+///           header is padded with spaces to a multiple of 8 bytes:
 ///           {"__metadata__":{"key":"value"},"name":{"dtype":"F32","shape":[2,3],
-///           "data_offsets":[0,24]}}, filled up with spaces to a multiple of 8.
+///           "data_offsets":[0,24]}}
 /// Source    https://huggingface.co/docs/safetensors, "Format".
 struct SafetensorsHeader {
   using Metadata = std::vector<std::pair<std::string, std::string>>;
@@ -44,7 +45,7 @@ struct SafetensorsHeader {
   Metadata metadata;
   std::vector<TensorEntry> tensors;
 
-  /// The value of a key of the metadata, or null.
+  /// Returns the metadata under the key, or null.
   const std::string* find(std::string_view key) const {
     const auto found = std::find_if(metadata.begin(), metadata.end(),
                                     [&](const auto& entry) { return entry.first == key; });
@@ -54,10 +55,10 @@ struct SafetensorsHeader {
   bool operator==(const SafetensorsHeader&) const = default;
 };
 
-/// As long as the reference implementation accepts.
+/// The longest header that the reference implementation accepts.
 inline constexpr std::uint64_t safetensors_longest_header = 100'000'000;
 
-/// The bytes of one element.
+/// Returns the bytes of one element.
 /// @throws DataError if there is no such dtype.
 inline std::uint64_t dtype_bytes(std::string_view dtype) {
   using Entry = std::pair<std::string_view, std::uint64_t>;
@@ -81,8 +82,8 @@ inline std::uint64_t dtype_bytes(std::string_view dtype) {
   throw DataError("dtype '" + std::string(dtype) + "' is not known");
 }
 
-/// The bytes of a tensor.
-/// @throws DataError if the dtype is not known or the product passes 2^64 - 1.
+/// Returns the bytes of a tensor.
+/// @throws DataError if the dtype is unknown or the size exceeds 2^64 - 1.
 inline std::uint64_t tensor_bytes(const TensorEntry& tensor) {
   std::uint64_t bytes = dtype_bytes(tensor.dtype);
   for (std::uint64_t extent : tensor.shape) {
@@ -118,7 +119,8 @@ inline TensorEntry parse_tensor(JsonCursor& json, const std::string& name) {
   return tensor;
 }
 
-/// Every tensor has the bytes that its dtype and shape want, and together they are the data.
+/// Throws unless the bytes of every tensor match its dtype and shape, and the tensors cover the
+/// data exactly.
 inline void require_whole(const SafetensorsHeader& header, std::uint64_t data_bytes) {
   std::vector<const TensorEntry*> sorted;
   for (const TensorEntry& tensor : header.tensors) sorted.push_back(&tensor);
@@ -144,10 +146,11 @@ inline void require_whole(const SafetensorsHeader& header, std::uint64_t data_by
 
 }  // namespace detail
 
+/// Parses and validates a header.
 /// @param json        the header without its length.
-/// @param data_bytes  how many bytes the file has behind it.
-/// @throws DataError for anything that is not as the format has it: names that come twice, tensors
-///         that overlap, leave a gap, or do not fit their shape or the file.
+/// @param data_bytes  the number of bytes that follow it in the file.
+/// @throws DataError if the header violates the format: duplicate names, or tensors that overlap,
+///         leave gaps, or do not match their shape or the file.
 inline SafetensorsHeader parse_safetensors_header(const std::string& name, std::string_view json,
                                                   std::uint64_t data_bytes) {
   JsonCursor cursor(name + ": header", json);
@@ -171,7 +174,7 @@ inline SafetensorsHeader parse_safetensors_header(const std::string& name, std::
 
 namespace detail {
 
-/// The texts of the items with a separator between them.
+/// Joins the texts of the items with a separator.
 template <class Items, class Text>
 std::string join(const Items& items, const char* separator, Text text_of) {
   std::string text;
@@ -189,7 +192,7 @@ inline std::string join(const std::vector<std::uint64_t>& numbers, const char* s
 
 }  // namespace detail
 
-/// The beginning of a file up to its tensors.
+/// Returns the beginning of a file, up to its tensors.
 inline std::string format_safetensors_header(const SafetensorsHeader& header) {
   std::vector<std::string> members;
   if (!header.metadata.empty())
@@ -210,10 +213,10 @@ inline std::string format_safetensors_header(const SafetensorsHeader& header) {
   return std::string(length.begin(), length.end()) + json;
 }
 
-/// A file open for reading, whose header has been checked against its length.
+/// An open file whose header has been validated against its length.
 class SafetensorsFile {
  public:
-  /// @throws DataError naming the file and what is wrong with it.
+  /// @throws DataError if the file is invalid; the message names the file and the fault.
   explicit SafetensorsFile(const std::filesystem::path& path) : name_(path.string()) {
     std::error_code error;
     if (!std::filesystem::exists(path, error)) throw DataError(name_ + ": there is no such file");
@@ -229,14 +232,14 @@ class SafetensorsFile {
   const SafetensorsHeader& header() const { return header_; }
   std::uint64_t bytes() const { return bytes_; }
 
-  /// The tensor of that name, or null.
+  /// Returns the tensor with the given name, or null.
   const TensorEntry* find(const std::string& name) const {
     const auto found = index_.find(name);
     return found == index_.end() ? nullptr : &header_.tensors[found->second];
   }
 
-  /// Bytes of a tensor from `offset` on.
-  /// @throws DataError if the tensor has not as many, or the file cannot be read.
+  /// Reads bytes of a tensor, starting at `offset`.
+  /// @throws DataError if the tensor has too few bytes or the file cannot be read.
   void read(const TensorEntry& tensor, std::uint64_t offset, std::span<std::byte> to) {
     const std::uint64_t size = tensor.end - tensor.begin;
     if (offset > size || to.size() > size - offset)
@@ -245,7 +248,7 @@ class SafetensorsFile {
     read_at(data_ + tensor.begin + offset, to);
   }
 
-  /// Bytes of the file, whatever they belong to.
+  /// Reads bytes at any position of the file.
   void read_at(std::uint64_t position, std::span<std::byte> to) {
     file_.clear();
     file_.seekg(static_cast<std::streamoff>(position));

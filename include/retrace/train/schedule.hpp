@@ -12,15 +12,16 @@ namespace retrace::inline RETRACE_ISA {
 
 namespace detail {
 
-/// From one value to another along half a cosine.
+/// Interpolates between two values along half a cosine.
 inline double half_cosine(double from, double to, double share) {
   return to + (from - to) * (1 + std::cos(std::numbers::pi * share)) / 2;
 }
 
 }  // namespace detail
 
-/// The one-cycle learning rate (Smith & Topin 2018): from peak/25 up to the peak over the first
-/// `warm_up` share of the steps and down to peak/1e5 over the rest, each half a cosine.
+/// The one-cycle learning rate (Smith & Topin 2018). It rises from peak/25 to the peak over the
+/// first `warm_up` share of the steps and falls to peak/1e5 over the rest, each along half a
+/// cosine.
 struct OneCycle {
   double peak;
   std::size_t steps;
@@ -34,7 +35,7 @@ struct OneCycle {
   }
 };
 
-/// From the peak down to the floor along half a cosine (Loshchilov & Hutter 2017), where it stays.
+/// Falls from the peak to the floor along half a cosine and stays there (Loshchilov & Hutter 2017).
 struct Cosine {
   double peak;
   std::size_t steps;
@@ -47,7 +48,7 @@ struct Cosine {
   }
 };
 
-/// Another schedule behind `steps` of a rate that rises to its first in equal parts:
+/// Linear warm-up over `steps` to the first rate of another schedule, which then follows:
 /// `WarmUp{500, Cosine{.peak = 1e-3, .steps = 9500}}`.
 template <class Schedule>
 struct WarmUp {

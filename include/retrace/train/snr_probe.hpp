@@ -1,4 +1,4 @@
-// The signal-to-noise ratio of every reconstructed input, against all of the stored truth.
+// Measures the signal-to-noise ratio of every reconstructed input against the stored original.
 #pragma once
 
 #include <algorithm>
@@ -15,21 +15,23 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What the last backward pass made of a layer's input.
+/// The noise of a layer's reconstructed input in the last backward pass.
 struct LayerNoise {
   std::string layer;
   math::SignalNoise sums;
 };
 
-/// Stores every input in forward and compares it in backward with what is restored: a measuring
-/// instrument, which needs the memory of stored training while it is attached.
+/// Stores every input in forward and compares it with the reconstruction in backward. While a probe
+/// is attached, training needs the memory of stored activations.
 template <class T, Device D>
 class SnrProbe final : public InputWatch<typename Chain<T, D>::Gradient> {
  public:
   using State = typename Chain<T, D>::Gradient;
 
-  /// Measures the named layers, "level1.block0.f.norm0", or all that compute their input again.
-  /// @throws StateError if a named layer does not exist or keeps its input, or if all keep theirs.
+  /// @param layers  names of layers to measure, such as "level1.block0.f.norm0"; if empty, all that
+  ///                reconstruct their input
+  /// @throws StateError if a named layer does not exist or stores its input, or if no layer
+  ///         reconstructs its input.
   explicit SnrProbe(Chain<T, D>& net, std::vector<std::string> layers = {}) {
     watched_.emplace(net, this);
     choose(std::move(layers));
@@ -37,11 +39,10 @@ class SnrProbe final : public InputWatch<typename Chain<T, D>::Gradient> {
   SnrProbe(const SnrProbe&) = delete;
   SnrProbe& operator=(const SnrProbe&) = delete;
 
-  /// Of the last pass, in the order in which inputs were restored: from the last layer to the
-  /// first.
+  /// The results of the last pass in the order of reconstruction, from the last layer to the first.
   const std::vector<LayerNoise>& results() const { return results_; }
-  /// Decibels of one layer.
-  /// @throws StateError if it was not measured.
+  /// Returns the decibels of one layer.
+  /// @throws StateError if the layer was not measured.
   double decibels(const std::string& layer) const {
     const auto found = std::find_if(results_.begin(), results_.end(),
                                     [&](const LayerNoise& each) { return each.layer == layer; });
@@ -85,7 +86,7 @@ class SnrProbe final : public InputWatch<typename Chain<T, D>::Gradient> {
   std::vector<std::string> chosen_, keeping_;
   std::map<std::string, State> truths_;
   std::vector<LayerNoise> results_;
-  std::optional<typename Chain<T, D>::Watched> watched_;  // last: ends before what the watch uses
+  std::optional<typename Chain<T, D>::Watched> watched_;  // last, so destroyed first
 };
 
 }  // namespace retrace::inline RETRACE_ISA

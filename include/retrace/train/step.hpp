@@ -1,4 +1,4 @@
-// One step of training, one pass of inference, and what a step will need.
+// Training steps, evaluation, and the peak memory of a step.
 #pragma once
 
 #include <algorithm>
@@ -16,16 +16,16 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// How accumulate_gradients runs, and what else it gives.
+/// Options of accumulate_gradients.
 template <class T, Device D>
 struct PassOptions {
-  Run run = training;          ///< of the forward pass
-  Tensor<T, D>* dx = nullptr;  ///< becomes the gradient with respect to the batch, if not null
+  Run run = training;          ///< passed to the forward pass
+  Tensor<T, D>* dx = nullptr;  ///< receives the gradient with respect to the batch unless null
 };
 
 namespace detail {
 
-/// @param share  what gradients of the mean over x are multiplied by
+/// @param share  returns the factor that scales the gradients of the mean over x
 template <class T, Device D, Loss<T, D> L, class Share>
 LossValue accumulate_part(Chain<T, D>& net, typename Chain<T, D>::State& x, const L& loss,
                           const PassOptions<T, D>& options, Share share) {
@@ -47,30 +47,30 @@ LossValue accumulate_part(Chain<T, D>& net, typename Chain<T, D>::State& x, cons
 
 }  // namespace detail
 
-/// Forward, loss and backward: adds the gradient of the loss's mean to every parameter's. `x` is
-/// the batch, and holds it again afterwards.
+/// Runs forward, loss and backward: adds the gradient of the mean loss to the gradient of every
+/// parameter. `x` is the batch; on return it holds the batch again.
 ///
-/// A chain with several heads is several chains: `body.forward(x, training)`, then this on a copy
-/// of x for every head, with `{.dx = &dx}`, and `body.backward(x, dx)` with the sum of what they
-/// give. So is one with a loss on what is between two of its layers.
+/// A network with several heads consists of several chains. Call `body.forward(x, training)`, then
+/// this function on a copy of x for every head with `{.dx = &dx}`, then `body.backward(x, dx)` with
+/// the sum of these gradients. A loss on an intermediate activation works the same way.
 template <class T, Device D, Loss<T, D> L>
 LossValue accumulate_gradients(Chain<T, D>& net, typename Chain<T, D>::State& x, const L& loss,
                                const std::type_identity_t<PassOptions<T, D>>& options = {}) {
   return detail::accumulate_part(net, x, loss, options, [](const LossValue&) { return 1.0; });
 }
 
-/// The gradients of a batch of `images` from micro-batches of at most `micro`: load(first, count)
-/// gives images [first, first + count) as something with an `x`, one micro-batch at a time, and
-/// loss_of(batch) its loss. Gradients are complete after the last.
+/// Accumulates the gradients of a batch of `images` from micro-batches of at most `micro` images.
+/// load(first, count) returns an object with member `x` that holds images [first, first + count);
+/// loss_of(batch) returns the loss of that object. The gradients are complete after the last
+/// micro-batch.
 ///
-/// The loss is the mean over the batch, and so are the gradients; but a normalisation takes the
-/// statistics of each micro-batch, and its running averages move once a micro-batch. With batch
-/// normalisation this is not the step of the whole batch, and a small micro-batch is a noisy one.
-/// @param weight  what the loss divides by, summed over the whole batch (LossValue::weight): to be
-///                given where images have different ones, because labels are ignored or classes
-///                weighted. 0: all have the same.
-/// @throws std::invalid_argument unless micro is positive and the weight is right: gradients have
-///         been added to then, and are to be emptied.
+/// Loss and gradients are means over the whole batch. But a normalisation uses the statistics of
+/// each micro-batch and updates its running averages once per micro-batch. With batch normalisation
+/// the result therefore differs from a step on the whole batch, and small micro-batches are noisy.
+/// @param weight  LossValue::weight of the whole batch. Required if images have different weights,
+///                because labels are ignored or classes weighted. 0 if all images weigh the same.
+/// @throws std::invalid_argument if micro is not positive or the weight is wrong. Gradients may
+///         have been added by then; zero them before the next step.
 template <class T, Device D, class Load, class LossOf = CrossEntropyOfLabels>
 LossValue accumulate_gradients(Chain<T, D>& net, Index images, Index micro, Load load,
                                const LossOf& loss_of = {}, double weight = 0) {
@@ -107,7 +107,7 @@ LossValue accumulate_gradients(Chain<T, D>& net, Index images, Index micro, Load
   return sum;
 }
 
-/// The loss under the running averages. `x` becomes the output.
+/// Returns the loss of an inference pass, which uses running averages. `x` becomes the output.
 template <class T, Device D, Loss<T, D> L>
 LossValue evaluate(Chain<T, D>& net, typename Chain<T, D>::State& x, const L& loss) {
   net.forward(x, inference);
@@ -115,15 +115,15 @@ LossValue evaluate(Chain<T, D>& net, typename Chain<T, D>::State& x, const L& lo
   return loss(std::as_const(x), unused);
 }
 
-/// What a training step holds at its peak, and where that is.
+/// The peak memory of a training step and where it occurs.
 struct PeakMemory {
-  Bytes bytes;        ///< by use, with everything the device holds already
-  std::string place;  ///< the layer at work, "level1.block0"
+  Bytes bytes;        ///< by use, including what the device already holds
+  std::string place;  ///< the layer that runs at the peak, such as "level1.block0"
 };
 
-/// Predicts the peak of accumulate_gradients on a batch of that shape by running it dry, on the
-/// net's own layers in their own modes: nothing is allocated, computed or changed. What a loss
-/// holds itself is counted if it is given.
+/// Predicts the peak memory of accumulate_gradients on a batch of the given shape. It performs a
+/// dry run of the net in its current modes: nothing is allocated, computed or changed. The memory
+/// of the loss is included if a loss is passed.
 template <class T, Device D, Loss<T, D> L = NoLoss>
 PeakMemory peak_memory(Chain<T, D>& net, std::type_identity_t<D>& device, Shape batch,
                        const L& loss = {}) {
@@ -134,8 +134,9 @@ PeakMemory peak_memory(Chain<T, D>& net, std::type_identity_t<D>& device, Shape 
   return {device.memory().peak(), device.memory().peak_place()};
 }
 
-/// The name of the first layer whose output on this batch holds a NaN or an infinity; empty if
-/// none does. Runs forward by the batch's statistics, without counting it.
+/// Returns the name of the first layer whose output on this batch has a NaN or an infinity, or an
+/// empty string if none has. Runs forward with the statistics of the batch, without updating the
+/// running averages.
 template <class T, Device D>
 std::string first_nonfinite_layer(Chain<T, D>& net, typename Chain<T, D>::State& x) {
   using Net = Chain<T, D>;
@@ -147,8 +148,8 @@ std::string first_nonfinite_layer(Chain<T, D>& net, typename Chain<T, D>::State&
   return found;
 }
 
-/// The name of the last parameter in the list, so the first on the way back, whose gradient holds
-/// a NaN or an infinity; empty if none does.
+/// Returns the name of the last parameter in the list whose gradient has a NaN or an infinity, or
+/// an empty string if none has. This is the first such parameter of the backward pass.
 template <class T, Device D>
 std::string first_nonfinite_gradient(ParameterList<T, D>& list) {
   for (std::size_t i = list.parameters.size(); i-- > 0;)

@@ -1,4 +1,4 @@
-// The gradients of a step in the modes a net has, beside those of stored activations.
+// Compares the gradients of a step in the current modes with those of stored activations.
 #pragma once
 
 #include <algorithm>
@@ -14,20 +14,20 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// How far a step is from the same step stored.
+/// The differences between a step and the same step with stored activations.
 struct StoredComparison {
-  /// Of the gradient of one parameter.
+  /// The difference in the gradient of one parameter.
   struct Difference {
     std::string parameter;
-    double relative;  ///< |g − g_stored| / |g_stored|, lengths of all its elements
+    double relative;  ///< |g − g_stored| / |g_stored|, Euclidean norms over all elements
   };
 
-  double loss = 0;                    ///< its relative difference
-  std::vector<Difference> gradients;  ///< the worst first
+  double loss = 0;                    ///< relative difference of the loss
+  std::vector<Difference> gradients;  ///< sorted, largest first
 
   double worst() const { return gradients.empty() ? 0 : gradients.front().relative; }
 
-  /// One parameter a line, the loss in front.
+  /// Prints the loss first, then one parameter per line.
   friend std::ostream& operator<<(std::ostream& out, const StoredComparison& comparison) {
     out << comparison.loss << "  loss\n";
     for (const Difference& each : comparison.gradients)
@@ -36,7 +36,8 @@ struct StoredComparison {
   }
 };
 
-/// All that a step changes in a net, put back at the end of its life. No optimizer moves within it.
+/// Scope guard that restores everything a step changes in a net. Within its scope no optimizer
+/// updates parameters.
 template <class T, Device D>
 class StepTrial {
  public:
@@ -61,7 +62,7 @@ class StepTrial {
   StepTrial(const StepTrial&) = delete;
   StepTrial& operator=(const StepTrial&) = delete;
 
-  /// Modes, anchors and buffers are those of before, gradients are empty.
+  /// Restores modes, anchors and buffers, and zeroes gradients. Abandons an unfinished pass.
   void give_back() {
     net_.abandon();
     net_.set_modes(modes_);
@@ -85,11 +86,11 @@ class StepTrial {
 };
 
 /// Runs accumulate_gradients on a copy of the batch x with every layer stored, and again in the
-/// modes that the net has: same weights, same running averages, same random draws. What is left is
-/// the noise of reconstruction, or an error in a layer. Afterwards all is as it was: modes,
-/// gradients, buffers, anchors. A watch and an observer see both steps.
+/// net's current modes, with the same weights, running averages and random draws. The remaining
+/// difference is reconstruction noise or an error in a layer. Afterwards modes, gradients, buffers
+/// and anchors are restored. A watch and an observer see both steps.
 ///
-/// Needs the memory of a stored step, and of two more sets of gradients.
+/// Needs the memory of a stored step and of two more sets of gradients.
 template <class T, Device D, Loss<T, D> L>
 StoredComparison compare_with_stored(Chain<T, D>& net, const typename Chain<T, D>::State& x,
                                      const L& loss) {

@@ -1,4 +1,4 @@
-// Draws a data set of ten classes, so that training can be tried where there is no data.
+// Draws a data set of ten classes, so that training can be tried without downloaded data.
 #pragma once
 
 #include <algorithm>
@@ -30,7 +30,7 @@ inline Colour random_colour(Random& random) {
   return {random.uniform(0, 255), random.uniform(0, 255), random.uniform(0, 255)};
 }
 
-/// A colour that is at least `distance` away from another one in each channel.
+/// Returns a colour that differs from the given one by at least `distance` in each channel.
 inline Colour other_colour(Colour colour, double distance, Random& random) {
   for (double& value : colour)
     value =
@@ -40,19 +40,19 @@ inline Colour other_colour(Colour colour, double distance, Random& random) {
 
 constexpr double mix(double a, double b, double share) { return a + (b - a) * share; }
 
-/// A figure: where it is, how it is turned, and what it looks like. Lengths are in pixels.
+/// The place, rotation and appearance of a figure. Lengths are in pixels.
 struct Figure {
   Outline outline;
   Texture texture;
   double x, y, radius, angle;
   double cosine = std::cos(angle), sine = std::sin(angle);
   double period, phase;  ///< of the texture
-  Colour first, second;  ///< between which the texture alternates
+  Colour first, second;  ///< the two colours of the texture
 
-  /// Lays the figure over the pixel at (column, row); its edge is one pixel soft.
+  /// Blends the figure over the pixel at (column, row). Its edge is one pixel soft.
   void paint(Colour& pixel, double column, double row) const {
     const double dx = column - x, dy = row - y;
-    // No outline reaches further.
+    // No outline extends further.
     if (const double reach = 1.2 * radius + 1; dx * dx + dy * dy > reach * reach) return;
     const double u = cosine * dx + sine * dy, v = cosine * dy - sine * dx;
     const double cover = std::clamp(0.5 - distance(u, v), 0.0, 1.0);
@@ -63,7 +63,7 @@ struct Figure {
   }
 
  private:
-  /// From the outline to (u, v): negative inside, about 1 a pixel.
+  /// Returns the signed distance from the outline to (u, v) in pixels, negative inside.
   double distance(double u, double v) const {
     const double a = std::abs(u), b = std::abs(v), far = std::hypot(u, v);
     switch (outline) {
@@ -82,7 +82,7 @@ struct Figure {
     return far;
   }
 
-  /// How much of the second colour there is at (u, v): 0 to 1, with soft transitions.
+  /// Returns the share of the second colour at (u, v), from 0 to 1 with soft transitions.
   double pattern(double u, double v) const {
     const double turn = 2 * std::numbers::pi / period;
     const double stripes = std::sin(turn * u + phase);
@@ -107,7 +107,7 @@ inline Figure random_figure(int label, double smallest, double largest, Random& 
           .second = other_colour(first, 80, random)};
 }
 
-/// From one colour to another across the image.
+/// A linear gradient from one colour to another across the image.
 struct Gradient {
   Colour start, end;
   double angle;
@@ -121,7 +121,7 @@ struct Gradient {
   }
 };
 
-/// Draws one image: a gradient, small figures that mean nothing, the figure that makes the class,
+/// Draws one image: a gradient, small distracting figures, the figure that determines the class,
 /// and noise with a deviation of about 15.
 inline void draw(std::uint8_t* pixels, int label, Random random) {
   const Gradient background{random_colour(random), random_colour(random),
@@ -136,7 +136,7 @@ inline void draw(std::uint8_t* pixels, int label, Random random) {
       Colour pixel = background.at(column, row);
       for (const Figure& figure : figures) figure.paint(pixel, column, row);
       for (double value : pixel) {
-        int noise = -510;  // the sum of a word's four bytes is nearly normal, and cheap
+        int noise = -510;  // the sum of a word's four bytes is nearly normal
         for (std::uint32_t word = random(); word != 0; word >>= 8)
           noise += static_cast<int>(word & 255);
         *pixels++ = static_cast<std::uint8_t>(std::clamp(value + 0.1 * noise, 0.0, 255.0));
@@ -146,13 +146,13 @@ inline void draw(std::uint8_t* pixels, int label, Random random) {
 
 }  // namespace synthetic
 
-/// Images of ten classes, drawn by the program: 32 x 32 x 3, the labels 0 to 9 in turn.
+/// Draws 32 x 32 x 3 images of ten classes. The labels cycle through 0 to 9.
 ///
 /// A class is one of five outlines (disc, square, triangle, ring, cross) filled with one of two
 /// textures (stripes, checks). Colours, place, size, rotation, background, small figures around it
-/// and noise say nothing about the class. Image i depends on (seed, i) alone, except that the last
-/// bits of floating-point arithmetic may move a pixel by one between machines. Use different seeds
-/// for training and testing.
+/// and noise do not depend on the class. Image i depends on (seed, i) alone, except that
+/// floating-point rounding may change a pixel by one between machines. Use different seeds for
+/// training and testing.
 inline ImageSet synthetic_images(Index count, std::uint64_t seed) {
   ImageSet set{.name = "synthetic", .synthetic = true};
   set.labels.resize(static_cast<std::size_t>(count));

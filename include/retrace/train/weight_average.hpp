@@ -12,9 +12,9 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// average = d·average + (1 − d)·value of every parameter and buffer after each update(), where
-/// d = min(decay, (1 + t)/(10 + t)) at update t, so that the first ones do not count for long.
-/// Keeps one copy of all (Use::optimizer).
+/// Averages every parameter and buffer: each update() sets average = d·average + (1 − d)·value,
+/// with d = min(decay, (1 + t)/(10 + t)) at update t, so that the first values fade quickly. Stores
+/// one copy of all tensors (Use::optimizer).
 ///
 ///     WeightAverage average(net.parameters(), 0.999);
 ///     optimizer.step(rate), average.update();
@@ -25,7 +25,7 @@ namespace retrace::inline RETRACE_ISA {
 template <class T, Device D>
 class WeightAverage {
  public:
-  /// The tensors of the list must stay where they are. The average starts as what they hold.
+  /// The tensors of the list must stay where they are. The average starts with their values.
   /// @throws std::invalid_argument unless 0 ≤ decay < 1.
   explicit WeightAverage(ParameterList<T, D> list, double decay = 0.999)
       : list_(std::move(list)), decay_(decay) {
@@ -36,7 +36,7 @@ class WeightAverage {
     });
   }
 
-  /// Takes in what the network holds now.
+  /// Updates the average with the current values of the network.
   void update() {
     const auto t = static_cast<double>(updates_++);
     const double kept = std::min(decay_, (1 + t) / (10 + t));
@@ -50,8 +50,7 @@ class WeightAverage {
     });
   }
 
-  /// Puts the averages into the network, and what that held in their place; again, and all is as it
-  /// was.
+  /// Exchanges the averages and the values of the network. A second call restores both.
   void swap() {
     std::size_t i = 0;
     for_each([&](const std::string&, Tensor<T, D>& tensor) {
@@ -61,7 +60,7 @@ class WeightAverage {
       copy(average.view(), held.view());
     });
   }
-  /// Swapped for as long as this lives.
+  /// Scope guard that swaps averages and values, and swaps them back at the end.
   class Swapped {
    public:
     explicit Swapped(WeightAverage& average) : average_(average) { average_.swap(); }
@@ -73,7 +72,7 @@ class WeightAverage {
     WeightAverage& average_;
   };
 
-  /// Adds averages and the number of updates to the state of a training.
+  /// Adds the averages and the number of updates to the list.
   void collect(const std::string& prefix, ParameterList<T, D>& list) {
     list.add(
         joined(prefix, "updates"), [this] { return updates_; },

@@ -1,4 +1,4 @@
-// The weights of a network out of a file that another program may have written.
+// Loads the weights of a network from a file, which another program may have written.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +10,12 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Gives every value and buffer of the list what a safetensors file has by its name; other tensors
-/// of the file, such as those of an optimizer, are left alone. Of a checkpoint the checksum is
-/// verified, and the numbers that it has of the list are set too.
-/// @throws DataError if the file is no safetensors file, or a damaged checkpoint.
-/// @throws CheckpointMismatch, with nothing changed, unless it has all tensors of the list, in
-/// their
-///         shapes and element type.
+/// Loads every value and buffer of the list from the tensor of the same name in a safetensors file.
+/// Other tensors of the file, such as those of an optimizer, are ignored. If the file is a
+/// checkpoint, its checksum is verified, and its numbers in the list are set too.
+/// @throws DataError if the file is not a safetensors file, or is a damaged checkpoint.
+/// @throws CheckpointMismatch unless the file has all tensors of the list with the same shapes and
+///         element type. Nothing is changed then.
 template <class T, Device D>
 void load_weights(const std::filesystem::path& path, const ParameterList<T, D>& list) {
   SafetensorsFile file(path);
@@ -31,10 +30,10 @@ void load_weights(const std::filesystem::path& path, const ParameterList<T, D>& 
   detail::read_tensors(file, list);
 }
 
-/// The same for those tensors of the list that the file has in their shapes and element type, such
-/// as all but the last layer of a network for other classes. Returns the names of the others, which
-/// stay as they are.
-/// @throws DataError if the file is no safetensors file, or a damaged checkpoint.
+/// Loads only those tensors of the list that the file has with the same shape and element type,
+/// such as all but the last layer of a network for other classes. Returns the names of the other
+/// tensors, which do not change.
+/// @throws DataError if the file is not a safetensors file, or is a damaged checkpoint.
 template <class T, Device D>
 std::vector<std::string> load_matching_weights(const std::filesystem::path& path,
                                                ParameterList<T, D> list) {

@@ -1,4 +1,4 @@
-// The loss of a classifier.
+// Cross-entropy, the loss of classifiers.
 #pragma once
 
 #include <cmath>
@@ -19,24 +19,24 @@
 namespace retrace::inline RETRACE_ISA {
 
 struct CrossEntropyOptions {
-  double smoothing = 0;                  ///< ε, the share of a label that all classes get alike
-  std::optional<std::int32_t> ignore{};  ///< the label of what does not count
-  std::vector<double> weights{};         ///< of the classes; none: 1 each
+  double smoothing = 0;  ///< ε, the share of a label that is spread evenly over all classes
+  std::optional<std::int32_t> ignore{};  ///< label of images or pixels to ignore
+  std::vector<double> weights{};         ///< weights of the classes; empty: 1 each
 };
 
-/// The weighted mean over images, pixels or positions of −Σ_k q_k·log softmax(y)_k, where q is 1
-/// for the label and 0 for the other classes, or with smoothing ε (Szegedy et al. 2016) 1 − ε + ε/K
-/// and ε/K; times the weights of the classes, where there are some.
+/// The weighted mean over images or pixels of −Σ_k q_k·log softmax(y)_k. q is 1 for the label and 0
+/// for the other classes, or 1 − ε + ε/K and ε/K with smoothing ε (Szegedy et al. 2016). The weight
+/// of a term is that of its label's class.
 ///
-/// Shapes    y, dy [N,H,W,K]; N·H·W labels of 0 to K − 1, pixel by pixel: one an image for logits
-///           [N,1,1,K].
-/// Returns   the sum of the losses, and as weight that of the labels' classes: their number without
-///           weights. Ignored labels add to neither, nor to the gradient.
+/// Shapes    y, dy [N,H,W,K]; N·H·W labels from 0 to K − 1, in the order of pixels. Logits
+///           [N,1,1,K] have one label per image.
+/// Returns   the sum of the losses and the sum of the weights, which is the number of labels if no
+///           weights are given. Ignored labels contribute neither to the sums nor to the gradient.
 class CrossEntropy {
  public:
-  /// @param labels  must stay as long as this is used
-  /// @throws std::invalid_argument unless smoothing is 0 to 1 and every weight finite and not
-  /// negative.
+  /// @param labels  must outlive this object
+  /// @throws std::invalid_argument unless smoothing is 0 to 1 and every weight is finite and not
+  ///         negative.
   CrossEntropy(std::span<const std::int32_t> labels, CrossEntropyOptions options)
       : labels_(labels), options_(std::move(options)) {
     if (!(options_.smoothing >= 0 && options_.smoothing <= 1))
@@ -49,8 +49,8 @@ class CrossEntropy {
                                     ", but has to be finite and not negative");
   }
 
-  /// @throws ShapeError unless there is a label a row of logits, weights for all classes or none,
-  ///         and dy has the shape of y.
+  /// @throws ShapeError unless there is one label per row of logits, there are weights for all
+  ///         classes or none, and dy has the shape of y.
   /// @throws DataError "cross_entropy: label 12 of image 3 is not one of 10 classes".
   template <class T, Device D>
   LossValue operator()(const Tensor<T, D>& y, Tensor<T, D>& dy) const {
@@ -64,7 +64,8 @@ class CrossEntropy {
     return value;
   }
 
-  /// Labels that count and the sum of their weights: what the mean divides by.
+  /// Returns the number of labels that are not ignored, and the sum of their weights, the divisor
+  /// of the mean.
   LossValue weight() const {
     LossValue value;
     for (std::int32_t label : labels_) {
@@ -109,13 +110,13 @@ class CrossEntropy {
 };
 
 /// `accumulate_gradients(net, x, cross_entropy(labels, {.smoothing = 0.1}))`.
-/// @throws as CrossEntropy.
+/// @throws as CrossEntropy does.
 inline CrossEntropy cross_entropy(std::span<const std::int32_t> labels,
                                   CrossEntropyOptions options = {}) {
   return {labels, std::move(options)};
 }
 
-/// The loss of a batch that has its labels with it.
+/// Returns the loss of a batch with a member `labels`.
 struct CrossEntropyOfLabels {
   CrossEntropyOptions options{};
 

@@ -1,4 +1,4 @@
-// The loss of regression with outliers.
+// The Huber loss, for regression with outliers.
 #pragma once
 
 #include <stdexcept>
@@ -8,8 +8,8 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// The mean over all elements of d²/2 where |d| ≤ δ and δ·(|d| − δ/2) elsewhere, d = y − target
-/// (Huber 1964): no element has a gradient larger than δ.
+/// The mean over all elements of d²/2 if |d| ≤ δ and δ·(|d| − δ/2) otherwise, with d = y − target
+/// (Huber 1964). The gradient of an element is at most δ before the mean.
 /// @throws std::invalid_argument unless δ is positive.
 template <class T, Device D>
 TargetLoss<T, D> huber(const Tensor<T, D>& target, double delta = 1) {

@@ -1,4 +1,4 @@
-// What a loss is: the truth about a batch, held against a network's output.
+// The concept of a loss, which compares a network's output with the targets of a batch.
 #pragma once
 
 #include <concepts>
@@ -7,15 +7,15 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What a loss says of a batch, or of a part of one.
+/// The result of a loss on a batch or a micro-batch.
 struct LossValue {
-  double sum = 0;     ///< of the losses of all elements or labels, times their weights
-  double weight = 0;  ///< the sum of these weights, which the mean divides by
-  Index correct = 0;  ///< labels whose logit is the largest
-  Index count = 0;    ///< labels that were judged; 0 where nothing is right or wrong
+  double sum = 0;     ///< weighted sum of the losses of all elements or labels
+  double weight = 0;  ///< sum of these weights, the divisor of the mean
+  Index correct = 0;  ///< number of labels whose logit is the largest
+  Index count = 0;    ///< number of labels evaluated; 0 if the loss has no labels
 
   double mean() const { return weight > 0 ? sum / weight : 0; }
-  /// The share of the judged labels that are right.
+  /// Returns the fraction of evaluated labels that are correct.
   double accuracy() const {
     return count > 0 ? static_cast<double>(correct) / static_cast<double>(count) : 0;
   }
@@ -28,9 +28,9 @@ struct LossValue {
   }
 };
 
-/// Anything that is called as `loss(y, dy)`: writes the gradient of the **mean** of what y holds
-/// into every element of dy, a tensor of y's shape, and says what it has added up. A lambda will
-/// do:
+/// A function object that is called as `loss(y, dy)`. It writes the gradient of the **mean** loss
+/// with respect to y into every element of dy, which has y's shape, and returns the sums. A lambda
+/// is enough:
 ///
 ///     const auto loss = [&](const auto& y, auto& dy) {
 ///       fill(dy.view(), 1.f / static_cast<float>(y.shape().size()));
@@ -38,14 +38,14 @@ struct LossValue {
 ///     };
 ///     accumulate_gradients(net, x, loss);
 ///
-/// On a dry device elements of y and dy do not exist: a loss for peak_memory() leaves them alone,
-/// as all operations of a device do.
+/// On a dry device the elements of y and dy do not exist. A loss that is passed to peak_memory()
+/// must not access them; the operations of a device skip them on their own.
 template <class L, class T, class D>
 concept Loss = requires(const L& loss, const Tensor<T, D>& y, Tensor<T, D>& dy) {
   { loss(y, dy) } -> std::convertible_to<LossValue>;
 };
 
-/// L = 0, for networks whose loss does not matter: what a step holds, say.
+/// L = 0, for uses that do not depend on the loss, such as measuring the memory of a step.
 struct NoLoss {
   template <class T, Device D>
   LossValue operator()(const Tensor<T, D>&, Tensor<T, D>& dy) const {

@@ -1,4 +1,4 @@
-// The loss of regression.
+// The mean squared error, for regression.
 #pragma once
 
 #include "retrace/train/loss/pointwise.hpp"

@@ -1,4 +1,4 @@
-// What losses have in common that compare every value with its target.
+// The common part of losses that compare every element with its target.
 #pragma once
 
 #include "retrace/core/pointwise_loss.hpp"
@@ -8,11 +8,11 @@ namespace retrace::inline RETRACE_ISA {
 
 /// The mean over all elements of a loss of core/pointwise_loss.hpp.
 ///
-/// Shapes    y, dy and the target alike, of any shape.
+/// Shapes    y, dy and the target have the same shape.
 template <class T, Device D>
 class TargetLoss {
  public:
-  /// @param target  its elements must stay as long as this is used
+  /// @param target  its elements must outlive this object
   TargetLoss(View<const T, D> target, PointwiseLoss loss, double delta = 1)
       : target_(target), terms_{loss, delta} {}
 

@@ -1,4 +1,4 @@
-// Losses that a recorded step can take: what they compare with is in the device's memory.
+// Losses for recorded steps, with targets in the device's memory.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// cross_entropy(labels, options).
+/// The loss cross_entropy(labels, options).
 template <class T, Device D>
 class RecordedCrossEntropy {
  public:
@@ -28,8 +28,9 @@ class RecordedCrossEntropy {
     if (!options_.weights.empty()) upload(weights_.view(), options_.weights);
   }
 
-  /// The labels of the next step, whose logits have that shape. Buffers are made by the first.
-  /// @throws as CrossEntropy.
+  /// Sets the labels of the next step, whose logits have the given shape. The first call creates
+  /// the buffers.
+  /// @throws as CrossEntropy does.
   void take(Shape y, Truth labels) {
     const CrossEntropy loss(labels, options_);
     loss.require_labels(y);
@@ -49,7 +50,7 @@ class RecordedCrossEntropy {
     softmax_cross_entropy(dy.view(), y.view(), labels_.view(), weights_.view(), divisor_.view(),
                           losses_.view(), hits_.view(), terms);
   }
-  /// Of the last step. Waits for it.
+  /// Returns the loss of the last step. Waits for that step.
   LossValue value() {
     const LossSum sum = sum_of_losses(losses_.view(), hits_.view());
     LossValue value = weight_;
@@ -67,7 +68,7 @@ class RecordedCrossEntropy {
   Tensor<double, D> losses_;
 };
 
-/// mean_squared_error(target), or another loss of core/pointwise_loss.hpp.
+/// The loss mean_squared_error(target), or another loss of core/pointwise_loss.hpp.
 template <class T, Device D>
 class RecordedTargetLoss {
  public:
@@ -80,8 +81,8 @@ class RecordedTargetLoss {
   RecordedTargetLoss(D& device, Options options)
       : options_(options), target_(Truth::none(device)), scratch_(loss_scratch(device)) {}
 
-  /// The target of the next step, which is copied. A buffer is made by the first.
-  /// @throws ShapeError unless it has the shape of the output.
+  /// Copies the target of the next step. The first call creates the buffer.
+  /// @throws ShapeError unless the target has the shape of the output.
   void take(Shape y, const Truth& target) {
     require_same_shape("RecordedTargetLoss", "the output", y, "the target", target.shape());
     if (target_.shape() != y) target_ = Truth(target.device(), y, Use::workspace);
@@ -92,7 +93,7 @@ class RecordedTargetLoss {
                    {options_.loss, options_.delta, static_cast<double>(y.shape().size())},
                    scratch_.view());
   }
-  /// Of the last step. Waits for it.
+  /// Returns the loss of the last step. Waits for that step.
   LossValue value() {
     return {.sum = sum_of_loss(target_.shape(), scratch_.view()),
             .weight = static_cast<double>(target_.shape().size())};

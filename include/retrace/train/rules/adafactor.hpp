@@ -1,4 +1,4 @@
-// Adaptive steps whose second moment takes the memory of a row and a column.
+// Adafactor: adaptive updates with a second moment that is factored into a row and a column.
 #pragma once
 
 #include <algorithm>
@@ -10,23 +10,23 @@
 namespace retrace::inline RETRACE_ISA {
 
 struct AdafactorOptions {
-  double exponent = 0.8;    ///< averages forget with β = 1 − t^−exponent
+  double exponent = 0.8;    ///< decay of the averages at step t is β = 1 − t^−exponent
   double epsilon = 1e-30;   ///< added to squares of gradients
-  double threshold = 1;     ///< the largest root mean square of an update before the rate
-  bool relative = true;     ///< the rate is one of the parameter's root mean square, 0.001 at least
-  double weight_decay = 0;  ///< of the parameters that decay
-  double clip = 0;          ///< the largest norm of all gradients together; 0: any
-  double clip_each = 0;     ///< the largest norm of one parameter's gradient; 0: any
-  bool fused = false;       ///< steps are taken inside backward, see Optimizer::arm
+  double threshold = 1;     ///< largest root mean square of an update, before the rate is applied
+  bool relative = true;     ///< scales the rate by the parameter's root mean square, at least 0.001
+  double weight_decay = 0;  ///< applies to weights, not to scales and shifts
+  double clip = 0;          ///< largest norm of all gradients together; 0: no limit
+  double clip_each = 0;     ///< largest norm of one parameter's gradient; 0: no limit
+  bool fused = false;       ///< updates inside backward, see Optimizer::arm
 };
 
-/// A weight as a matrix: its output channels are columns, all else is rows. With r and c, moving
-/// averages of the means of g² + ε over rows and columns (Shazeer & Stern 2018, without momentum):
+/// Treats a weight as a matrix whose columns are the output channels. r and c are moving averages
+/// of the means of g² + ε over rows and columns (Shazeer & Stern 2018, without momentum):
 ///
 ///     u_ij = g_ij / √(r_i·c_j / mean(r)),   u /= max(1, RMS(u)/threshold)
 ///     w −= rate·max(0.001, RMS(w))·u + rate·decay·w
 ///
-/// Takes rows + columns elements a parameter.
+/// Stores rows + columns elements per parameter.
 struct AdafactorRule {
   using Options = AdafactorOptions;
   static constexpr const char* name = "Adafactor";

@@ -9,12 +9,12 @@
 namespace retrace::inline RETRACE_ISA {
 
 struct AdamWOptions {
-  double beta1 = 0.9, beta2 = 0.999;  ///< of the moving averages of gradients and their squares
+  double beta1 = 0.9, beta2 = 0.999;  ///< decay of the averages of gradients and of squares
   double epsilon = 1e-8;
-  double weight_decay = 0.01;  ///< of the parameters that decay: weights, not scales and shifts
-  double clip = 0;             ///< the largest norm of all gradients together; 0: any
-  double clip_each = 0;        ///< the largest norm of one parameter's gradient; 0: any
-  bool fused = false;          ///< steps are taken inside backward, see Optimizer::arm
+  double weight_decay = 0.01;  ///< applies to weights, not to scales and shifts
+  double clip = 0;             ///< largest norm of all gradients together; 0: no limit
+  double clip_each = 0;        ///< largest norm of one parameter's gradient; 0: no limit
+  bool fused = false;          ///< updates inside backward, see Optimizer::arm
 };
 
 /// m = β₁·m + (1 − β₁)·g,  v = β₂·v + (1 − β₂)·g²,  w −= rate·(m̂/(√v̂ + ε) + decay·w), where

@@ -1,4 +1,4 @@
-// Steps by the sign of a moving average.
+// Lion: updates by the sign of a moving average.
 #pragma once
 
 #include "retrace/core/update.hpp"
@@ -7,15 +7,15 @@
 namespace retrace::inline RETRACE_ISA {
 
 struct LionOptions {
-  double beta1 = 0.9, beta2 = 0.99;  ///< of the average that is stepped by, and of what is kept
-  double weight_decay = 0;           ///< of the parameters that decay
-  double clip = 0;                   ///< the largest norm of all gradients together; 0: any
-  double clip_each = 0;              ///< the largest norm of one parameter's gradient; 0: any
-  bool fused = false;                ///< steps are taken inside backward, see Optimizer::arm
+  double beta1 = 0.9, beta2 = 0.99;  ///< decay of the average in the update, and of the stored one
+  double weight_decay = 0;           ///< applies to weights, not to scales and shifts
+  double clip = 0;                   ///< largest norm of all gradients together; 0: no limit
+  double clip_each = 0;              ///< largest norm of one parameter's gradient; 0: no limit
+  bool fused = false;                ///< updates inside backward, see Optimizer::arm
 };
 
-/// w −= rate·(sign(β₁·m + (1 − β₁)·g) + decay·w),  m = β₂·m + (1 − β₂)·g (Chen et al. 2023). Its
-/// rate is that of AdamW divided by 3 to 10.
+/// w −= rate·(sign(β₁·m + (1 − β₁)·g) + decay·w),  m = β₂·m + (1 − β₂)·g (Chen et al. 2023). A
+/// suitable rate is that of AdamW divided by 3 to 10.
 struct LionRule {
   using Options = LionOptions;
   static constexpr const char* name = "Lion";

@@ -7,17 +7,17 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Of stochastic gradient descent, all but the learning rate.
+/// Options of stochastic gradient descent, except for the learning rate.
 struct SgdOptions {
   double momentum = 0.9;
-  bool nesterov = false;    ///< momentum looks ahead
-  double weight_decay = 0;  ///< of the parameters that decay: weights, not scales and shifts
-  double clip = 0;          ///< the largest norm of all gradients together; 0: any. Not when fused
-  double clip_each = 0;     ///< the largest norm of one parameter's gradient; 0: any
-  bool fused = false;       ///< steps are taken inside backward, see Optimizer::arm
+  bool nesterov = false;    ///< uses Nesterov momentum
+  double weight_decay = 0;  ///< applies to weights, not to scales and shifts
+  double clip = 0;          ///< largest norm of all gradients; 0: no limit. Must be 0 if fused
+  double clip_each = 0;     ///< largest norm of one parameter's gradient; 0: no limit
+  bool fused = false;       ///< updates inside backward, see Optimizer::arm
 };
 
-/// v = momentum·v + g + decay·w,  w −= rate·v (Sutskever et al. 2013), with one v a parameter.
+/// v = momentum·v + g + decay·w,  w −= rate·v (Sutskever et al. 2013). Stores one v per parameter.
 struct SgdRule {
   using Options = SgdOptions;
   static constexpr const char* name = "Sgd";
