@@ -22,7 +22,7 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// Steps on batches of so many images that are recorded, where the device can.
+/// Returns recorded steps on batches of that shape, if the device can record.
 template <class D>
 RecordedSteps recorded_steps(D& device, Net& net, Optimizer& optimizer, retrace::Shape batch_shape,
                              const retrace::CrossEntropyOptions& criterion) {
@@ -143,16 +143,17 @@ StepReport Trainer::take_step(std::size_t step, Indices indices) {
 
 /// Updates the network, unless the report says why not.
 void Trainer::run_step(StepReport& report, Indices indices) try {
-  if (recorded_) return run_recorded_step(report);
-  const Index images = options_.net.at_a_time(options_.batch);
-  // Once all micro-batches have been taken, a second look at the batch loads it anew.
-  const auto load = [&](Index, Index count) {
-    return taken_ < micro_batches() ? next_training_batch(count)
-                                    : training_batch(report.epoch, indices);
-  };
-  retrace::StepOutcome outcome =
-      (*guarded_)(options_.batch, images, load, retrace::CrossEntropyOfLabels{criterion_},
-                  report.learning_rate);
+  if (recorded_) {
+    report.batch = recorded_(next_training_batch(options_.batch), report.learning_rate);
+    if (!std::isfinite(report.batch.mean()))  // the update is taken before the loss is known
+      throw retrace::Divergence("the loss is not finite, and the network has been updated");
+    return;
+  }
+  const Index at_a_time = options_.net.at_a_time(options_.batch);
+  retrace::StepOutcome outcome = (*guarded_)(
+      options_.batch, at_a_time, [&](Index, Index count) { return next_training_batch(count); },
+      retrace::CrossEntropyOfLabels{criterion_}, report.learning_rate,
+      [&] { return training_batch(report.epoch, indices); });
   report.batch = outcome.loss;
   report.discarded = outcome.discarded.value_or("");
   report.drifts = std::move(outcome.drifts);
@@ -160,16 +161,9 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
   report.worst_layer = outcome.drift.layer;
   if (outcome.drift.discard)
     report.predicted_peak =
-        retrace::peak_memory(net_, device_, options_.net.batch_shape(images)).bytes.total();
+        retrace::peak_memory(net_, device_, options_.net.batch_shape(at_a_time)).bytes.total();
 } catch (const retrace::Divergence& divergence) {
   throw retrace::Divergence("at step " + std::to_string(report.step) + ": " + divergence.what());
-}
-
-/// The update is taken before the loss is known.
-void Trainer::run_recorded_step(StepReport& report) {
-  report.batch = recorded_(next_training_batch(options_.batch), report.learning_rate);
-  if (!std::isfinite(report.batch.mean()))
-    throw retrace::Divergence("the loss is not finite, and the network has been updated");
 }
 
 void Trainer::evaluate_into(StepReport& report) {

@@ -13,71 +13,70 @@
 #include "options.hpp"
 #include "retrace/train/guarded_step.hpp"
 
-/// What is known after a step.
+/// The report of a step.
 struct StepReport {
-  std::size_t step = 0, steps = 0;  ///< steps taken, and to take in all
+  std::size_t step = 0, steps = 0;  ///< steps taken, and total steps
   std::size_t epoch = 0;            ///< counted from 1
   retrace::LossValue batch;
-  std::string discarded;                   ///< why the network was not updated, if it was not
+  std::string discarded;                   ///< why the step was skipped; empty if it was not
   std::optional<double> lowest_ratio;      ///< dB, of the worst reconstructed input, if guarded
-  std::string worst_layer;                 ///< that has it
-  std::vector<retrace::Drift> drifts;      ///< what the drift guard had to say
-  std::optional<retrace::LossValue> test;  ///< where the network was evaluated
-  bool best = false;                       ///< no evaluation before had this accuracy
+  std::string worst_layer;                 ///< the layer with the lowest ratio
+  std::vector<retrace::Drift> drifts;      ///< reports of the drift guard
+  std::optional<retrace::LossValue> test;  ///< set if the network was evaluated
+  bool best = false;                       ///< whether the accuracy exceeds all earlier ones
   double learning_rate = 0;
-  double seconds = 0;        ///< that the step took
-  double total_seconds = 0;  ///< and all steps up to it
+  double seconds = 0;        ///< duration of the step
+  double total_seconds = 0;  ///< duration of all steps so far
   retrace::Bytes live, peak;
   std::optional<std::size_t> predicted_peak;  ///< bytes of the next steps, after a new anchor
 };
 
-/// How far a training is. With the tensors of the trainer it is all that continuing takes.
+/// The progress of training. Together with the tensors of the trainer it suffices to resume.
 struct TrainingState {
   std::size_t step = 0;       ///< steps taken
-  std::size_t discarded = 0;  ///< of which did not count
-  double seconds = 0;         ///< that the steps took, evaluations apart
+  std::size_t discarded = 0;  ///< steps that were skipped
+  double seconds = 0;         ///< duration of the steps without evaluations
   std::size_t best_step = 0;
-  double best_accuracy = -1;  ///< of an evaluation; -1 before the first
+  double best_accuracy = -1;  ///< best accuracy of an evaluation; -1 before the first
 };
 
-/// What is known at the end.
+/// The result of training.
 struct TrainingSummary {
-  bool finished = false;                   ///< no step is left
-  std::optional<retrace::LossValue> test;  ///< of the last evaluation
-  double images_per_second = 0;            ///< of training, evaluations apart
+  bool finished = false;                   ///< whether all steps were taken
+  std::optional<retrace::LossValue> test;  ///< result of the last evaluation
+  double images_per_second = 0;            ///< training throughput without evaluations
   retrace::Bytes peak;
 };
 
-/// A step on a batch at a learning rate.
+/// Runs a step on a batch at a learning rate.
 using RecordedSteps = std::function<retrace::LossValue(const Batch&, double)>;
 
-/// All that is random depends on options.seed alone, so that a run with the same seed and the
-/// same number of threads repeats bit for bit.
+/// Trains a network. All random numbers depend on options.seed alone, so runs with the same seed
+/// and number of threads are bit-identical.
 class Trainer {
  public:
-  /// Hears of every step, and says whether to go on.
+  /// Called after every step. Returns whether to continue.
   using Listener = std::function<bool(const StepReport&)>;
 
-  /// @throws std::invalid_argument if there are fewer training images than one batch takes.
+  /// @throws std::invalid_argument if there are fewer training images than in one batch.
   Trainer(Device& device, const Options& options, const DataSet& data);
 
   retrace::Index parameter_count() { return optimizer_.parameters().count(); }
   int threads() const { return threads_of(device_); }
 
-  /// Values and running averages.
+  /// Returns parameter values and running averages.
   retrace::ParameterList<float, Device> weights() { return optimizer_.parameters(); }
-  /// What a checkpoint holds: values, running averages, momentum.
+  /// Returns the contents of a checkpoint: values, running averages and momentum.
   retrace::ParameterList<float, Device> tensors();
   const TrainingState& state() const { return state_; }
   std::size_t total_steps() const;
   void continue_from(const TrainingState& state) { state_ = state; }
 
-  /// Trains from the step that the state is at to the last, or until the listener says no.
-  /// An epoch leaves out the images that do not fill a batch; they are others in each epoch.
-  /// @throws retrace::Divergence naming the step and the layer; the network is not updated from it,
-  /// unless
-  ///         the optimizer is fused. With --on-nan skip, only where too many batches in a row are
-  ///         like that.
+  /// Trains from the current step to the last, or until the listener returns false. An epoch omits
+  /// the images that do not fill a batch; these differ from epoch to epoch.
+  /// @throws retrace::Divergence if a loss or gradient is not finite; with --on-nan skip, only
+  ///         after too many such batches in a row. The message names the step and the layer. The
+  ///         network is not updated from that batch unless the optimizer is fused.
   TrainingSummary train(const Listener& listener);
 
  private:
@@ -92,8 +91,6 @@ class Trainer {
   retrace::LossValue evaluate();
   retrace::LossValue evaluate(const HostBatch& batch, retrace::Index images);
   void evaluate_into(StepReport& report);
-
-  void run_recorded_step(StepReport& report);
 
   BatchQueue::Requests training_requests() const;
   Batch next_training_batch(retrace::Index images);

@@ -94,7 +94,7 @@ TEST_CASE("steps that need the host are refused") {
   RecordedStep<float, Cuda> step(gpu, net, optimizer, logits);
   step(x, targets, 0.1);
   CHECK_THROWS_WITH(step(x, targets, 0.1), containing("dropout.step is counted on the host"));
-  CHECK_THROWS_WITH(step(x, std::vector<std::uint8_t>{0, 1, 2, 3}, 0.1),
+  CHECK_THROWS_WITH(step(x, std::vector<std::int32_t>{0, 1, 2, 3}, 0.1),
                     containing("label 3 of image 3"));
   Sgd<float, Cuda> clips(net.parameters(), {.clip = 1});
   CHECK_THROWS_WITH((RecordedStep<float, Cuda>(gpu, net, clips, logits)),

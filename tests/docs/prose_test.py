@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from markdown import ROOT, documents  # noqa: E402
 
 BUILD = sys.argv.pop(1)  # the build folder, which every script is given
-COMMENTS_OF = ("kernels", "benchmarks")  # folders whose comments are checked too
+COMMENTS_OF = ("include", "examples", "kernels", "benchmarks")
 LONGEST_LINE = 100
 
 # What is wrong, the pattern, and a sentence that has it.

@@ -1,4 +1,4 @@
-// What a network asks of every normalisation in it.
+// Settings that a network applies to all of its normalisations.
 #pragma once
 
 #include "retrace/core/isa.hpp"

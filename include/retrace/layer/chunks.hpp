@@ -27,7 +27,7 @@ constexpr Run replay(Run run, Chunk chunk) {
   return run;
 }
 
-/// Calls body(chunk) for the chunks of a batch, of equal size but for the last.
+/// Calls body(chunk) for the chunks of a batch, of equal size except the last.
 template <class Body>
 void for_each_chunk(Index batch, Index images, Body body) {
   for (Index first = 0; first < batch; first += images)

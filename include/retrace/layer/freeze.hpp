@@ -10,9 +10,9 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What a frozen normalisation normalises by in training.
+/// The statistics that a frozen normalisation uses in training.
 enum class Averages {
-  held,   ///< its running averages, which stay as they are: the layer is a fixed function of x
+  held,   ///< its running averages, which do not change: the layer is a fixed function of x
   moving  ///< the statistics of the batch, which the running averages follow
 };
 

@@ -1,4 +1,4 @@
-// What concerns every part of a layer or stage: one recursion through inside(visit) for each.
+// Operations on every part of a layer or stage, by recursion through inside(visit).
 #pragma once
 
 #include <concepts>

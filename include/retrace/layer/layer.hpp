@@ -13,7 +13,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What layers and stages have in common.
+/// The common part of layers and stages.
 ///
 ///   output_shape(x)   returns the shape of the output for an input of that shape, and throws
 ///                     ShapeError for one that it cannot take
@@ -36,8 +36,8 @@ concept Node = requires(N node, Shape shape) {
 ///   gradient(x, dy, dx, how)   dx =, += or −= (∂f/∂x)ᵀ dy, and adds ∂L/∂θ to every parameter θ by
 ///                              accumulate(); it follows an apply to the same x
 ///
-/// A stage stores no activations: whoever calls it stores x or reconstructs it. Its inputs and
-/// outputs do not overlap unless it says so:
+/// A stage stores no activations: its caller stores x or reconstructs it. Its inputs and outputs do
+/// not overlap unless it says so:
 ///
 ///   static constexpr bool in_place = true       y may be x and dx may be dy, with Store::set
 ///   static constexpr bool reads_input = false   gradient reads the shape of x alone

@@ -15,7 +15,7 @@ namespace retrace::inline RETRACE_ISA {
 /// Shapes    x [N,H,W,C] with H and W even, y [N,H/2,W/2,C].
 /// Inverse   none.
 /// Backward  dy goes to the first largest element of its window, 0 to the others.
-/// Stores    which element that is, one byte an element of y; and x if it must be restored.
+/// Stores    the position of that element, one byte per element of y; and x if it must be restored.
 template <class T, Device D>
 class MaxPooling {
  public:

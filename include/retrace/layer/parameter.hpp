@@ -12,7 +12,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What a backward pass adds to a gradient.
+/// The part of a gradient that a backward pass adds.
 enum class Adds {
   all,   ///< all of it: the gradient is complete afterwards
   part,  ///< that of one chunk or one micro-batch; the caller completes it
@@ -49,7 +49,7 @@ class Parameter {
         frozen_(other.frozen_) {}
 
   /// Adds to the gradient by add(view), then completes it; does nothing if the parameter is frozen
-  /// or the pass wants no gradient of it.
+  /// or the pass needs no gradient of it.
   template <class Add>
   void accumulate(Add add) {
     if (!accumulates()) return;

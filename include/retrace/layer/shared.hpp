@@ -45,7 +45,8 @@ class Shared {
 
     Shape output_shape(Shape x) const { return block_->stage.output_shape(x); }
 
-    /// What a branch would store is evaluated again instead: there is one place for it only.
+    /// Stores nothing for backward, which evaluates the stage again: a shared stage has only one
+    /// place to store activations.
     template <class Target, class Source>
     void apply(Target y, Source x, Run run, Store how) {
       block_->stage.apply(y, x, preview(run), how);

@@ -101,22 +101,23 @@ class Branch {
     return x;
   }
 
-  /// Whether a batch of such sources is cut into chunks: in mode `chunked`, if it is larger than
-  /// one. An image takes so many bytes `beside` what the branch needs for it.
+  /// Returns whether a batch of such sources is split into chunks: in mode `chunked`, if it is
+  /// larger than one chunk. Each image takes `beside` bytes in addition to those of the branch.
   template <class Any>
   bool in_chunks(const Any& source, Index beside = 0) {
     if (mode_ != Mode::chunked || chain_.size() == 0) return false;
     return chunks(source.device(), source.shape(), beside).front() < source.shape().n;
   }
 
-  /// dsource += (∂H/∂source)ᵀ dtarget, chunk by chunk, of a source that load(chunk) returns, a view
-  /// or a tensor. restore(chunk, evaluate) is called once for each chunk: evaluate(view, how) gives
-  /// H of it.
+  /// Computes dsource += (∂H/∂source)ᵀ dtarget chunk by chunk. load(chunk) returns the source as a
+  /// view or a tensor. restore(chunk, evaluate) is called once per chunk; evaluate(view, how)
+  /// computes H of the chunk.
   ///
-  /// Pass p ends with the sums of normalisation p − 1, whose input gradient but for the means is
-  /// then s/σ·g. If the chain begins with it, that is added to dsource, and the means are taken off
-  /// in the end, so that no pass is needed to use its sums. Two stages thus cost 10 convolutions
-  /// and their gradients in all; one evaluation in backward makes 8, and an ordinary step 6.
+  /// Pass p ends with the sums of normalisation p − 1, whose input gradient, except for the means,
+  /// is then s/σ·g. If the chain begins with that normalisation, s/σ·g is added to dsource at once,
+  /// and the means are subtracted at the end, which saves a pass. Two stages thus cost 10
+  /// convolutions and convolution gradients in total. One evaluation in backward costs 8, and an
+  /// ordinary step 6.
   template <class Load, class Restore>
   void backward_in_chunks(D& device, Shape source, Index beside, Load load, Restore restore,
                           Source dtarget, Target dsource, Run run) {
@@ -243,7 +244,7 @@ class Branch {
     of_last_.reset();
   }
 
-  /// Consumes the insides. What layers above the lowest give goes no further than that.
+  /// Consumes the insides. Backward stops at layer `lowest`; dsource is written only if that is 0.
   void differentiate(std::size_t lowest, Source source, Source dtarget, Target dsource, Store how) {
     const std::size_t last = chain_.size() - 1;
     D& device = dsource.device();

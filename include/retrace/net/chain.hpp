@@ -43,7 +43,7 @@ class Chain {
   using Parameters = ParameterList<T, D>;
 
   enum class Pass { forward, inverse, backward };
-  /// What an observer gets after each layer: in backward, x is that layer's restored input.
+  /// The argument of an observer after each layer. In backward, x is that layer's restored input.
   struct Visit {
     const std::string& layer;
     Pass pass;
@@ -79,8 +79,8 @@ class Chain {
     return copy;
   }
 
-  /// @throws ShapeError naming the layer if it cannot take what the layer before it makes, as far
-  ///         as channels tell.
+  /// @throws ShapeError if the channels of the layer do not match those of the previous layer. The
+  ///         message names the layer.
   /// @throws std::invalid_argument if there is a layer of that name, or the name is empty.
   /// @throws StateError while an optimizer or another list holds the parameters: it would never
   ///         learn of the new ones.

@@ -82,7 +82,7 @@ class Link {
   const std::string name;
 };
 
-/// What links to layers and to stages do in the same way: all that recurses through the parts.
+/// The common part of links to layers and to stages: all recursion through the parts.
 template <class N, class T, Device D, class S>
 class LinkTo : public Link<T, D, S> {
  public:

@@ -1,4 +1,4 @@
-// What the layers of a chain were told to keep, so that they can be told again.
+// The memory modes of a chain, saved so that they can be restored.
 #pragma once
 
 #include <cstddef>

@@ -39,7 +39,7 @@ class Segments {
                        [=](const Modes::Segment& segment) { return segment.end == end; });
   }
 
-  /// The segments and what lies between them, of a chain of so many layers.
+  /// Returns the segments and the parts between them, for a chain of the given number of layers.
   std::vector<Part> parts(std::size_t layers) const {
     std::vector<Part> all;
     std::size_t at = 0;

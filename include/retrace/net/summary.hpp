@@ -80,9 +80,10 @@ inline std::string mode_name(const Modes& chain, std::size_t layer) {
   return std::string(name(chain.inside.at(layer).mode));
 }
 
-/// Of a training step on a batch of that shape, by a dry run of forward: nothing is allocated,
-/// computed or changed, but that what an unfinished pass has kept is dropped.
-/// @throws ShapeError where a layer cannot take what it is given.
+/// Returns the summary of a training step on a batch of the given shape, by a dry run of forward.
+/// Nothing is allocated, computed or changed, except that tensors stored by an unfinished pass are
+/// dropped.
+/// @throws ShapeError if a layer does not accept its input shape.
 template <class T, Device D>
 Summary summary(Chain<T, D>& net, std::type_identity_t<D>& device, Shape batch) {
   using Net = Chain<T, D>;

@@ -1,4 +1,4 @@
-// What a forward pass changes in a network, kept so that the pass can be taken back.
+// A snapshot of the state that a forward pass changes in a network.
 #pragma once
 
 #include <cstddef>
@@ -9,8 +9,8 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// A copy of the buffers and numbers of a network: running averages, steps of generators. With it
-/// a training step that is not to count leaves no trace, if the optimizer has not moved yet.
+/// A copy of the buffers and numbers of a network, such as running averages and steps of random
+/// generators. Restoring it undoes a training step before the optimizer has updated parameters.
 template <class T, Device D>
 class BufferSnapshot {
  public:
@@ -21,7 +21,7 @@ class BufferSnapshot {
     take();
   }
 
-  /// Replaces the copy by what there is now.
+  /// Replaces the copy with the current state.
   void take() {
     for (std::size_t i = 0; i < copies_.size(); ++i)
       copy(copies_[i].view(), list_.buffers[i].tensor->view());
@@ -29,13 +29,13 @@ class BufferSnapshot {
     for (const auto& named : list_.numbers) numbers_.push_back(named.get());
   }
 
-  /// Puts buffers back and empties the gradients; what layers count or have chosen stays.
+  /// Restores buffers and zeroes gradients. Numbers that layers count or choose do not change.
   void give_back_buffers() {
     for (std::size_t i = 0; i < copies_.size(); ++i)
       copy(list_.buffers[i].tensor->view(), copies_[i].view());
     list_.zero_gradients();
   }
-  /// Puts numbers back as well.
+  /// Restores buffers and numbers, and zeroes gradients.
   void give_back() {
     give_back_buffers();
     for (std::size_t i = 0; i < numbers_.size(); ++i) list_.numbers[i].set(numbers_[i]);

@@ -1,4 +1,4 @@
-// A training step that a batch which cannot be learnt from leaves no trace of.
+// A training step that skips batches with unusable gradients and restores the state.
 #pragma once
 
 #include <algorithm>
@@ -17,30 +17,31 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// A loss, a gradient or a running average is not a finite number, and the step was not discarded.
+/// Thrown if a loss, a gradient or a running average is not finite and the step is not skipped.
 struct Divergence : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
 struct GuardedStepOptions {
-  /// Measures reconstructed inputs; none: nothing is measured, and nobody becomes an anchor.
+  /// Options of the drift guard. Without them, reconstructed inputs are not measured, and no layer
+  /// becomes an anchor.
   std::optional<DriftOptions> drift = DriftOptions{};
-  /// Batches that are not finite are discarded, for which running averages are kept twice; if not,
-  /// they throw Divergence, and a step that the drift guard stops has moved the averages.
+  /// Skips batches that are not finite. This needs a copy of the running averages. If false, such
+  /// batches throw Divergence, and a step that the drift guard skips still changes the averages.
   bool discards = true;
-  /// Of these, one after the other: spoilt weights would discard them all.
+  /// The limit on such batches in a row. With invalid weights, every batch would be skipped.
   std::size_t most_in_a_row = 10;
 };
 
-/// What a guarded step has done.
+/// The outcome of a guarded step.
 struct StepOutcome {
   LossValue loss;
-  std::optional<std::string> discarded{};  ///< why the network was not updated, if it was not
-  std::vector<Drift> drifts{};             ///< what the drift guard had to say
-  DriftVerdict drift{};                    ///< and what it has measured
+  std::optional<std::string> discarded{};  ///< why the step was skipped, if it was
+  std::vector<Drift> drifts{};             ///< reports of the drift guard
+  DriftVerdict drift{};                    ///< measurements of the drift guard
 };
 
-/// "the input of level1.block0 was reconstructed with 31.4 dB of signal to noise".
+/// Returns "the input of level1.block0 was reconstructed with 31.4 dB of signal to noise".
 inline std::string to_string(const Drift& drift) {
   std::string decibels = std::to_string(drift.decibels);
   if (const auto point = decibels.find('.'); point != std::string::npos) decibels.resize(point + 2);
@@ -48,14 +49,14 @@ inline std::string to_string(const Drift& drift) {
          " dB of signal to noise";
 }
 
-/// Forward, loss, backward and update, unless the batch is not to be learnt from:
+/// Runs forward, loss, backward and update. The step is skipped if
 ///
-/// - the loss, a gradient or a running average is NaN or infinite;
-/// - the drift guard finds a reconstructed input too noisy, and makes its layer an anchor;
-/// - a fixed-point stream overflows, and has one fraction bit less from then on.
+/// - the loss, a gradient, a running average or a reconstructed input is NaN or infinite;
+/// - the drift guard finds that a reconstructed input is too noisy, and makes its layer an anchor;
+/// - a fixed-point stream overflows, and uses one fraction bit less from then on.
 ///
-/// Then nothing is updated, and gradients and running averages are as they were; so is what layers
-/// count, if the batch was not finite. An error leaves all as it was, too.
+/// A skipped step updates nothing. It zeroes gradients and restores running averages and, if the
+/// batch was not finite, the layers' counters. An error restores all of these too.
 ///
 ///     GuardedStep step(net, optimizer);
 ///     for (auto& [x, labels] : batches) {
@@ -63,15 +64,15 @@ inline std::string to_string(const Drift& drift) {
 ///       if (outcome.discarded) std::cerr << *outcome.discarded << '\\n';
 ///     }
 ///
-/// An optimizer that steps inside backward has moved parameters before the last gradient is known,
-/// so that nothing can be discarded: `discards` must be false, and `drift` refuse or none.
+/// A fused optimizer updates parameters before the last gradient is known, so a step cannot be
+/// skipped: `discards` must be false, and `drift` must be empty or have the policy `refuse`.
 template <class T, Device D, class Optimizer>
 class GuardedStep {
  public:
   using Net = Chain<T, D>;
 
-  /// Net and optimizer must stay where they are.
-  /// @throws std::invalid_argument if a fused optimizer is to discard.
+  /// Net and optimizer must outlive this object and not move.
+  /// @throws std::invalid_argument if the optimizer is fused and the options allow skipping.
   GuardedStep(Chain<T, D>& net, Optimizer& optimizer, const GuardedStepOptions& options = {})
       : net_(net), optimizer_(optimizer), options_(options), list_(net.parameters()) {
     if (optimizer.fused() &&
@@ -86,7 +87,7 @@ class GuardedStep {
   GuardedStep(const GuardedStep&) = delete;
   GuardedStep& operator=(const GuardedStep&) = delete;
 
-  /// On a batch, which x holds again afterwards if nothing was discarded.
+  /// On a batch, which x holds again afterwards unless it was discarded.
   /// @throws Divergence if the batch is not finite and is not discarded, or too many before it
   /// were.
   template <Loss<T, D> L>
@@ -95,15 +96,21 @@ class GuardedStep {
         rate, [&] { return accumulate_gradients(net_, x, loss); }, [] { return std::string(); });
   }
 
-  /// On a batch of `images` in micro-batches, as accumulate_gradients takes them; load(first,
-  /// count) is called again to find the layer where a loss ceases to be finite.
+  /// On a batch of `images` in micro-batches, as accumulate_gradients takes them.
+  /// @param reload  returns the whole batch once more, to find the layer whose output is the first
+  ///                that is not finite; by default load(0, images)
   /// @throws Divergence as above.
-  template <class Load, class LossOf = CrossEntropyOfLabels>
+  template <class Load, class LossOf>
   StepOutcome operator()(Index images, Index micro, Load load, const LossOf& loss_of, double rate) {
+    return (*this)(images, micro, load, loss_of, rate, [&] { return load(Index{0}, images); });
+  }
+  template <class Load, class LossOf, class Reload>
+  StepOutcome operator()(Index images, Index micro, Load load, const LossOf& loss_of, double rate,
+                         Reload reload) {
     return step(
         rate, [&] { return accumulate_gradients(net_, images, micro, load, loss_of); },
         [&] {
-          auto batch = load(Index{0}, images);
+          auto batch = reload();
           return first_nonfinite_layer(net_, batch.x);
         });
   }
@@ -121,11 +128,8 @@ class GuardedStep {
       if (fault.empty()) fault = fault_of_averages();
       // Only behind a forward pass that was right does noise say something of a layer.
       if (fault.empty() && drifted(outcome)) {
-        if (outcome.drift.nonfinite.empty()) {
-          undo(/*numbers=*/false);  // the anchor stays
-          return outcome;
-        }
-        fault = outcome.drift.nonfinite + ": its reconstructed input is not finite";
+        undo(/*numbers=*/false);  // the anchor stays
+        return outcome;
       }
       if (fault.empty()) fault = fault_of_gradients();
     } catch (const StreamOverflow& overflow) {
@@ -133,7 +137,7 @@ class GuardedStep {
       if (!overflow.lowered) throw;
       outcome.discarded = overflow.what();
       return outcome;
-    } catch (const std::domain_error& error) {  // a fixed-point stream met what is not finite
+    } catch (const std::domain_error& error) {  // a state or a stream met what is not finite
       fault = error.what();
     } catch (...) {
       undo();
@@ -174,7 +178,9 @@ class GuardedStep {
     outcome.drift = guard_->verdict();
     outcome.drifts = std::exchange(drifts_, {});
     if (!outcome.drift.discard) return false;
-    if (!outcome.drift.nonfinite.empty()) return true;
+    if (!outcome.drift.nonfinite.empty())
+      throw std::domain_error(outcome.drift.nonfinite +
+                              ": its reconstructed input holds a NaN or an infinity");
     const auto anchor = std::find_if(outcome.drifts.begin(), outcome.drifts.end(),
                                      [](const Drift& drift) { return drift.anchored; });
     outcome.discarded = to_string(*anchor);

@@ -1,4 +1,4 @@
-// A pass that throws leaves a network as it was.
+// Restores the state of a network if a pass throws.
 #pragma once
 
 #include <optional>
@@ -9,8 +9,8 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// What a pass adds to, kept so that a pass that throws can be taken back: running averages,
-/// numbers and gradients. Gradients that are empty, as they usually are, take no memory here.
+/// A copy of the state that a pass changes: running averages, numbers and gradients. It undoes a
+/// pass that throws. Gradients that are zero, as is usual, take no memory here.
 template <class T, Device D>
 class StepUndo {
  public:
@@ -24,11 +24,11 @@ class StepUndo {
     }
   }
 
-  /// All is as it was, but for what an optimizer that steps inside backward has moved.
-  /// @param numbers  those that layers count or choose, too: steps, anchors, fraction bits
+  /// Restores the state, except for parameters that a fused optimizer has updated.
+  /// @param numbers  whether to restore the numbers of layers too: steps, anchors, fraction bits
   void undo(bool numbers = true) {
     if (numbers)
-      buffers_.give_back();  // and empties gradients
+      buffers_.give_back();  // also zeroes gradients
     else
       buffers_.give_back_buffers();
     for (std::size_t i = 0; i < gradients_.size(); ++i)
@@ -42,8 +42,8 @@ class StepUndo {
   std::vector<std::optional<Tensor<T, D>>> gradients_;
 };
 
-/// Returns what body() returns. If it throws, gradients, running averages and numbers of the net
-/// are as they were before, so that a second try with a smaller batch has the bits of a first:
+/// Returns the result of body(). If it throws, restores gradients, running averages and numbers of
+/// the net, so a second try with a smaller batch gives the same bits as a first one:
 ///
 ///     try_step(net, [&] { return accumulate_gradients(net, x, loss); });
 template <class Net, class Body>
