@@ -132,7 +132,7 @@ Measurement measure(const Subject& subject, Settings settings) {
     for (std::size_t step = 0; step < subject.steps; ++step) {
       auto [x, labels] = batches(step);
       auto small = halved(x);
-      accumulate_gradients(net, small, labels);
+      accumulate_gradients(net, small, cross_entropy(labels));
       sgd.step(0.02);
     }
   }
