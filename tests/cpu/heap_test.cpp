@@ -16,11 +16,11 @@ struct Block {
   unsigned char mark;
 };
 
-/// Blocks of random sizes, each filled with its own mark.
-class Blocks {
+/// HeapBlocks of random sizes, each filled with its own mark.
+class HeapBlocks {
  public:
-  Blocks(cpu::Heap& heap, std::size_t most) : heap_(heap), most_(most) {}
-  ~Blocks() {
+  HeapBlocks(cpu::Heap& heap, std::size_t most) : heap_(heap), most_(most) {}
+  ~HeapBlocks() {
     while (!held_.empty()) free_one();
   }
 
@@ -58,7 +58,7 @@ class Blocks {
 
 TEST_CASE("blocks of a heap are aligned and do not overlap") {
   cpu::Heap heap;
-  Blocks blocks(heap, std::numeric_limits<std::size_t>::max());
+  HeapBlocks blocks(heap, std::numeric_limits<std::size_t>::max());
   for (int i = 0; i < 4000; ++i) {
     if (blocks.count() < 40 && blocks.flip())
       blocks.allocate_one();
@@ -74,7 +74,7 @@ TEST_CASE("blocks of a heap are aligned and do not overlap") {
 TEST_CASE("a heap holds at most the allowed free memory") {
   cpu::Heap heap;
   constexpr std::size_t most = 400'000;
-  Blocks blocks(heap, most);
+  HeapBlocks blocks(heap, most);
   bool within = true;
   for (int i = 0; i < 4000; ++i) {
     if (blocks.count() < 40 && blocks.flip()) {

@@ -8,7 +8,6 @@
 #include "retrace/layer/conv2d.hpp"
 #include "retrace/layer/invertible_batch_norm.hpp"
 #include "retrace/layer/leaky_relu.hpp"
-#include "retrace/layer/stack_branch.hpp"
 #include "support/catch.hpp"
 #include "support/operations.hpp"
 #include "support/tensors.hpp"
@@ -89,15 +88,13 @@ TEST_CASE("the paper's toy normalisation matches the formula for two channels") 
 
 TEST_CASE("the noise gain of a coupling matches the measurement") {
   Cpu device;
-  using Branch = StackBranch<Conv2d<double, Cpu>>;
+  using Conv = Conv2d<double, Cpu>;
   for (double gain : {0.3, 1.0, 3.0}) {
     CAPTURE(gain);
     Random random(3);
-    const auto branch = [&] {
-      return Branch(Conv2d<double, Cpu>(device, 8, 8, random, {.gain = gain}));
-    };
+    const auto branch = [&] { return Conv(device, 8, 8, random, {.gain = gain}); };
     Branch f = branch();
-    AdditiveCoupling<Branch> layer(std::move(f), branch());
+    AdditiveCoupling<Conv> layer(std::move(f), branch());
     const auto power = [](Branch& h) {
       const Values w = values(h.stage(0).weight().value);
       return math::convolution_noise_power(dot(w, w), 8);
