@@ -93,10 +93,10 @@ TEST_CASE("the noise gain of a coupling matches the measurement") {
     CAPTURE(gain);
     Random random(3);
     const auto branch = [&] { return Conv(device, 8, 8, random, {.gain = gain}); };
-    Branch f = branch();
+    Conv f = branch();
     AdditiveCoupling<Conv> layer(std::move(f), branch());
-    const auto power = [](Branch& h) {
-      const Values w = values(h.stage(0).weight().value);
+    const auto power = [](Conv& h) {
+      const Values w = values(h.weight().value);
       return math::convolution_noise_power(dot(w, w), 8);
     };
     const auto x = normal<double>(device, batch);
