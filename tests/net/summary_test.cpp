@@ -42,7 +42,7 @@ TEST_CASE("a summary is a table with a total, and says which layers are recomput
         "layer     output  parameters        mode    kept\n"
         "input    2x8x6x3                                \n"
         "stem     2x8x6x4         108      stored  2.3 kB\n"
-        "block    2x8x6x4         160    chunked     0 B\n"
+        "block    2x8x6x4         160     chunked     0 B\n"
         "second   2x8x6x4         160  reversible     0 B\n"
         "average  2x1x1x4           0      stored  3.0 kB\n"
         "total                    428              5.3 kB\n");
