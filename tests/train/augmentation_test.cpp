@@ -25,7 +25,7 @@ ImageSet small_set(Index count) {
   return set;
 }
 
-const PixelStatistics identity{{0, 0}, {1, 1}};
+const PixelStatistics as_bytes{{0, 0}, {1, 1}};
 
 template <class T>
 std::vector<T> batch(const ImageSet& set, const std::vector<Index>& indices,
@@ -45,18 +45,18 @@ std::vector<Index> first_indices(Index count) {
 
 TEST_CASE("fill_batch without augmentation copies the chosen images in their order") {
   const ImageSet set = small_set(4);
-  const auto out = batch<float>(set, {2, 0, 2}, identity);
+  const auto out = batch<float>(set, {2, 0, 2}, as_bytes);
   const std::vector<Index> chosen{2, 0, 2};
   for (std::size_t i = 0; i < 3; ++i)
     CHECK(std::equal(out.data() + i * 60, out.data() + (i + 1) * 60, set.image(chosen[i]).data()));
-  CHECK(batch<float>(set, {}, identity).empty());
+  CHECK(batch<float>(set, {}, as_bytes).empty());
 }
 
 TEST_CASE("fill_batch normalises each channel") {
   const ImageSet set = small_set(40);
   const PixelStatistics stats{{100, 20}, {0.5, 2}};
   const Augmentation augmentation = GENERATE(Augmentation{}, Augmentation{true, 3, 1});
-  const auto raw = batch<double>(set, first_indices(40), identity, augmentation);
+  const auto raw = batch<double>(set, first_indices(40), as_bytes, augmentation);
   const auto out = batch<double>(set, first_indices(40), stats, augmentation);
   bool same = true;
   for (std::size_t k = 0; k < raw.size(); ++k)
@@ -78,7 +78,7 @@ TEST_CASE("a training set normalised by its own statistics has mean 0 and varian
 TEST_CASE("crop and flip move every pixel to its place, and mirror the image beyond its edges") {
   const ImageSet set = small_set(64);
   const Augmentation augmentation{true, 11, 2};
-  const auto out = batch<float>(set, first_indices(64), identity, augmentation);
+  const auto out = batch<float>(set, first_indices(64), as_bytes, augmentation);
   bool same = true;
   for (Index i = 0; i < 64; ++i) {
     // By the book: pad by 4, cut out from (top, left) of the padded image, then flip.
@@ -136,18 +136,18 @@ TEST_CASE("a crop is moved by no more than its padding, and by all of it at time
 TEST_CASE("augmentation depends on seed, epoch and image, not on the batch or the threads") {
   const ImageSet set = small_set(48);
   const Augmentation augmentation{true, 1, 7};
-  const auto all = batch<float>(set, first_indices(48), identity, augmentation);
+  const auto all = batch<float>(set, first_indices(48), as_bytes, augmentation);
 
   const std::vector<Index> few{30, 4, 47, 4};
   std::vector<float> part;
   share_out(1, 1, [&](Index, Index) {  // within a piece, work stays on one thread
-    part = batch<float>(set, few, identity, augmentation);
+    part = batch<float>(set, few, as_bytes, augmentation);
   });
   for (std::size_t i = 0; i < few.size(); ++i)
     CHECK(std::equal(part.data() + i * 60, part.data() + (i + 1) * 60, all.data() + few[i] * 60));
 
-  CHECK(all != batch<float>(set, first_indices(48), identity, {true, 2, 7}));
-  CHECK(all != batch<float>(set, first_indices(48), identity, {true, 1, 8}));
+  CHECK(all != batch<float>(set, first_indices(48), as_bytes, {true, 2, 7}));
+  CHECK(all != batch<float>(set, first_indices(48), as_bytes, {true, 1, 8}));
 }
 
 TEST_CASE("fill_batch refuses what does not fit") {
@@ -156,11 +156,11 @@ TEST_CASE("fill_batch refuses what does not fit") {
   const auto fill = [&](std::vector<Index> indices, const PixelStatistics& stats) {
     fill_batch<float>(out, set, indices, stats);
   };
-  CHECK_NOTHROW(fill({3}, identity));
-  CHECK_THROWS_AS(fill({0, 1}, identity), ShapeError);
+  CHECK_NOTHROW(fill({3}, as_bytes));
+  CHECK_THROWS_AS(fill({0, 1}, as_bytes), ShapeError);
   CHECK_THROWS_AS(fill({0}, PixelStatistics{{0}, {1}}), ShapeError);
-  CHECK_THROWS_AS(fill({4}, identity), DataError);
-  CHECK_THROWS_AS(fill({-1}, identity), DataError);
+  CHECK_THROWS_AS(fill({4}, as_bytes), DataError);
+  CHECK_THROWS_AS(fill({-1}, as_bytes), DataError);
 }
 
 TEST_CASE("shuffled gives a permutation of its own for each seed and epoch") {
