@@ -6,7 +6,7 @@
 #include <numeric>
 #include <stdexcept>
 
-#include "text.hpp"
+#include "numbers.hpp"
 
 using retrace::Index, retrace::Shape;
 
@@ -123,6 +123,32 @@ RandomChanges random_changes(const Options& options) {
           .flip = augment == Augment::flip || augment == Augment::crop_flip,
           .padding = options.crop_padding.value_or(0),
           .seed = options.seed};
+}
+
+std::vector<double> class_weights(const Options& options, const DataSet& data) {
+  const std::string& text = options.class_weights;
+  std::vector<double> weights;
+  if (text == "balanced") {
+    std::uint64_t all = 0;
+    for (const std::uint64_t count : data.class_counts) all += count;
+    for (const std::uint64_t count : data.class_counts)  // a class without samples needs no weight
+      weights.push_back(count == 0 ? 0
+                                   : static_cast<double>(all) /
+                                         static_cast<double>(count * data.classes.size()));
+    return weights;
+  }
+  for (std::size_t first = 0; !text.empty() && first <= text.size();) {
+    const std::string each = text.substr(first, text.find(',', first) - first);
+    first += each.size() + 1;
+    if (const std::string wrong = number_from_0()(each); !wrong.empty())
+      throw std::invalid_argument("--class-weights: " + wrong + "; it may also be balanced");
+    weights.push_back(std::stod(each));
+  }
+  if (!text.empty() && weights.size() != data.classes.size())
+    throw std::invalid_argument("--class-weights has " + std::to_string(weights.size()) +
+                                " numbers, but there are " + std::to_string(data.classes.size()) +
+                                " classes");
+  return weights;
 }
 
 Batch to_device(Device& device, const HostBatch& batch, Shape shape) {

@@ -21,6 +21,10 @@ Preparation preparation(const NetChoice& net, const DataSet& data);
 /// Returns the random changes of training samples.
 RandomChanges random_changes(const Options& options);
 
+/// Returns the weights of the classes in the loss; none if all are 1.
+/// @throws std::invalid_argument unless --class-weights has a number for each class.
+std::vector<double> class_weights(const Options& options, const DataSet& data);
+
 /// Copies a batch to a device.
 Batch to_device(Device& device, const HostBatch& batch, retrace::Shape shape);
 

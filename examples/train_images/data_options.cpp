@@ -84,6 +84,10 @@ void add_sample_options(CLI::App& app, Options& options, RawDataOptions& raw) {
                  "pixels that a crop is moved by at most (default: an eighth of the shorter side)")
       ->type_name("N")
       ->check(whole_number(0, largest_side));
+  app.add_option("--class-weights", options.class_weights,
+                 "of the classes in the loss: balanced, which makes all samples of a rare class "
+                 "weigh as much as all of a frequent one, or a number for each (default: 1)")
+      ->type_name("X,X");
 }
 
 /// Parses extents such as "32x48x3". A single number stands for the first two.

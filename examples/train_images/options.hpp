@@ -28,6 +28,7 @@ struct Options {
   DataOptions reading;                ///< options of the data
   std::optional<int> decode_threads;  ///< if omitted, depends on the data
   std::optional<Augment> augment;     ///< if omitted, depends on the data
+  std::string class_weights;          ///< "balanced" or one per class; if empty, all are 1
   std::size_t epochs = 10;
   std::optional<std::size_t> steps;  ///< instead of epochs
   double learning_rate = 0.1;        ///< peak of the schedule

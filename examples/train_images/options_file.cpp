@@ -158,6 +158,7 @@ std::string recorded_options(const Options& options) {
   if (options.crop_padding.value_or(4) != 4) json["crop-padding"] = *options.crop_padding;
   if (options.augment.value_or(Augment::crop_flip) != Augment::crop_flip)
     json["augment"] = name(*options.augment);
+  if (!options.class_weights.empty()) json["class-weights"] = options.class_weights;
   if (options.reading.validation > 0) json["validation"] = options.reading.validation;
   json[options.steps ? "steps" : "epochs"] = options.steps.value_or(options.epochs);
   return json.dump();

@@ -66,7 +66,7 @@ Trainer::Trainer(Device& device, const Options& options, const DataSet& data)
                  [this](const std::string& name, const auto& gradient) {
                    require_finite(name, gradient);
                  }),
-      criterion_{.smoothing = options.label_smoothing},
+      criterion_{.smoothing = options.label_smoothing, .weights = class_weights(options, data)},
       schedule_{.peak = options.learning_rate, .steps = 0},
       training_maker_(*data.train, preparation(options.net, data), random_changes(options)),
       test_maker_(*data.test, preparation(options.net, data)) {
@@ -153,7 +153,7 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
   retrace::StepOutcome outcome = (*guarded_)(
       options_.batch, at_a_time, [&](Index, Index count) { return next_training_batch(count); },
       retrace::CrossEntropyOfLabels{criterion_}, report.learning_rate,
-      [&] { return training_batch(report.epoch, indices); });
+      [&] { return training_batch(report.epoch, indices); }, weight_of(indices));
   report.batch = outcome.loss;
   report.discarded = outcome.discarded.value_or("");
   report.drifts = std::move(outcome.drifts);
@@ -212,6 +212,14 @@ LossValue Trainer::evaluate(const HostBatch& batch, Index images) try {
 std::size_t Trainer::micro_batches() const {
   const Index at_a_time = options_.net.at_a_time(options_.batch);
   return static_cast<std::size_t>((options_.batch + at_a_time - 1) / at_a_time);
+}
+
+/// Returns the sum of the class weights of a batch; 0 if all are 1.
+double Trainer::weight_of(Indices indices) const {
+  double sum = 0;
+  for (Index index : criterion_.weights.empty() ? Indices() : indices)
+    sum += criterion_.weights[static_cast<std::size_t>(label(*data_.train, index))];
+  return sum;
 }
 
 /// From the step that the state is at, in micro-batches, without end.

@@ -92,6 +92,7 @@ class Trainer {
   retrace::LossValue evaluate(const HostBatch& batch, retrace::Index images);
   void evaluate_into(StepReport& report);
 
+  double weight_of(Indices indices) const;
   BatchQueue::Requests training_requests() const;
   Batch next_training_batch(retrace::Index images);
   Batch training_batch(std::size_t epoch, Indices indices);

@@ -168,6 +168,22 @@ class TrainImages(unittest.TestCase):
         accuracy = float(out.rsplit("test accuracy ", 1)[1].split()[0])
         self.assertGreater(accuracy, 80)
 
+    def test_weights_of_classes_are_those_of_the_loss(self):
+        self.add_classes(count=20)
+        for i in range(15, 20):
+            (self.folder / "photos" / "dark" / f"{i}.png").unlink()  # 14 and 18 are trained on
+        common = ["--data", "photos", "--steps", 2, "--seed", 3]
+        self.trains(*common, "--json", "plain")
+        self.trains(*common, "--class-weights", "1,1", "--json", "ones")
+        self.trains(*common, "--class-weights", "balanced", "--json", "balanced")
+        self.trains(*common, "--class-weights", f"{32 / 28!r},{32 / 36!r}", "--json", "numbers")
+        self.trains(*common, "--class-weights", "1,3", "--micro-batch", 3)
+        self.assertEqual(self.log("plain"), self.log("ones"))
+        self.assertEqual(self.log("balanced"), self.log("numbers"))
+        self.assertNotEqual(self.log("plain"), self.log("balanced"))
+        self.refuses("--class-weights has 3 numbers, but there are 2 classes", *common, "--class-weights", "1,2,3")
+        self.refuses("--class-weights: 'x' is not a number of at least 0; it may also be", *common, "--class-weights", "x")
+
     def test_what_is_no_data_is_refused(self):
         self.refuses("--data is missing", "--steps", 1)
         self.refuses("nowhere: there is no such file or folder", "--data", "nowhere")

@@ -99,6 +99,7 @@ class GuardedStep {
   /// On a batch of `images` in micro-batches, as accumulate_gradients takes them.
   /// @param reload  returns the whole batch once more, to find the layer whose output is the first
   ///                that is not finite; by default load(0, images)
+  /// @param weight  of the whole batch, as accumulate_gradients takes it
   /// @throws Divergence as above.
   template <class Load, class LossOf>
   StepOutcome operator()(Index images, Index micro, Load load, const LossOf& loss_of, double rate) {
@@ -106,9 +107,9 @@ class GuardedStep {
   }
   template <class Load, class LossOf, class Reload>
   StepOutcome operator()(Index images, Index micro, Load load, const LossOf& loss_of, double rate,
-                         Reload reload) {
+                         Reload reload, double weight = 0) {
     return step(
-        rate, [&] { return accumulate_gradients(net_, images, micro, load, loss_of); },
+        rate, [&] { return accumulate_gradients(net_, images, micro, load, loss_of, weight); },
         [&] {
           auto batch = reload();
           return first_nonfinite_layer(net_, batch.x);
