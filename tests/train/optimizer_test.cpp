@@ -243,7 +243,7 @@ TEST_CASE("every rule moves weights alike inside backward and after it, bit for 
 TEST_CASE("a frozen parameter, or one without a gradient, stays as it is and keeps nothing") {
   Cpu device;
   Two two(device);
-  two.weight.adds = Adds::none;
+  two.weight.freeze();
   Sgd optimizer(two.list, {.momentum = 0.9, .weight_decay = 0.1});
   CHECK(device.memory().live()[Use::optimizer] == 3 * sizeof(double));
   ParameterList<double, Cpu> kept;
@@ -254,7 +254,7 @@ TEST_CASE("a frozen parameter, or one without a gradient, stays as it is and kee
   optimizer.step(0.1);
   CHECK(same_bits(values(two.weight.value), weight));
 
-  two.weight.adds = Adds::all;
+  two.weight.unfreeze();
   two.give_gradients(2);
   optimizer.step(0.1);
   CHECK(!same_bits(values(two.weight.value), weight));
@@ -264,7 +264,7 @@ TEST_CASE("a frozen parameter, or one without a gradient, stays as it is and kee
   two.scale.release_gradient();
   optimizer.step(0.1);  // its velocity does not go on either
   CHECK(same_bits(values(two.scale.value), before));
-  two.weight.adds = Adds::none;
+  two.weight.freeze();
   optimizer.step(0.1);
   CHECK(device.memory().live()[Use::optimizer] == 3 * sizeof(double));
 }
