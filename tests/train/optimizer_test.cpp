@@ -111,8 +111,8 @@ struct Two {
     assign(scale.value.view(), {1, 0, -1});
   }
   void give_gradients(unsigned seed) {
-    assign(weight.gradient.view(), normal_values(6, seed));
-    assign(scale.gradient.view(), normal_values(3, 100 + seed));
+    weight.accumulate([=](auto g) { assign(g, normal_values(6, seed)); });
+    scale.accumulate([=](auto g) { assign(g, normal_values(3, 100 + seed)); });
   }
 };
 
