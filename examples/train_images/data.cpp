@@ -31,9 +31,12 @@ DataSet drawn_data(const DataOptions& options) {
   const auto draw = [](Index wanted, Index available, std::uint64_t seed) {
     return samples_of(retrace::synthetic_images(at_most(wanted, available), seed));
   };
+  std::vector<std::string> classes;
+  for (int i = 0; i < retrace::synthetic::classes; ++i) classes.push_back(std::to_string(i));
   DataSet set = make_data_set(
       "synthetic", draw(options.train_samples, synthetic_train_images, synthetic_train_seed),
-      draw(options.test_samples, synthetic_test_images, synthetic_test_seed), {}, options);
+      draw(options.test_samples, synthetic_test_images, synthetic_test_seed), std::move(classes),
+      options);
   set.synthetic = true;
   return set;
 }

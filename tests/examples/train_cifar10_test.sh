@@ -66,7 +66,7 @@ refuses '--save-plan saves what --memory plans' --save-plan plan.json
 refuses "--clip needs the norm of all gradients" --fused-optimizer --clip 1
 refuses "--micro-batch adds up gradients, which --fused-optimizer does not keep" --fused-optimizer --micro-batch 2
 refuses '--channels has 2 levels, but --blocks has 4' --channels 8,16
-refuses '7 has an odd number of channels' --plan --channels 7,16 --blocks 1,1
+refuses 'a coupling needs an even number of channels, but x is 1x1x1x7' --plan --channels 7,16 --blocks 1,1
 refuses "--memory-limit is '4X', but must be" --memory-limit 4X
 refuses '--batch is 30000, but there are only' --batch 30000
 refuses 'nowhere/log: No such file or directory' --json nowhere/log

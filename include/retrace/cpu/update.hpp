@@ -41,7 +41,6 @@ void update_parameters(std::span<const UpdateTerm<T, Cpu>> terms, double rate, c
 /// divides g_ij by √(r_i·c_j/mean(r)). The gradient is [rows, columns], with one row per pixel.
 /// @param rows     r, one per row
 /// @param columns  c, one per column
-/// @param columns  c, one a column
 template <class T>
 void factor_gradient(View<T, Cpu> gradient, SameView<T, Cpu> rows, SameView<T, Cpu> columns,
                      double beta, double epsilon) {

@@ -87,24 +87,24 @@ class GuardedStep {
   GuardedStep(const GuardedStep&) = delete;
   GuardedStep& operator=(const GuardedStep&) = delete;
 
-  /// On a batch, which x holds again afterwards unless it was discarded.
-  /// @throws Divergence if the batch is not finite and is not discarded, or too many before it
-  /// were.
+  /// Takes a step on a batch, which x holds again afterwards unless it was discarded.
+  /// @throws Divergence if the batch is not finite and is not discarded, or too many batches before
+  ///         it were.
   template <Loss<T, D> L>
   StepOutcome operator()(typename Net::State& x, const L& loss, double rate) {
     return step(
         rate, [&] { return accumulate_gradients(net_, x, loss); }, [] { return std::string(); });
   }
 
-  /// On a batch of `images` in micro-batches, as accumulate_gradients takes them.
-  /// @param reload  returns the whole batch once more, to find the layer whose output is the first
-  ///                that is not finite; by default load(0, images)
-  /// @param weight  of the whole batch, as accumulate_gradients takes it
+  /// Takes a step on a batch of `images` in micro-batches, as accumulate_gradients takes them.
   /// @throws Divergence as above.
   template <class Load, class LossOf>
   StepOutcome operator()(Index images, Index micro, Load load, const LossOf& loss_of, double rate) {
     return (*this)(images, micro, load, loss_of, rate, [&] { return load(Index{0}, images); });
   }
+  /// @param reload  returns the whole batch once more, to find the first layer whose output is not
+  ///                finite; load(0, images) in the overload above
+  /// @param weight  weight of the whole batch, as accumulate_gradients takes it
   template <class Load, class LossOf, class Reload>
   StepOutcome operator()(Index images, Index micro, Load load, const LossOf& loss_of, double rate,
                          Reload reload, double weight = 0) {
