@@ -361,7 +361,7 @@ TEMPLATE_TEST_CASE("a loss and its gradient, an update, dropped elements", "", f
       for (Margin margin : margins)
         CHECK(distance<T>({shape, shape, shape}, margin, [=](auto&, auto& x) {
                 return Values{pointwise_loss(x[0], x[1], x[2], {loss, 0.7, 12})};
-              }) <= 32);
+              }) <= 128);  // thousands of terms in another order
   for (Shape shape : shapes)
     CHECK(distance<T>({shape, shape, shape}, {0, 0}, [=](auto&, auto& x) {
             scale(x[1], 0.5);

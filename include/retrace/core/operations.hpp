@@ -214,7 +214,7 @@ concept Records = requires(View<T, D> dy, View<const T, D> y, View<const std::in
                            std::span<const UpdateTerm<T, D>> updates, Momentum momentum) {
   typename D::Recording;
   softmax_cross_entropy(dy, y, labels, numbers, numbers, losses, hits, terms);  // without waiting
-  { sum_of_losses(numbers, View<const std::uint8_t, D>(hits)) } -> std::same_as<LossSum>;
+  { sum_of_losses(numbers, View<const std::uint8_t, D>(hits), losses) } -> std::same_as<LossSum>;
   pointwise_loss(dy, y, y, values, losses);  // leaves the partial sums in loss_scratch()
   { loss_scratch(device) } -> std::same_as<Tensor<double, D>>;
   { sum_of_loss(y.shape(), numbers) } -> std::same_as<double>;

@@ -34,9 +34,14 @@ void softmax_cross_entropy(View<T, Cuda> dx, ConstView<T, Cuda> x,
   });
 }
 
+/// Returns workspace for the partial sums of losses.
+inline Tensor<double, Cuda> loss_scratch(Cuda& device) {
+  return cuda::scratch(device, kernels::pair_scratch);
+}
+
 /// Adds up the losses and hits of softmax_cross_entropy. Returns zeros on a dry device.
-inline LossSum sum_of_losses(View<const double, Cuda> losses, View<const std::uint8_t, Cuda> hits) {
-  auto scratch = cuda::scratch(losses.device(), kernels::pair_scratch);
+inline LossSum sum_of_losses(View<const double, Cuda> losses, View<const std::uint8_t, Cuda> hits,
+                             View<double, Cuda> scratch) {
   LossSum total;
   losses.device().run({}, [&](kernels::Context& on) {
     const auto sums = kernels::sum_of_losses(on, losses.data(), hits.data(), losses.shape().size(),
@@ -62,12 +67,7 @@ LossSum softmax_cross_entropy(View<T, Cuda> dx, ConstView<T, Cuda> x,
   if (!weights.empty()) upload(of_classes.view(), weights);
   softmax_cross_entropy(dx, x, targets.view(), of_classes.view(), none.view(), losses.view(),
                         hits.view(), terms);
-  return sum_of_losses(losses.view(), hits.view());
-}
-
-/// Returns workspace for the partial sums of pointwise losses.
-inline Tensor<double, Cuda> loss_scratch(Cuda& device) {
-  return cuda::scratch(device, kernels::pair_scratch);
+  return sum_of_losses(losses.view(), hits.view(), loss_scratch(device).view());
 }
 
 /// Computes dy = ∂L/∂y / divisor for every element. Partial sums of L stay in `scratch`, which

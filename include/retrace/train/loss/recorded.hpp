@@ -24,7 +24,8 @@ class RecordedCrossEntropy {
         divisor_(device, per_channel(1), Use::workspace),
         labels_(Tensor<std::int32_t, D>::none(device)),
         hits_(Tensor<std::uint8_t, D>::none(device)),
-        losses_(Tensor<double, D>::none(device)) {
+        losses_(Tensor<double, D>::none(device)),
+        scratch_(loss_scratch(device)) {
     if (!options_.weights.empty()) upload(weights_.view(), options_.weights);
   }
 
@@ -52,7 +53,7 @@ class RecordedCrossEntropy {
   }
   /// Returns the loss of the last step. Waits for that step.
   LossValue value() {
-    const LossSum sum = sum_of_losses(losses_.view(), hits_.view());
+    const LossSum sum = sum_of_losses(losses_.view(), hits_.view(), scratch_.view());
     LossValue value = weight_;
     value.sum = sum.loss;
     value.correct = sum.correct;
@@ -65,7 +66,7 @@ class RecordedCrossEntropy {
   Tensor<double, D> weights_, divisor_;
   Tensor<std::int32_t, D> labels_;
   Tensor<std::uint8_t, D> hits_;
-  Tensor<double, D> losses_;
+  Tensor<double, D> losses_, scratch_;
 };
 
 /// The loss mean_squared_error(target), or another loss of core/pointwise_loss.hpp.
