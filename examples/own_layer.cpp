@@ -1,5 +1,4 @@
 // Defines an invertible layer, checks it against the contract of a layer, and trains it.
-#include <array>
 #include <cmath>
 #include <iostream>
 #include <retrace/check.hpp>
@@ -35,7 +34,8 @@ class ChannelScale {
   void backward(State& y, Gradient& dy) {
     require_same_shape("ChannelScale", "y", y.shape(), "dy", dy.shape());
     log_scale_.accumulate([&](View<T, Cpu> ds) {
-      const auto [to, from, dfrom] = std::array{ds.data(), y.data(), dy.data()};
+      T* to = ds.data();
+      const T *from = y.data(), *dfrom = dy.data();
       const Index channels = y.shape().c, size = y.shape().size();
       // Each thread processes its own channels, so the order of a sum does not depend on threads.
       y.device().parallel(channels, {}, [=](Index first, Index last, int) {

@@ -21,6 +21,12 @@ namespace retrace::inline RETRACE_ISA {
 /// does, cannot be shared: the list of parameters refuses it, and so does the second use in a pass.
 template <Stage F>
 class Shared {
+  struct Block {
+    F stage;
+    int uses = 0;  ///< places
+    int done = 0;  ///< of them, in the present backward pass
+  };
+
  public:
   explicit Shared(F stage) : block_(std::make_shared<Block>(Block{std::move(stage)})) {}
 
@@ -30,9 +36,7 @@ class Shared {
     using State = typename F::State;
     using Gradient = typename F::Gradient;
 
-    explicit Place(std::shared_ptr<typename Shared::Block> block) : block_(std::move(block)) {
-      ++block_->uses;
-    }
+    explicit Place(std::shared_ptr<Block> block) : block_(std::move(block)) { ++block_->uses; }
     Place(const Place& other) : Place(other.block_) {}
     Place(Place&&) noexcept = default;
     Place& operator=(Place other) noexcept {
@@ -86,18 +90,12 @@ class Shared {
       body();
     }
 
-    std::shared_ptr<typename Shared::Block> block_;
+    std::shared_ptr<Block> block_;
   };
 
   Place use() const { return Place(block_); }
 
  private:
-  struct Block {
-    F stage;
-    int uses = 0;  ///< places
-    int done = 0;  ///< of them, in the present backward pass
-  };
-
   std::shared_ptr<Block> block_;
 };
 
