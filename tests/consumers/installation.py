@@ -35,7 +35,7 @@ class Build:
         """Options of the linker; none where the build is without it."""
         if self.setting("RETRACE_ONEDNN") != "ON":
             return []
-        return ["-L", Path(self.setting("dnnl_DIR")).parents[1], "-ldnnl"]
+        return ["-L", Path(self.setting("dnnl_DIR")).parents[1], "-ldnnl", "-fopenmp"]  # whose threads it sets
 
 
 def install(folder, prefix):
