@@ -22,6 +22,7 @@ namespace retrace::inline RETRACE_ISA {
 /// parameter that layers share is listed once, by its first name.
 template <class T, Device D>
 struct ParameterList {
+  /// A parameter by name.
   struct NamedParameter {
     std::string name;
     Parameter<T, D>* parameter;

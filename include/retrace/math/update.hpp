@@ -8,9 +8,11 @@ namespace retrace::inline RETRACE_ISA {
 
 namespace math {
 
+/// The arithmetic of a step on one element, which CPU loops and CUDA kernels share.
 template <class T, class Step>
 struct Update;
 
+/// Stochastic gradient descent with momentum.
 template <class T>
 struct Update<T, Momentum> {
   static constexpr int moments = 1;
@@ -27,6 +29,7 @@ struct Update<T, Momentum> {
   }
 };
 
+/// AdamW.
 template <class T>
 struct Update<T, AdamStep> {
   static constexpr int moments = 2;
@@ -46,6 +49,7 @@ struct Update<T, AdamStep> {
   }
 };
 
+/// Lion.
 template <class T>
 struct Update<T, LionStep> {
   static constexpr int moments = 1;

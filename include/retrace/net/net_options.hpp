@@ -27,6 +27,7 @@ constexpr std::string_view name(Architecture architecture) {
   return names[static_cast<std::size_t>(architecture)];
 }
 
+/// Size, activations, state and first weights of a network.
 struct NetOptions {
   std::vector<Index> channels;  ///< of the state, level by level
   std::vector<Index> blocks;    ///< of each level

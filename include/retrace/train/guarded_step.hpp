@@ -22,6 +22,7 @@ struct Divergence : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// The conditions under which a step is skipped.
 struct GuardedStepOptions {
   /// Options of the drift guard. Without them, reconstructed inputs are not measured, and no layer
   /// becomes an anchor.

@@ -18,6 +18,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+/// Options of the cross-entropy.
 struct CrossEntropyOptions {
   double smoothing = 0;  ///< ε, the share of a label that is spread evenly over all classes
   std::optional<std::int32_t> ignore{};  ///< label of images or pixels to ignore

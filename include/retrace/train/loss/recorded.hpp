@@ -73,6 +73,7 @@ class RecordedCrossEntropy {
 template <class T, Device D>
 class RecordedTargetLoss {
  public:
+  /// The loss, and its parameter if it has one.
   struct Options {
     PointwiseLoss loss = PointwiseLoss::squared;
     double delta = 1;

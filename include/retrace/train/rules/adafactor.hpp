@@ -9,6 +9,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+/// Options of Adafactor.
 struct AdafactorOptions {
   double exponent = 0.8;    ///< decay of the averages at step t is β = 1 − t^−exponent
   double epsilon = 1e-30;   ///< added to squares of gradients

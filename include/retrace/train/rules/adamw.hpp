@@ -8,6 +8,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+/// Options of AdamW.
 struct AdamWOptions {
   double beta1 = 0.9, beta2 = 0.999;  ///< decay of the averages of gradients and of squares
   double epsilon = 1e-8;

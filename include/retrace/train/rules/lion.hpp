@@ -6,6 +6,7 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+/// Options of Lion.
 struct LionOptions {
   double beta1 = 0.9, beta2 = 0.99;  ///< decay of the average in the update, and of the stored one
   double weight_decay = 0;           ///< applies to weights, not to scales and shifts
