@@ -39,8 +39,8 @@ class Parameter {
     fill(value.view(), T(0));
     zero_gradient();
   }
-  Parameter(Parameter&&) = default;
-  Parameter& operator=(Parameter&&) = default;
+  Parameter(Parameter&&) noexcept = default;
+  Parameter& operator=(Parameter&&) noexcept = default;
   /// Copies the value. The copy has an empty gradient and belongs to no optimizer.
   Parameter(const Parameter& other)
       : value(clone(other.value, Use::parameter)),

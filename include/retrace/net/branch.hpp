@@ -34,8 +34,8 @@ class Branch {
 
   Branch() : Branch(Chain<T, D>()) {}
   explicit Branch(Chain<T, D> chain) : chain_(std::move(chain)) { set_mode(Mode::reversible); }
-  Branch(Branch&&) = default;
-  Branch& operator=(Branch&&) = default;
+  Branch(Branch&&) noexcept = default;
+  Branch& operator=(Branch&&) noexcept = default;
   Branch(const Branch& other)
       : chain_(other.chain_.clone()), mode_(other.mode_), chunk_(other.chunk_) {}
 

@@ -139,15 +139,16 @@ class Chain {
     guarded([&] {
       open_.require(y, dy.shape());
       const std::vector<Segments::Part> all = segments_.parts(links_.size());
-      for (auto part = all.rbegin(); part != all.rend(); ++part) {
-        if (part->recomputed) {
+      for (std::size_t i = all.size(); i-- > 0;) {
+        const Segments::Part& part = all[i];
+        if (part.recomputed) {
           if (checkpoints_.empty())
             throw StateError("Chain::backward: no forward pass has stored a checkpoint");
           y = std::move(checkpoints_.back()).as(Use::activation);
           checkpoints_.pop_back();
-          forward(y, restoring(replay(run_), *part), part->first, part->end);
+          forward(y, restoring(replay(run_), part), part.first, part.end);
         }
-        backward(y, dy, part->first, part->end);
+        backward(y, dy, part.first, part.end);
       }
       open_.end(y);
     });
