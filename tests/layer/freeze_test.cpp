@@ -35,6 +35,18 @@ std::string held_of(Chain<double, Cpu>& chain) {
   return names;
 }
 
+/// Returns one layer of each kind that normalises 5 channels, with random parameters.
+std::vector<AnyLayer<double>> normalisations(Cpu& device) {
+  Random random(1);
+  std::vector<AnyLayer<double>> layers;
+  layers.emplace_back(BatchNorm<double, Cpu>(device, 5, {.activation = leaky_relu(0.25)}));
+  layers.emplace_back(NormActConv<double, Cpu>(device, 5, 4, random));
+  layers.emplace_back(
+      InvertibleBatchNorm<double, Cpu>(device, 5, {.activation = leaky_relu(0.25)}));
+  for (AnyLayer<double>& layer : layers) randomise(layer);
+  return layers;
+}
+
 }  // namespace
 
 TEST_CASE("a pattern names a parameter or a layer that it is in") {
@@ -98,14 +110,7 @@ TEST_CASE("a frozen parameter holds no memory for a gradient, and gets it again 
 
 TEST_CASE("a normalisation that holds its averages has the gradients of that function") {
   Cpu device;
-  Random random(1);
-  std::vector<AnyLayer<double>> layers;
-  layers.emplace_back(BatchNorm<double, Cpu>(device, 5, {.activation = leaky_relu(0.25)}));
-  layers.emplace_back(NormActConv<double, Cpu>(device, 5, 4, random));
-  layers.emplace_back(
-      InvertibleBatchNorm<double, Cpu>(device, 5, {.activation = leaky_relu(0.25)}));
-  for (AnyLayer<double>& layer : layers) {
-    randomise(layer);
+  for (AnyLayer<double>& layer : normalisations(device)) {
     const auto x = spread<double>(device, {2, 3, 4, 5});
     for (Mode mode : {Mode::stored, Mode::reversible}) {
       layer.set_mode(mode);
@@ -124,14 +129,7 @@ TEST_CASE("a normalisation that holds its averages has the gradients of that fun
 
 TEST_CASE("under running statistics, gradients are those of inference") {
   Cpu device;
-  Random random(1);
-  std::vector<AnyLayer<double>> layers;
-  layers.emplace_back(BatchNorm<double, Cpu>(device, 5, {.activation = leaky_relu(0.25)}));
-  layers.emplace_back(NormActConv<double, Cpu>(device, 5, 4, random));
-  layers.emplace_back(
-      InvertibleBatchNorm<double, Cpu>(device, 5, {.activation = leaky_relu(0.25)}));
-  for (AnyLayer<double>& layer : layers) {
-    randomise(layer);
+  for (AnyLayer<double>& layer : normalisations(device)) {
     const auto x = spread<double>(device, {2, 3, 4, 5});
     for (Mode mode : {Mode::stored, Mode::reversible}) {
       layer.set_mode(mode);

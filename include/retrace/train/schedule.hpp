@@ -12,6 +12,11 @@ namespace retrace::inline RETRACE_ISA {
 
 namespace detail {
 
+/// Returns step / steps, where no steps count as one.
+inline double share_of(std::size_t step, std::size_t steps) {
+  return static_cast<double>(step) / static_cast<double>(std::max<std::size_t>(steps, 1));
+}
+
 /// Interpolates between two values along half a cosine.
 inline double half_cosine(double from, double to, double share) {
   return to + (from - to) * (1 + std::cos(std::numbers::pi * share)) / 2;
@@ -28,8 +33,7 @@ struct OneCycle {
   double warm_up = 0.3;
 
   double operator()(std::size_t step) const {
-    const double at =
-        static_cast<double>(step) / static_cast<double>(std::max<std::size_t>(steps, 1));
+    const double at = detail::share_of(step, steps);
     if (at < warm_up) return detail::half_cosine(peak / 25, peak, at / warm_up);
     return detail::half_cosine(peak, peak / 1e5, std::min(1.0, (at - warm_up) / (1 - warm_up)));
   }
@@ -42,8 +46,7 @@ struct Cosine {
   double floor = 0;
 
   double operator()(std::size_t step) const {
-    const double at =
-        static_cast<double>(step) / static_cast<double>(std::max<std::size_t>(steps, 1));
+    const double at = detail::share_of(step, steps);
     return detail::half_cosine(peak, floor, std::min(1.0, at));
   }
 };
