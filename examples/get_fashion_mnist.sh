@@ -44,7 +44,7 @@ done
 
 files=({train,t10k}-{images-idx3,labels-idx1}-ubyte.gz)
 
-# SHA-256 sums of what the files hold, whoever compressed them.
+# SHA-256 sums of the uncompressed files, which do not depend on the compressor.
 declare -A sums=(
   [train-images-idx3-ubyte.gz]=c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888
   [train-labels-idx1-ubyte.gz]=bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9

@@ -1,4 +1,4 @@
-// Trains the networks of the library on CIFAR-10, or on drawn images where there is no CIFAR-10:
+// Trains the networks of the library on CIFAR-10, or on synthetic images if CIFAR-10 is missing:
 // train_images with defaults of its own.
 #include "program.hpp"
 

@@ -146,7 +146,7 @@ TEST_CASE("what is not finite is reported, and makes no layer an anchor") {
   Cpu device;
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (double wrong : {nan, infinity}) {
-    // layer0 has drifted too, but nobody can say whether it would have without the NaN.
+    // layer0 has drifted too, perhaps only because of the NaN.
     Net net = drifting_net({0.2, wrong, 0});
     int heard = 0;
     DriftGuard guard(net, {}, [&](const Drift&) { ++heard; });

@@ -94,7 +94,7 @@ TEST_CASE("a guarded step is the step of its parts, whole or in micro-batches") 
           "the loss is NaN: the first layer whose output is not finite is stem");
   }
   auto x = batch_of(device, 2);
-  CHECK_NOTHROW(net.forward(x, inference));  // nobody watches any more
+  CHECK_NOTHROW(net.forward(x, inference));  // the watch has ended
 }
 
 TEST_CASE("a step is not discarded for ever, nor against the options") {
