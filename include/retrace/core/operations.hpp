@@ -190,6 +190,14 @@ concept Losses = requires(View<T, D> dy, View<const T, D> y, std::span<const std
   { pointwise_loss(dy, y, y, values) } -> std::same_as<double>;
 };
 
+/// Losses per row, for sequences.
+template <class D, class T>
+concept TokenLosses = requires(View<T, D> y, View<const T, D> x, View<const std::int32_t, D> labels,
+                               std::int32_t ignore) {
+  token_losses(y, x, labels, ignore);         // y = −log softmax(x)[label], [rows,1]
+  token_loss_gradient(y, labels, x, ignore);  // logits y become the gradient of their loss times x
+};
+
 /// Optimizers: the steps of core/update.hpp. All tensors are packed.
 template <class D, class T, class Step>
 concept Updates = requires(UpdateTerm<T, D> term, std::span<const UpdateTerm<T, D>> terms,

@@ -15,11 +15,13 @@
 #include "retrace/cpu/pool.hpp"
 #include "retrace/cpu/signal_noise.hpp"
 #include "retrace/cpu/softmax.hpp"
+#include "retrace/cpu/token_loss.hpp"
 #include "retrace/cpu/update.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
 static_assert(Operations<Cpu, float> && Operations<Cpu, double>);
+static_assert(operations::TokenLosses<Cpu, float> && operations::TokenLosses<Cpu, double>);
 static_assert(operations::NarrowState<Cpu, float, math::Bfloat16>);
 
 }  // namespace retrace::inline RETRACE_ISA
