@@ -549,8 +549,8 @@ TEST_CASE("a plain loop over elements that a dry device does not have is refused
 TEST_CASE("memory that a rehearsal does not predict, and a shape that is not said, are refused") {
   struct Hoards : Scale<double> {
     void forward(State& x, Run) {
-      const Shape s = x.shape();
-      if (!x.device().dry()) State more(x.device(), {2 * s.n, s.h, s.w, s.c});
+      const Shape shape = x.shape();
+      if (!x.device().dry()) State more(x.device(), {2 * shape.n, shape.h, shape.w, shape.c});
     }
     void backward(State&, Gradient&) {}
   };
