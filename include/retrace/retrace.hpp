@@ -7,6 +7,7 @@
 #include "retrace/cpu/fixed_point.hpp"
 #include "retrace/cpu/linear.hpp"
 #include "retrace/cpu/machine.hpp"
+#include "retrace/cpu/matmul.hpp"
 #include "retrace/cpu/normalise.hpp"
 #include "retrace/cpu/operations.hpp"
 #include "retrace/cpu/pointwise_loss.hpp"

@@ -12,6 +12,7 @@
 #include "retrace/core/loss_sum.hpp"
 #include "retrace/core/metered_device.hpp"
 #include "retrace/core/pointwise_loss.hpp"
+#include "retrace/core/sequence.hpp"
 #include "retrace/core/store.hpp"
 #include "retrace/core/tensor.hpp"
 #include "retrace/core/update.hpp"
@@ -97,6 +98,13 @@ concept Convolves = requires(View<T, D> y, View<const T, D> x, View<const T, D> 
   // dx, and normalise_activate_sums(sums, x, dx, norm, activation)
   conv2d_input_gradient_sums(y, x, w, stride, sums, x, norm, activation);
   conv2d_weight_gradient(y, x, x, stride, prologue);  // dw += gradient of x and dy
+};
+
+/// Optional: matrix products, for Linear and the layers of sequences.
+template <class D, class T>
+concept Multiplies = requires(View<T, D> y, View<const T, D> a, Factor factor, Store how) {
+  matmul(y, a, factor, a, factor, how);  // y =, += or −= a·b, image by image
+  add_to_pixels(y, a, how);              // x[pixel] += or −= bias
 };
 
 /// A bias per channel, [1,1,1,C].

@@ -1,16 +1,18 @@
-// The bias of a fully connected layer; the rest is a 1 x 1 convolution.
+// The bias of a fully connected layer; the rest is a matrix product.
 #pragma once
 
 #include "retrace/cpu/channel_sums.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Computes x[pixel] += bias, [C], at every pixel.
+/// Computes x[pixel] += or −= bias, [C], at every pixel.
 template <class T>
-void add_to_pixels(View<T, Cpu> x, ConstView<T, Cpu> bias) {
+void add_to_pixels(View<T, Cpu> x, ConstView<T, Cpu> bias, Store how = Store::add) {
+  const auto timed = x.device().timed(Operation::movement);
   const Index channels = x.shape().c;
+  const T sign = how == Store::subtract ? T(-1) : T(1);
   cpu::for_each_pixel(x, [=](T* row) {
-    for (Index c = 0; c < channels; ++c) row[c] += bias.data()[c];
+    for (Index c = 0; c < channels; ++c) row[c] += sign * bias.data()[c];
   });
 }
 

@@ -10,6 +10,7 @@
 #include "retrace/cpu/fixed_point.hpp"
 #include "retrace/cpu/linear.hpp"
 #include "retrace/cpu/machine.hpp"
+#include "retrace/cpu/matmul.hpp"
 #include "retrace/cpu/normalise.hpp"
 #include "retrace/cpu/pointwise_loss.hpp"
 #include "retrace/cpu/pool.hpp"
@@ -23,5 +24,6 @@ namespace retrace::inline RETRACE_ISA {
 static_assert(Operations<Cpu, float> && Operations<Cpu, double>);
 static_assert(operations::TokenLosses<Cpu, float> && operations::TokenLosses<Cpu, double>);
 static_assert(operations::NarrowState<Cpu, float, math::Bfloat16>);
+static_assert(operations::Multiplies<Cpu, float> && operations::Multiplies<Cpu, double>);
 
 }  // namespace retrace::inline RETRACE_ISA

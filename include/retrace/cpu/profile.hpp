@@ -16,21 +16,25 @@ enum class Operation {
   convolution,
   input_gradient,
   weight_gradient,
+  product,
+  attention,
   normalisation,
   pooling,
   movement,
   update
 };
 
-inline constexpr std::array<Operation, 7> all_operations{
-    Operation::convolution,   Operation::input_gradient, Operation::weight_gradient,
-    Operation::normalisation, Operation::pooling,        Operation::movement,
-    Operation::update};
+inline constexpr std::array<Operation, 9> all_operations{
+    Operation::convolution, Operation::input_gradient, Operation::weight_gradient,
+    Operation::product,     Operation::attention,      Operation::normalisation,
+    Operation::pooling,     Operation::movement,       Operation::update};
 
 constexpr std::string_view name(Operation operation) {
-  constexpr std::array<std::string_view, 7> names{"convolution",
+  constexpr std::array<std::string_view, 9> names{"convolution",
                                                   "convolution, input gradient",
                                                   "convolution, weight gradient",
+                                                  "matrix product",
+                                                  "attention",
                                                   "normalisation and activation",
                                                   "pooling",
                                                   "copying and adding",

@@ -1,6 +1,7 @@
 // The fully connected layer.
 #pragma once
 
+#include "retrace/core/operations.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/parameter.hpp"
 #include "retrace/layer/store_by.hpp"
@@ -19,9 +20,10 @@ class Linear {
   using State = Tensor<T, D>;
   using Gradient = State;
 
-  Linear(D& device, Index in, Index out, Random& random)
+  /// @param gain  a factor of the weights' first deviation, √(2/C)
+  Linear(D& device, Index in, Index out, Random& random, double gain = 1)
       : weight_(device, {1, 1, in, out}, true), bias_(device, per_channel(out), false) {
-    he_normal(weight_.value, in, random);
+    he_normal(weight_.value, in, random, gain);
   }
 
   Index input_channels() const { return weight_.value.shape().w; }
@@ -33,14 +35,27 @@ class Linear {
 
   void apply(View<T, D> y, View<const T, D> x, Run, Store how) const {
     require_same_shape("Linear", "y", y.shape(), "the product of x", output_shape(x.shape()));
-    store_by(how, y, Use::activation, [&](View<T, D> value) {
-      conv2d(rows(value), rows(x), weight_.value.view(), 1);
-      add_to_pixels(value, bias_.value.view());
-    });
+    if constexpr (operations::Multiplies<D, T>) {
+      matmul(as_matrix(y), as_matrix(x), Factor::plain, weight_.value.view(), Factor::plain, how);
+      add_to_pixels(y, bias_.value.view(), how);
+    } else {
+      store_by(how, y, Use::activation, [&](View<T, D> value) {
+        conv2d(rows(value), rows(x), weight_.value.view(), 1);
+        add_to_pixels(value, bias_.value.view());
+      });
+    }
   }
   void gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) {
-    conv2d_input_gradient(rows(dx), rows(dy), weight_.value.view(), 1, how);
-    weight_.accumulate([&](View<T, D> dw) { conv2d_weight_gradient(dw, rows(x), rows(dy), 1); });
+    if constexpr (operations::Multiplies<D, T>) {
+      matmul(as_matrix(dx), as_matrix(dy), Factor::plain, weight_.value.view(), Factor::transposed,
+             how);
+      weight_.accumulate([&](View<T, D> dw) {
+        matmul(dw, as_matrix(x), Factor::transposed, as_matrix(dy), Factor::plain, Store::add);
+      });
+    } else {
+      conv2d_input_gradient(rows(dx), rows(dy), weight_.value.view(), 1, how);
+      weight_.accumulate([&](View<T, D> dw) { conv2d_weight_gradient(dw, rows(x), rows(dy), 1); });
+    }
     bias_.accumulate([&](View<T, D> db) { add_pixel_sums(db, dy); });
   }
 
@@ -55,7 +70,7 @@ class Linear {
 
  private:
   /// All pixels as one image, eight in a row if their number allows it, as the kernels of 1 x 1
-  /// convolutions like it.
+  /// convolutions like it on a device without matrix products.
   template <class U>
   static View<U, D> rows(View<U, D> x) {
     const Index pixels = x.shape().pixels(), wide = pixels % 8 == 0 ? 8 : 1;
