@@ -94,6 +94,12 @@ class Bench:
                                 stderr=subprocess.PIPE, text=True, cwd=self.folder,
                                 env=self.environment, **how)
 
+    def starts(self, **how):
+        """Whether main() is reached. The loader needs memory before it, and so does the C++ runtime:
+        without its reserve for exceptions none can be thrown."""
+        return subprocess.run([self.program, "--help"], capture_output=True, check=False,
+                              **how).returncode in (0, 2)
+
     def end(self, run, *flags, status=0, **how):
         """Runs to the end; returns what was written on stdout and stderr."""
         process = self.start(run, *flags, **how)
@@ -396,10 +402,10 @@ def no_memory(bench, tries):
     limit = 20 << 20
     while refused < tries and limit > 0:
         run = bench.fresh("memory")
-        process = bench.start(run, preexec_fn=lambda: resource.setrlimit(
-            resource.RLIMIT_AS, (limit, limit)))
+        limited = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit))}
+        process = bench.start(run, **limited)
         _, err = process.communicate()
-        if "loading shared libraries" in err:
+        if process.returncode not in (0, 2) and not bench.starts(**limited):
             break  # not even the program itself fits
         require(process.returncode in (0, 2), f"{limit} bytes: {process.returncode}: {err}")
         require(process.returncode == 0 or "out of memory" in err, err)
