@@ -12,6 +12,12 @@ std::string fixed(double value, int digits) {
   return text;
 }
 
+std::string shortest(double value) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%g", value);
+  return text;
+}
+
 std::string percent(double share) { return fixed(100 * share, 1) + " %"; }
 
 std::string clock_time(double seconds) {

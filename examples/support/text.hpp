@@ -8,6 +8,9 @@
 /// Formats 1.2345 with 2 digits as "1.23".
 std::string fixed(double value, int digits);
 
+/// Formats 0.0005 as "0.0005" and 2 as "2".
+std::string shortest(double value);
+
 /// Formats 0.4312 as "43.1 %".
 std::string percent(double share);
 

@@ -1,6 +1,5 @@
 #include "data_options.hpp"
 
-#include <CLI/CLI.hpp>
 #include <array>
 #include <thread>
 
@@ -13,81 +12,63 @@ namespace {
 
 constexpr std::int64_t largest_side = 1 << 14;
 
-void add_format_options(CLI::App& app, Options& options, RawDataOptions& raw) {
+void add_format_options(OptionTable& table, Options& options, RawDataOptions& raw) {
   const bool cifar10 = options.program.for_cifar10;
-  app.add_option("--data", options.data,
-                 cifar10 ? "folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin "
-                           "(default: $RETRACE_CIFAR10, then data/cifar-10-batches-bin, then "
-                           "synthetic images)"
-                         : "folder of a folder of PNG or JPEG files for each class, of images and "
-                           "masks, of CIFAR-10, CIFAR-100 or IDX files; or a .csv file")
-      ->type_name("FOLDER");
-  app.add_option("--format", raw.format,
-                 "of the data: cifar10, cifar100, idx, csv, folder or masks (default: by what is "
-                 "there)")
-      ->type_name("NAME");
-  app.add_option("--validation", options.reading.validation,
-                 "share of the training samples to test on (default: 0.1 if there are no others)")
-      ->type_name("X")
-      ->check(number_from_0(1));
-  app.add_option("--train-images", options.reading.train_samples,
-                 "training images to use, the first ones (default 0: all)")
-      ->type_name("N")
-      ->check(whole_number(0));
-  app.add_option("--eval-images", raw.test_samples, "test images to evaluate on (default 0: all)")
-      ->type_name("N")
-      ->check(whole_number(0));
-  app.add_flag("--read-batches", options.reading.in_files,
-               "read the images of each batch of CIFAR from their files, instead of all into "
-               "memory");
-  app.add_option("--label-column", options.reading.label_column,
-                 "of a .csv file: its name, or its number from 1 (default: label, class, target or "
-                 "species, otherwise the last)")
-      ->type_name("NAME");
-  app.add_option("--row-shape", raw.row_shape,
-                 "height, width and channels of the numbers in a row of a .csv file")
-      ->type_name("HxWxC");
+  table.text("--data", options.data, "FOLDER",
+             cifar10 ? "folder of data_batch_1.bin to data_batch_5.bin and test_batch.bin "
+                       "(default: $RETRACE_CIFAR10, then data/cifar-10-batches-bin, then "
+                       "synthetic images)"
+                     : "folder of a folder of PNG or JPEG files for each class, of images and "
+                       "masks, of CIFAR-10, CIFAR-100 or IDX files; or a .csv file");
+  table.text("--format", raw.format, "NAME",
+             "of the data: cifar10, cifar100, idx, csv, folder or masks (default: by what is "
+             "there)");
+  table.number("--validation", options.reading.validation,
+               "share of the training samples to test on (default: 0.1 if there are no others)", 1);
+  table.count("--train-images", options.reading.train_samples,
+              "training images to use, the first ones (default 0: all)", 0);
+  table.count("--eval-images", raw.test_samples, "test images to evaluate on (default 0: all)", 0);
+  table.flag("--read-batches", options.reading.in_files,
+             "read the images of each batch of CIFAR from their files, instead of all into "
+             "memory");
+  table.text("--label-column", options.reading.label_column, "NAME",
+             "of a .csv file: its name, or its number from 1 (default: label, class, target or "
+             "species, otherwise the last)");
+  table.text("--row-shape", raw.row_shape, "HxWxC",
+             "height, width and channels of the numbers in a row of a .csv file");
 }
 
-void add_picture_options(CLI::App& app, Options& options, RawDataOptions& raw) {
-  app.add_option("--image-size", raw.image_size,
-                 "height and width that PNG and JPEG images are fitted into (default: their own if "
-                 "all have one, otherwise by what is common)")
-      ->type_name("HxW");
-  app.add_option("--fit", raw.fit,
-                 "how: pad (default) keeps proportions and puts the mirror image around, crop "
-                 "keeps proportions and cuts off, stretch does neither")
-      ->type_name("NAME");
-  app.add_option("--on-bad-image", raw.on_bad_image,
-                 "what to do about a file that cannot be read: stop (default), or skip it and say "
-                 "so")
-      ->type_name("WHAT");
-  app.add_option("--decode-threads", options.decode_threads,
-                 "that make batches ahead of the step (default: half of all if images have to be "
-                 "decoded, otherwise 0)")
-      ->type_name("N")
-      ->check(whole_number(0, 256));
-  app.add_option("--cache", raw.cache,
-                 "bytes of decoded images to keep, if all fit into them (default 1G)")
-      ->type_name("BYTES");
+void add_picture_options(OptionTable& table, Options& options, RawDataOptions& raw) {
+  table.text("--image-size", raw.image_size, "HxW",
+             "height and width that PNG and JPEG images are fitted into (default: their own if "
+             "all have one, otherwise by what is common)");
+  table.text("--fit", raw.fit, "NAME",
+             "how: pad (default) keeps proportions and puts the mirror image around, crop "
+             "keeps proportions and cuts off, stretch does neither");
+  table.text("--on-bad-image", raw.on_bad_image, "WHAT",
+             "what to do about a file that cannot be read: stop (default), or skip it and say "
+             "so");
+  table.count("--decode-threads", options.decode_threads,
+              "that make batches ahead of the step (default: half of all if images have to be "
+              "decoded, otherwise 0)",
+              0, 256);
+  table.text("--cache", raw.cache, "BYTES",
+             "bytes of decoded images to keep, if all fit into them (default 1G)");
 }
 
-void add_sample_options(CLI::App& app, Options& options, RawDataOptions& raw) {
-  app.add_option("--augment", raw.augment,
-                 "what is changed at random in training images: none, flip, crop or crop-flip "
-                 "(default: " +
-                     std::string(options.program.for_cifar10
-                                     ? "crop-flip)"
-                                     : "crop-flip for colours, crop for grey, none for tables)"))
-      ->type_name("NAME");
-  app.add_option("--crop-padding", options.crop_padding,
-                 "pixels that a crop is moved by at most (default: an eighth of the shorter side)")
-      ->type_name("N")
-      ->check(whole_number(0, largest_side));
-  app.add_option("--class-weights", options.class_weights,
-                 "of the classes in the loss: balanced, which makes all samples of a rare class "
-                 "weigh as much as all of a frequent one, or a number for each (default: 1)")
-      ->type_name("X,X");
+void add_sample_options(OptionTable& table, Options& options, RawDataOptions& raw) {
+  table.text("--augment", raw.augment, "NAME",
+             "what is changed at random in training images: none, flip, crop or crop-flip "
+             "(default: " +
+                 std::string(options.program.for_cifar10
+                                 ? "crop-flip)"
+                                 : "crop-flip for colours, crop for grey, none for tables)"));
+  table.count("--crop-padding", options.crop_padding,
+              "pixels that a crop is moved by at most (default: an eighth of the shorter side)", 0,
+              largest_side);
+  table.text("--class-weights", options.class_weights, "X,X",
+             "of the classes in the loss: balanced, which makes all samples of a rare class "
+             "weigh as much as all of a frequent one, or a number for each (default: 1)");
 }
 
 /// Parses extents such as "32x48x3". A single number stands for the first two.
@@ -112,10 +93,10 @@ std::vector<Index> parse_extents(const std::string& option, const std::string& t
 
 }  // namespace
 
-void add_data_options(CLI::App& app, Options& options, RawDataOptions& raw) {
-  add_format_options(app, options, raw);
-  add_picture_options(app, options, raw);
-  add_sample_options(app, options, raw);
+void add_data_options(OptionTable& table, Options& options, RawDataOptions& raw) {
+  add_format_options(table, options, raw);
+  add_picture_options(table, options, raw);
+  add_sample_options(table, options, raw);
 }
 
 std::string_view name(Augment augment) {

@@ -6,17 +6,13 @@
 
 #include "options.hpp"
 
-namespace CLI {
-class App;
-}
-
 /// Options that need further parsing.
 struct RawDataOptions {
   std::string format, image_size, fit, row_shape, augment, on_bad_image, cache;
   std::optional<retrace::Index> test_samples;
 };
 
-void add_data_options(CLI::App& app, Options& options, RawDataOptions& raw);
+void add_data_options(OptionTable& table, Options& options, RawDataOptions& raw);
 
 /// @throws std::invalid_argument if a value is invalid; the message names the option.
 void resolve_data(Options& options, const RawDataOptions& raw);

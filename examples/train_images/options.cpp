@@ -1,16 +1,13 @@
 #include "options.hpp"
 
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <functional>
 #include <vector>
 
 #include "data_options.hpp"
-#include "list_option.hpp"
 #include "named.hpp"
-#include "numbers.hpp"
-#include "options_file.hpp"
+#include "option_table.hpp"
 #include "text.hpp"
 
 using retrace::Architecture, retrace::Index;
@@ -26,190 +23,97 @@ constexpr Index compare_batch = 128;
 
 /// Options that need further parsing, or whose defaults depend on other options.
 struct RawOptions {
-  std::string architecture, mode, memory_limit, memory, on_nan = "stop";
+  std::string architecture, mode, memory;
   std::vector<Index> channels, blocks;
   std::string stream = "float", on_overflow = "lower", drift_guard;
   std::optional<double> drift_warn,
       drift_discard;  ///< decibels; the network's thresholds if omitted
-  std::optional<double> slope, scale_floor, learning_rate;
-  std::optional<std::size_t> epochs;
+  std::optional<double> slope, scale_floor;
+  RawRunOptions run;
   RawDataOptions data;
 };
 
-void add_network_options(CLI::App& app, Options& options, RawOptions& raw) {
-  app.add_option("--arch", raw.architecture,
-                 "resnet, revnet (default), irevnet, layerwise, hybrid or resnet-inplace-abn" +
-                     std::string(options.program.for_cifar10
-                                     ? ""
-                                     : "; without it and the next two, a small revnet that suits "
-                                       "the images"))
-      ->type_name("NAME");
-  add_list(app, "--channels", raw.channels, "of the state, level by level: 40,80,160,320",
-           whole_number(1));
-  add_list(app, "--blocks", raw.blocks, "of each level: 2,2,2,2", whole_number(0));
-  app.add_option("--slope", raw.slope, "of the rectifiers where their input is negative")
-      ->type_name("X")
-      ->check(number_from_0(1));
-  app.add_option("--scale-floor", raw.scale_floor,
-                 "of invertible normalisations, whose scale is |gamma| + floor")
-      ->type_name("X")
-      ->check(number_from_0());
-  app.add_option("--mode", raw.mode,
-                 "how memory is spent: stored, checkpoint, checkpoint:K, reversible, inverted or "
-                 "chunked (default: what the architecture was designed for)")
-      ->type_name("MODE");
-  app.add_option("--chunk", options.net.chunk,
-                 "images in a chunk of mode chunked (default: what suits the cache)")
-      ->type_name("N")
-      ->check(whole_number(1));
-  app.add_flag("--fused-optimizer", options.net.fused_optimizer,
-               "step inside backward, so that gradients take the memory of the largest one");
-  app.add_option("--micro-batch", options.net.micro_batch,
-                 "images at a time, whose gradients add up to those of the batch; normalisations "
-                 "take the statistics of each micro-batch")
-      ->type_name("N")
-      ->check(whole_number(1));
+void add_network_options(OptionTable& table, Options& options, RawOptions& raw) {
+  table.text("--arch", raw.architecture, "NAME",
+             "resnet, revnet (default), irevnet, layerwise, hybrid or resnet-inplace-abn" +
+                 std::string(options.program.for_cifar10
+                                 ? ""
+                                 : "; without it and the next two, a small revnet that suits "
+                                   "the images"));
+  table.list("--channels", raw.channels, "of the state, level by level: 40,80,160,320",
+             whole_number(1));
+  table.list("--blocks", raw.blocks, "of each level: 2,2,2,2", whole_number(0));
+  table.number("--slope", raw.slope, "of the rectifiers where their input is negative", 1);
+  table.number("--scale-floor", raw.scale_floor,
+               "of invertible normalisations, whose scale is |gamma| + floor");
+  table.text("--mode", raw.mode, "MODE",
+             "how memory is spent: stored, checkpoint, checkpoint:K, reversible, inverted or "
+             "chunked (default: what the architecture was designed for)");
+  table.count("--chunk", options.net.chunk,
+              "images in a chunk of mode chunked (default: what suits the cache)", 1);
+  table.flag("--fused-optimizer", options.net.fused_optimizer,
+             "step inside backward, so that gradients take the memory of the largest one");
+  table.count("--micro-batch", options.net.micro_batch,
+              "images at a time, whose gradients add up to those of the batch; normalisations "
+              "take the statistics of each micro-batch",
+              1);
 }
 
-void add_stream_options(CLI::App& app, Options& options, RawOptions& raw) {
-  app.add_option("--stream", raw.stream,
-                 "what reversible blocks hold their state in: float (default), fixed32 or fixed16, "
-                 "which are retraced exactly")
-      ->type_name("NAME");
-  add_list(app, "--fraction-bits", options.net.options.fraction_bits,
-           "of a fixed stream, for all levels or for each (default: chosen from the first batch)",
-           whole_number(0, 64));
-  app.add_option("--on-overflow", raw.on_overflow,
-                 "of a fixed stream: lower (default) discards the step and takes a fraction bit "
-                 "less, refuse stops")
-      ->type_name("NAME");
+void add_stream_options(OptionTable& table, Options& options, RawOptions& raw) {
+  table.text("--stream", raw.stream, "NAME",
+             "what reversible blocks hold their state in: float (default), fixed32 or fixed16, "
+             "which are retraced exactly");
+  table.list("--fraction-bits", options.net.options.fraction_bits,
+             "of a fixed stream, for all levels or for each (default: chosen from the first batch)",
+             whole_number(0, 64));
+  table.text("--on-overflow", raw.on_overflow, "NAME",
+             "of a fixed stream: lower (default) discards the step and takes a fraction bit "
+             "less, refuse stops");
 }
 
-void add_drift_options(CLI::App& app, RawOptions& raw) {
-  app.add_option("--drift-guard", raw.drift_guard,
-                 "where reconstructed inputs drift from what they were: anchor (default) discards "
-                 "the step and keeps the layer's input from then on, refuse stops, off does not "
-                 "look")
-      ->type_name("NAME");
-  app.add_option(
-         "--drift-warn", raw.drift_warn,
-         "signal-to-noise ratio below which a warning names the layer (default 80, where gradients "
-         "are estimated to be 5 % off; 40 for layerwise, hybrid and resnet-inplace-abn)")
-      ->type_name("DB")
-      ->check(number_from_0());
-  app.add_option("--drift-discard", raw.drift_discard,
+void add_drift_options(OptionTable& table, RawOptions& raw) {
+  table.text("--drift-guard", raw.drift_guard, "NAME",
+             "where reconstructed inputs drift from what they were: anchor (default) discards "
+             "the step and keeps the layer's input from then on, refuse stops, off does not "
+             "look");
+  table.quantity(
+      "--drift-warn", raw.drift_warn, "DB",
+      "signal-to-noise ratio below which a warning names the layer (default 80, where gradients "
+      "are estimated to be 5 % off; 40 for layerwise, hybrid and resnet-inplace-abn)");
+  table.quantity("--drift-discard", raw.drift_discard, "DB",
                  "signal-to-noise ratio below which a step is skipped (default 68: 10 %; 20 for "
-                 "layerwise, hybrid and resnet-inplace-abn)")
-      ->type_name("DB")
-      ->check(number_from_0());
+                 "layerwise, hybrid and resnet-inplace-abn)");
 }
 
-void add_training_options(CLI::App& app, Options& options, RawOptions& raw) {
-  app.add_option("--device", options.device, "cpu (default), or cuda for an NVIDIA GPU")
-      ->type_name("NAME")
-      ->check(CLI::IsMember({"cpu", "cuda"}));
-  app.add_option("--precision", options.precision,
-                 "what --device cuda rounds operands of convolutions to: float (default), tf32, "
-                 "half or bfloat16")
-      ->type_name("TYPE")
-      ->check(CLI::IsMember({"float", "tf32", "half", "bfloat16"}));
-  app.add_flag("--cuda-graph", options.cuda_graph,
-               "record a step of --device cuda once and launch it as a whole from then on");
-  app.add_option("--epochs", raw.epochs, "passes over the training images (default 10)")
-      ->type_name("N")
-      ->check(whole_number(1));
-  app.add_option("--steps", options.steps, "batches to train on, instead of --epochs")
-      ->type_name("N")
-      ->check(whole_number(1));
-  app.add_option("--batch", options.batch, "images in a step (default 128)")
-      ->type_name("N")
-      ->check(whole_number(1));
-  app.add_option("--lr", raw.learning_rate, "highest learning rate of the one-cycle schedule")
-      ->type_name("X")
-      ->check(number_from_0());
-  app.add_option("--momentum", options.momentum, "of SGD (default 0.9)")
-      ->type_name("X")
-      ->check(number_from_0(1));
-  app.add_flag("--nesterov", options.nesterov, "let momentum look ahead (Nesterov's)");
-  app.add_option("--weight-decay", options.weight_decay,
-                 "of weights, not of scales, shifts and biases (default 0.0005)")
-      ->type_name("X")
-      ->check(number_from_0());
-  app.add_option("--label-smoothing", options.label_smoothing,
-                 "share of a label's weight that all classes get alike (default 0)")
-      ->type_name("X")
-      ->check(number_from_0(1));
-  app.add_option("--clip", options.clip, "scale gradients down to this norm of all together")
-      ->type_name("X")
-      ->check(number_from_0());
-  app.add_option("--clip-each", options.clip_each, "scale each gradient down to this norm")
-      ->type_name("X")
-      ->check(number_from_0());
-  app.add_option("--seed", options.seed, "of weights, order and augmentation (default 0)")
-      ->type_name("N")
-      ->check(whole_number(0));
+void add_device_options(OptionTable& table, Options& options) {
+  table.choice("--device", options.device, {"cpu", "cuda"},
+               "cpu (default), or cuda for an NVIDIA GPU");
+  table.choice("--precision", options.precision, {"float", "tf32", "half", "bfloat16"},
+               "what --device cuda rounds operands of convolutions to: float (default), tf32, "
+               "half or bfloat16",
+               "TYPE");
+  table.flag("--cuda-graph", options.cuda_graph,
+             "record a step of --device cuda once and launch it as a whole from then on");
 }
 
-void add_recovery_options(CLI::App& app, Options& options, RawOptions& raw) {
-  app.add_option("--checkpoint-dir", options.checkpoint_dir,
-                 "folder to save into: the last two checkpoints and the best one")
-      ->type_name("FOLDER");
-  app.add_option("--checkpoint-every", options.checkpoint_every,
-                 "steps between two checkpoints (default 0: an epoch)")
-      ->type_name("N")
-      ->check(whole_number(0));
-  app.add_flag("--resume", options.resume,
-               "continue from the newest checkpoint, or start where there is none; with more "
-               "--epochs or --steps than before, training becomes longer");
-  app.add_option("--start-from", options.start_from,
-                 "safetensors file of weights to start from; layers of another shape there, such "
-                 "as the head for other classes, start as they would without it")
-      ->type_name("FILE");
-  app.add_option("--max-minutes", options.max_minutes,
-                 "save and stop after that time (default 0: none)")
-      ->type_name("X")
-      ->check(number_from_0());
-  app.add_option("--on-nan", raw.on_nan,
-                 "what to do about a loss or gradient that is not finite: stop (default), or skip "
-                 "the batch as if it had not been")
-      ->type_name("WHAT");
+void add_training_options(OptionTable& table, Options& options) {
+  table.number("--momentum", options.momentum, "of SGD (default 0.9)", 1);
+  table.flag("--nesterov", options.nesterov, "let momentum look ahead (Nesterov's)");
+  table.number("--label-smoothing", options.label_smoothing,
+               "share of a label's weight that all classes get alike (default 0)", 1);
+  table.text("--start-from", options.start_from, "FILE",
+             "safetensors file of weights to start from; layers of another shape there, such "
+             "as the head for other classes, start as they would without it");
 }
 
-void add_run_options(CLI::App& app, Options& options, RawOptions& raw) {
-  app.add_option("--threads", options.threads,
-                 "to compute with (default 0: as many as there are processors)")
-      ->type_name("N")
-      ->check(whole_number(0));
-  app.add_option(
-         "--memory", raw.memory,
-         "bytes that all tensors together may take, such as 150M: every layer gets the mode "
-         "that makes steps fastest within them")
-      ->type_name("BYTES");
-  app.add_option("--save-plan", options.save_plan, "file to write the plan to, as JSON")
-      ->type_name("FILE");
-  app.add_option("--memory-limit", raw.memory_limit,
-                 "bytes that all tensors together may take, such as 400M")
-      ->type_name("BYTES");
-  app.add_option("--json", options.json, "file to write one JSON object a step to")
-      ->type_name("FILE");
-  app.add_flag("--compare", options.compare,
-               "train the same network with stored activations as well, and compare");
-  app.add_flag("--plan", options.plan, "print the memory a step will take, and train nothing");
-}
-
-/// Rejects an unknown option and suggests the nearest known one.
-[[noreturn]] void refuse(const CLI::App& app, const std::string& unknown) {
-  if (!unknown.starts_with("-"))
-    throw std::invalid_argument("'" + unknown + "' is not an option (see --help)");
-  const std::string option = unknown.substr(0, unknown.find('='));
-  throw std::invalid_argument("unknown option " + option + ", did you mean " +
-                              nearest_option(app, option) + "? (see --help)");
-}
-
-std::string one_line(std::string text) {
-  std::replace(text.begin(), text.end(), '\n', ' ');
-  text.erase(text.find_last_not_of(' ') + 1);
-  return text;
+void add_planning_options(OptionTable& table, Options& options, RawOptions& raw) {
+  table.text("--memory", raw.memory, "BYTES",
+             "bytes that all tensors together may take, such as 150M: every layer gets the mode "
+             "that makes steps fastest within them");
+  table.text("--save-plan", options.save_plan, "FILE", "file to write the plan to, as JSON");
+  table.flag("--compare", options.compare,
+             "train the same network with stored activations as well, and compare");
+  table.flag("--plan", options.plan, "print the memory a step will take, and train nothing");
 }
 
 void choose_stream(retrace::NetOptions& net, const RawOptions& raw) {
@@ -291,17 +195,6 @@ double usual_learning_rate(Architecture architecture) {
   }
 }
 
-void check_recovery(const Options& options) {
-  const bool saves = !options.checkpoint_dir.empty();
-  if (!saves && options.resume)
-    throw std::invalid_argument("--resume needs --checkpoint-dir, the folder to continue from");
-  if (!saves && options.checkpoint_every > 0)
-    throw std::invalid_argument(
-        "--checkpoint-every needs --checkpoint-dir, the folder to save into");
-  if (saves && options.compare)
-    throw std::invalid_argument("--compare trains two networks, but --checkpoint-dir is for one");
-}
-
 /// Throws if an option needs the host during a step, which a recorded step does not allow.
 void require_recordable(const Options& options) {
   if (options.device == "cpu") throw std::invalid_argument("--cuda-graph is for --device cuda");
@@ -349,7 +242,7 @@ void resolve_memory(Options& options, const RawOptions& raw) {
   const std::pair<bool, const char*> others[] = {{!raw.mode.empty(), "--mode"},
                                                  {options.net.fused_optimizer, "--fused-optimizer"},
                                                  {options.net.micro_batch > 0, "--micro-batch"},
-                                                 {!raw.memory_limit.empty(), "--memory-limit"},
+                                                 {!raw.run.memory_limit.empty(), "--memory-limit"},
                                                  {options.compare, "--compare"}};
   for (const auto& [given, name] : others)
     if (given)
@@ -363,19 +256,16 @@ void resolve(Options& options, const RawOptions& raw) {
                         raw.channels.empty() && raw.blocks.empty();
   options.net = choose_net(options, raw);
   options.drift = choose_guard(raw, options.net);
-  options.on_nan = named("--on-nan", raw.on_nan, std::array{OnNan::stop, OnNan::skip},
-                         [](OnNan what) { return what == OnNan::stop ? "stop" : "skip"; });
+  options.learning_rate = usual_learning_rate(options.net.architecture);
+  resolve_run_options(options, raw.run);
   require_possible(options);
-  options.learning_rate = raw.learning_rate.value_or(usual_learning_rate(options.net.architecture));
-  options.epochs = raw.epochs.value_or(options.epochs);
   resolve_data(options, raw.data);
   if (options.compare && !raw.data.test_samples) options.reading.test_samples = compare_eval_images;
-  if (!raw.memory_limit.empty())
-    options.memory_limit = parse_bytes("--memory-limit", raw.memory_limit);
-  check_recovery(options);
   resolve_memory(options, raw);
   if (!options.compare) return;
-  if (!raw.epochs && !options.steps) options.steps = compare_steps;
+  if (!options.checkpoint_dir.empty())
+    throw std::invalid_argument("--compare trains two networks, but --checkpoint-dir is for one");
+  if (!raw.run.epochs && !options.steps) options.steps = compare_steps;
   if (options.reading.train_samples > 0 && options.reading.train_samples < compare_batch)
     throw std::invalid_argument("--compare measures a step of " + std::to_string(compare_batch) +
                                 " images, but --train-images is " +
@@ -392,29 +282,19 @@ void resolve(Options& options, const RawOptions& raw) {
 
 Options parse_options(const Program& program, int count, const char* const* arguments) {
   CLI::App app(program.description, program.name);
-  app.allow_extras();
-  app.option_defaults()->take_last();  // if an option is repeated, the last value counts
-  Options options{.program = program};
+  OptionTable table(app);
+  Options options;
+  options.program = program;
   RawOptions raw;
-  add_data_options(app, options, raw.data);
-  add_network_options(app, options, raw);
-  add_stream_options(app, options, raw);
-  add_drift_options(app, raw);
-  add_training_options(app, options, raw);
-  add_recovery_options(app, options, raw);
-  add_run_options(app, options, raw);
-  std::string file;
-  app.add_option("--options", file, "JSON file of options: {\"arch\": \"revnet\", \"batch\": 64}")
-      ->type_name("FILE");
-  try {
-    app.parse(count, arguments);
-    if (!file.empty()) apply_options_file(app, file);
-  } catch (const CLI::CallForHelp&) {
-    throw HelpWanted(app.help());
-  } catch (const CLI::ParseError& error) {
-    throw std::invalid_argument(one_line(error.what()));
-  }
-  if (const auto unknown = app.remaining(); !unknown.empty()) refuse(app, unknown.front());
+  add_data_options(table, options, raw.data);
+  add_network_options(table, options, raw);
+  add_stream_options(table, options, raw);
+  add_drift_options(table, raw);
+  add_device_options(table, options);
+  add_run_options(table, options, raw.run, "images");
+  add_training_options(table, options);
+  add_planning_options(table, options, raw);
+  parse_command_line(app, count, arguments);
   resolve(options, raw);
   return options;
 }

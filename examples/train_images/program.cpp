@@ -1,17 +1,20 @@
 #include "program.hpp"
 
 #include <iostream>
+#include <nlohmann/json.hpp>
 
 #include "advice.hpp"
 #include "checkpoints.hpp"
+#include "command_line.hpp"
 #include "compare.hpp"
 #include "data.hpp"
-#include "json_log.hpp"
+#include "logs.hpp"
 #include "options.hpp"
 #include "other_device.hpp"
 #include "plan.hpp"
 #include "planning.hpp"
 #include "progress.hpp"
+#include "recorded_options.hpp"
 #include "retrace/core/thread_team.hpp"
 #include "stop.hpp"
 #include "text.hpp"
@@ -26,28 +29,53 @@ void print_start(const Options& options, const DataSet& data, const Device& devi
             << data.name << " images, " << describe(device) << std::endl;
 }
 
+/// Describes the modes, which change the order of additions.
+std::string modes(const NetChoice& choice) {
+  std::string text = mode_name(choice);
+  if (choice.plan)
+    for (const retrace::PlannedLayer& layer : choice.plan->layers)
+      text += ' ' + retrace::mode_name(layer);
+  return choice.chunk > 0 ? text + " in chunks of " + std::to_string(choice.chunk) : text;
+}
+
+/// Returns what starts each line of the log.
+nlohmann::ordered_json description(const Options& options, const DataSet& data) {
+  return {{"arch", retrace::name(options.net.architecture)},
+          {"mode", mode_name(options.net)},
+          {"stream", retrace::name(options.net.options.stream)},
+          {"data", data.name},
+          {"batch", options.batch},
+          {"seed", options.seed}};
+}
+
 /// Resumes training if requested, and trains until the last step or a stop.
 TrainingSummary train(const Options& options, const DataSet& data, const Stop& stop,
-                      std::optional<JsonLog>& log) try {
+                      Logs& logs) try {
   Device device = make_device(options.threads, options.precision);
   device.memory().set_limit(options.memory_limit);
   Trainer trainer(device, options, data);
-  std::optional<Checkpoints> checkpoints;
-  if (!options.checkpoint_dir.empty()) checkpoints.emplace(options, data, trainer);
+  std::optional<Checkpoints<Trainer>> checkpoints;
+  if (!options.checkpoint_dir.empty())
+    checkpoints.emplace(options,
+                        RunIdentity{.options = recorded_options(options),
+                                    .data = data.checksum,
+                                    .mode = modes(options.net)},
+                        trainer);
   std::string resumed = checkpoints ? checkpoints->resume() : "";
   if (!options.start_from.empty() && trainer.state().step == 0)
     resumed += start_from(options.start_from, trainer);
-  if (!options.json.empty() && !log) log.emplace(options.json, trainer.state().step);
+  logs.open(options, trainer.state().step);
 
   print_start(options, data, device, trainer.parameter_count());
   std::cout << resumed << std::flush;
-  Progress progress(data.name);
+  const nlohmann::ordered_json start_of_line = description(options, data);
+  Progress progress;
   return trainer.train([&](const StepReport& report) {
     const bool stopping = stop.wanted();
     progress(report);
-    if (log) log->write(report, options, data);
+    logs.write(start_of_line, report);
     if (checkpoints && checkpoints->due(report, stopping)) {
-      if (log) log->sync();
+      logs.sync();
       checkpoints->save(report);
     }
     return !stopping;
@@ -85,13 +113,13 @@ Options planned(Options options) {
 }
 
 /// Trains in two modes and compares them, unless stopped earlier.
-void compare(const Options& options, const DataSet& data, const Stop& stop,
-             std::optional<JsonLog>& log) {
+void compare(const Options& options, const DataSet& data, const Stop& stop, Logs& logs) {
   std::vector<ModeResult> results;
   for (MemoryMode mode : {options.net.mode, MemoryMode{}}) {
     Options each = options;
     each.net.mode = mode;
-    const TrainingSummary summary = train(each, data, stop, log);
+    if (!options.tensorboard.empty()) each.tensorboard = options.tensorboard / name(mode);
+    const TrainingSummary summary = train(each, data, stop, logs);
     if (!summary.finished) return print_stop(options, stop);
     results.push_back({mode, summary, measure_bytes_per_pixel(each.net, data)});
   }
@@ -114,11 +142,11 @@ int run(Options options) {
     return 0;
   }
   options = planned(std::move(options));
-  std::optional<JsonLog> log;
+  Logs logs;
   if (options.compare) {
-    compare(options, data, stop, log);
+    compare(options, data, stop, logs);
   } else {
-    const TrainingSummary summary = train(options, data, stop, log);
+    const TrainingSummary summary = train(options, data, stop, logs);
     print_summary(summary);
     if (!summary.finished) print_stop(options, stop);
   }
@@ -128,20 +156,10 @@ int run(Options options) {
 }  // namespace
 
 int run_program(const Program& program, int count, char** arguments) {
-  try {
+  return run_and_report(program.name, [&] {
     const Options options = parse_options(program, count, arguments);
     if (options.device != device_kind) become_program_for(options.device, arguments);
     retrace::ThreadTeam::shared(options.threads);  // for data; the device has its own threads
     return run(options);
-  } catch (const HelpWanted& help) {
-    std::cout << help.what();
-    return 0;
-  } catch (const std::bad_alloc&) {
-    std::cerr << program.name << ": out of memory: the machine has no more\n";
-    return 2;
-  } catch (const std::exception& error) {
-    std::cout << std::flush;
-    std::cerr << program.name << ": " << error.what() << '\n';
-    return 2;
-  }
+  });
 }

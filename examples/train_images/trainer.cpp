@@ -115,8 +115,10 @@ TrainingSummary Trainer::train(const Listener& listener) {
     ++state_.step;
     state_.discarded += !report.discarded.empty();
     report.total_seconds = state_.seconds += report.seconds;
-    if (in_epoch + 1 == steps_per_epoch() || state_.step == steps) evaluate_into(report);
-    summary.test = report.test;
+    if (in_epoch + 1 == steps_per_epoch() || state_.step == steps)
+      summary.test = evaluate_into(report);
+    else
+      summary.test.reset();
     go_on = listener(report);
   }
   summary.finished = state_.step >= steps;
@@ -131,7 +133,8 @@ StepReport Trainer::take_step(std::size_t step, Indices indices) {
   StepReport report{.step = step + 1,
                     .steps = total_steps(),
                     .epoch = step / steps_per_epoch() + 1,
-                    .learning_rate = schedule_(step)};
+                    .learning_rate = schedule_(step),
+                    .samples = static_cast<std::size_t>(options_.batch)};
   taken_ = 0;
   run_step(report, indices);
   for (; taken_ < micro_batches(); ++taken_) queue_->take();  // of a step that was left early
@@ -144,8 +147,9 @@ StepReport Trainer::take_step(std::size_t step, Indices indices) {
 /// Updates the network, unless the report says why not.
 void Trainer::run_step(StepReport& report, Indices indices) try {
   if (recorded_) {
-    report.batch = recorded_(next_training_batch(options_.batch), report.learning_rate);
-    if (!std::isfinite(report.batch.mean()))  // the update is taken before the loss is known
+    const LossValue loss = recorded_(next_training_batch(options_.batch), report.learning_rate);
+    report.metrics = metrics(loss, "train");
+    if (!std::isfinite(loss.mean()))  // the update is taken before the loss is known
       throw retrace::Divergence("the loss is not finite, and the network has been updated");
     return;
   }
@@ -154,9 +158,10 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
       options_.batch, at_a_time, [&](Index, Index count) { return next_training_batch(count); },
       retrace::CrossEntropyOfLabels{criterion_}, report.learning_rate,
       [&] { return training_batch(report.epoch, indices); }, weight_of(indices));
-  report.batch = outcome.loss;
+  report.metrics = metrics(outcome.loss, "train");
   report.discarded = outcome.discarded.value_or("");
-  report.drifts = std::move(outcome.drifts);
+  for (const retrace::Drift& drift : outcome.drifts)
+    report.drifts.push_back({drift.layer, drift.decibels, drift.anchored});
   if (!outcome.drift.layer.empty()) report.lowest_ratio = outcome.drift.lowest;
   report.worst_layer = outcome.drift.layer;
   if (outcome.drift.discard)
@@ -166,12 +171,23 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
   throw retrace::Divergence("at step " + std::to_string(report.step) + ": " + divergence.what());
 }
 
-void Trainer::evaluate_into(StepReport& report) {
-  report.test = evaluate();
-  report.best = report.test->accuracy() > state_.best_accuracy;
-  if (!report.best) return;
-  state_.best_accuracy = report.test->accuracy();
-  state_.best_step = report.step;
+std::vector<Metric> Trainer::metrics(const LossValue& loss, const std::string& of) const {
+  const bool test = of == "test";
+  return {{test ? "test_loss" : "loss", test ? "test loss" : "loss", loss.mean()},
+          {of + "_accuracy", data_.name + (test ? " test accuracy" : " accuracy"), loss.accuracy(),
+           true}};
+}
+
+LossValue Trainer::evaluate_into(StepReport& report) {
+  const LossValue test = evaluate();
+  report.test = metrics(test, "test");
+  report.tested_on = "the first " + std::to_string(test.count) + " images";
+  report.best = test.accuracy() > state_.best_accuracy;
+  if (report.best) {
+    state_.best_accuracy = test.accuracy();
+    state_.best_step = report.step;
+  }
+  return test;
 }
 
 void Trainer::require_finite(const std::string& name, const Net::Gradient& gradient) {

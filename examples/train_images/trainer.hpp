@@ -12,33 +12,7 @@
 #include "data.hpp"
 #include "options.hpp"
 #include "retrace/train/guarded_step.hpp"
-
-/// The report of a step.
-struct StepReport {
-  std::size_t step = 0, steps = 0;  ///< steps taken, and total steps
-  std::size_t epoch = 0;            ///< counted from 1
-  retrace::LossValue batch;
-  std::string discarded;                   ///< why the step was skipped; empty if it was not
-  std::optional<double> lowest_ratio;      ///< dB, of the worst reconstructed input, if guarded
-  std::string worst_layer;                 ///< the layer with the lowest ratio
-  std::vector<retrace::Drift> drifts;      ///< reports of the drift guard
-  std::optional<retrace::LossValue> test;  ///< set if the network was evaluated
-  bool best = false;                       ///< whether the accuracy exceeds all earlier ones
-  double learning_rate = 0;
-  double seconds = 0;        ///< duration of the step
-  double total_seconds = 0;  ///< duration of all steps so far
-  retrace::Bytes live, peak;
-  std::optional<std::size_t> predicted_peak;  ///< bytes of the next steps, after a new anchor
-};
-
-/// The progress of training. Together with the tensors of the trainer it suffices to resume.
-struct TrainingState {
-  std::size_t step = 0;       ///< steps taken
-  std::size_t discarded = 0;  ///< steps that were skipped
-  double seconds = 0;         ///< duration of the steps without evaluations
-  std::size_t best_step = 0;
-  double best_accuracy = -1;  ///< best accuracy of an evaluation; -1 before the first
-};
+#include "step_report.hpp"
 
 /// The result of training.
 struct TrainingSummary {
@@ -90,7 +64,9 @@ class Trainer {
   void require_finite(const std::string& name, const Net::Gradient& gradient);
   retrace::LossValue evaluate();
   retrace::LossValue evaluate(const HostBatch& batch, retrace::Index images);
-  void evaluate_into(StepReport& report);
+  /// @param of  "train" or "test"
+  std::vector<Metric> metrics(const retrace::LossValue& loss, const std::string& of) const;
+  retrace::LossValue evaluate_into(StepReport& report);
 
   double weight_of(Indices indices) const;
   BatchQueue::Requests training_requests() const;

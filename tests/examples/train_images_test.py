@@ -31,6 +31,60 @@ def png(width, height, pixel):
             + chunk(b"IEND", b""))
 
 
+def crc32c(data):
+    """The checksum of event files, bit by bit."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def fields(message):
+    """The fields of a message of Protocol Buffers: number and value, which is bytes or an int."""
+    found, at = [], 0
+
+    def varint():
+        nonlocal at
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 127) << shift
+            shift += 7
+            if byte < 128:
+                return value
+
+    while at < len(message):
+        key = varint()
+        if key & 7 == 0:
+            found.append((key >> 3, varint()))
+            continue
+        size = {1: 8, 5: 4}.get(key & 7) or varint()
+        found.append((key >> 3, message[at:at + size]))
+        at += size
+    return found
+
+
+def read_events(path):
+    """The events of a file of TensorBoard's after the first: the step and its figures by tag."""
+    data, events = path.read_bytes(), []
+    while data:
+        size, = struct.unpack("<Q", data[:8])
+        parts = data[:8], data[12:12 + size]
+        sums = data[8:12], data[12 + size:16 + size]
+        for part, stored in zip(parts, sums):
+            crc = crc32c(part)
+            assert struct.unpack("<I", stored)[0] == ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+        events.append(dict(fields(parts[1])))
+        data = data[16 + size:]
+    assert events[0][3] == b"brain.Event:2" and all(struct.unpack("<d", event[1])[0] > 1.7e9 for event in events)
+    values = [[dict(fields(value)) for _, value in fields(event[5])] for event in events[1:]]
+    return [(event[2], {value[1].decode(): struct.unpack("<f", value[2])[0] for value in each})
+            for event, each in zip(events[1:], values)]
+
+
 def noisy(colour, seed):
     draw = random.Random(seed)
     return lambda x, y: [min(255, max(0, value + draw.randint(-30, 30))) for value in colour]
@@ -110,6 +164,29 @@ class TrainImages(unittest.TestCase):
         self.assertEqual(self.log("whole.jsonl"), self.log("parts.jsonl"))
         self.write("photos/dark/more.png", png(20, 14, noisy([60] * 3, 9)))
         self.refuses("was trained on other images", *common, "--checkpoint-dir", "parts", "--resume")
+
+    def test_tensorboard_gets_the_figures_of_the_log(self):
+        self.add_classes()
+        common = ["--data", "photos", "--steps", 14, "--checkpoint-every", 7, "--json", "log"]
+        self.trains(*common, "--checkpoint-dir", "run", "--tensorboard", "logs/run")
+        path = self.folder / "logs" / "run" / "events.out.tfevents.retrace"
+        whole = read_events(path)
+        lines = [json.loads(line) for line in (self.folder / "log").read_text().splitlines()]
+        self.assertEqual([step for step, _ in whole], list(range(1, 15)))
+        for (_, figures), line in zip(whole, lines):
+            for key in ("loss", "train_accuracy", "learning_rate"):
+                self.assertAlmostEqual(figures[key], line[key], 5)
+            self.assertEqual("test_accuracy" in figures, "test_accuracy" in line)
+            self.assertEqual(figures["peak_bytes/activation"], line["peak_bytes"]["activation"])
+
+        (self.folder / "run" / "checkpoint-00000014.safetensors").unlink()
+        with path.open("ab") as file:
+            file.write(b"a record that a killed process left incomplete")
+        out = self.trains(*common, "--checkpoint-dir", "run", "--tensorboard", "logs/run", "--resume")
+        self.assertIn("continuing after step 9", out)
+        again = read_events(path)
+        self.assertEqual([step for step, _ in again], list(range(1, 15)))
+        self.assertEqual([each["loss"] for _, each in again], [each["loss"] for _, each in whole])
 
     def test_bad_images_stop_it_or_are_skipped(self):
         self.add_classes()

@@ -1,6 +1,8 @@
 // The reader of options in JSON: an error that names what is wrong, or options.
 #include "memory_file.hpp"
+#include "options.hpp"
 #include "options_file.hpp"
+#include "recorded_options.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);

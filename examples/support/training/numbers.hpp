@@ -1,4 +1,7 @@
 // Parses and checks numbers of a command line.
+//
+//     options.count("--steps", steps, "batches to train on", 1);   // uses whole_number(1)
+//     const std::size_t bytes = parse_bytes("--memory", "1.5G");
 #pragma once
 
 #include <cstddef>

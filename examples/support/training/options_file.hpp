@@ -1,11 +1,12 @@
 // Options as JSON: {"arch": "revnet", "batch": 128}, read from a file and recorded in checkpoints.
+//
+//     apply_options_file(app, path);                // parse_command_line does it
+//     option_differences(recorded, options_now);    // both JSON objects of a program's options
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include "options.hpp"
 
 namespace CLI {
 class App;
@@ -29,9 +30,6 @@ void apply_options_file(CLI::App& app, const std::string& path);
 
 /// Returns the known option with the smallest edit distance.
 std::string nearest_option(const CLI::App& app, std::string_view unknown);
-
-/// Returns the options that determine the result of training: network, images and steps.
-std::string recorded_options(const Options& options);
 
 /// The kind of options to compare: those that must not change when training is resumed, or those of
 /// its length, --epochs and --steps, which may change.

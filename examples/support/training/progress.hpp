@@ -1,15 +1,19 @@
 // Shows the progress of training: a bar on a terminal, or occasional lines elsewhere.
+//
+//     Progress progress;
+//     progress(report);           // after each step
+//     progress.note("saved");     // a line of its own
 #pragma once
 
 #include <chrono>
 #include <string>
+#include <vector>
 
-#include "trainer.hpp"
+#include "step_report.hpp"
 
 class Progress {
  public:
-  /// @param data  the name of the data set, printed with every accuracy
-  explicit Progress(std::string data);
+  Progress();
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -26,9 +30,9 @@ class Progress {
   std::string line(const StepReport& report) const;
   std::string evaluation(const StepReport& report) const;
 
-  std::string data_;
   bool terminal_, bar_is_open_ = false;
   Clock::time_point shown_{};
-  std::size_t steps_ = 0;                         ///< steps that were not skipped
-  double loss_ = 0, accuracy_ = 0, seconds_ = 0;  ///< averages over the latest steps
+  std::size_t steps_ = 0;         ///< steps that were not skipped
+  std::vector<Metric> averages_;  ///< of the latest steps
+  double seconds_ = 0;            ///< average duration of the latest steps
 };

@@ -1,4 +1,6 @@
 // Finds an option value by its name.
+//
+//     mode = named("--mode", text, all_modes, [](Mode mode) { return name(mode); });
 #pragma once
 
 #include <stdexcept>

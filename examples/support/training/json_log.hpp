@@ -1,9 +1,15 @@
 // Writes a JSON object on a line of its own for every step.
+//
+//     JsonLog log(path, resumed_step);
+//     log.write({{"arch", "revnet"}, {"seed", 1}}, report);
 #pragma once
 
-#include "options.hpp"
+#include <cstddef>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+
 #include "retrace/train/durable_file.hpp"
-#include "trainer.hpp"
+#include "step_report.hpp"
 
 class JsonLog {
  public:
@@ -12,7 +18,9 @@ class JsonLog {
   /// @throws std::system_error if the file cannot be written.
   explicit JsonLog(const std::filesystem::path& path, std::size_t kept_steps = 0);
 
-  void write(const StepReport& report, const Options& options, const DataSet& data);
+  /// @param description  an object whose keys start the line: what is trained, on what and how.
+  ///                     `plot_run` needs "arch", "mode", "data", "batch" and "seed".
+  void write(const nlohmann::ordered_json& description, const StepReport& report);
 
   /// Waits until all lines are on the disk.
   void sync() { file_.sync(); }

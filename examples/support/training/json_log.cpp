@@ -43,36 +43,26 @@ retrace::Descriptor reopened(const std::filesystem::path& path, std::size_t kept
 JsonLog::JsonLog(const std::filesystem::path& path, std::size_t kept_steps)
     : file_(reopened(path, kept_steps)) {}
 
-void JsonLog::write(const StepReport& report, const Options& options, const DataSet& data) {
-  nlohmann::ordered_json json{{"arch", retrace::name(options.net.architecture)},
-                              {"mode", mode_name(options.net)},
-                              {"stream", retrace::name(options.net.options.stream)},
-                              {"data", data.name},
-                              {"batch", options.batch},
-                              {"seed", options.seed},
-                              {"step", report.step},
-                              {"steps", report.steps},
-                              {"epoch", report.epoch}};
-  if (report.discarded.empty()) {
-    json["loss"] = report.batch.mean();
-    json["train_accuracy"] = report.batch.accuracy();
-  } else {
+void JsonLog::write(const nlohmann::ordered_json& description, const StepReport& report) {
+  nlohmann::ordered_json json = description;
+  json["step"] = report.step;
+  json["steps"] = report.steps;
+  json["epoch"] = report.epoch;
+  if (report.discarded.empty())
+    for (const Metric& metric : report.metrics) json[metric.key] = metric.value;
+  else
     json["discarded"] = report.discarded;
-  }
-  if (report.test) {
-    json["test_loss"] = report.test->mean();
-    json["test_accuracy"] = report.test->accuracy();
-  }
+  for (const Metric& metric : report.test) json[metric.key] = metric.value;
   if (report.lowest_ratio) {
     json["lowest_snr_db"] = *report.lowest_ratio;  // null if the reconstruction is exact
     json["lowest_snr_layer"] = report.worst_layer;
   }
-  for (const retrace::Drift& drift : report.drifts)
+  for (const DriftReport& drift : report.drifts)
     json["drift"].push_back(
         {{"layer", drift.layer}, {"db", drift.decibels}, {"anchored", drift.anchored}});
   if (report.predicted_peak) json["predicted_peak_bytes"] = *report.predicted_peak;
   json["learning_rate"] = report.learning_rate;
-  json["images_per_second"] = static_cast<double>(options.batch) / report.seconds;
+  json[report.unit + "_per_second"] = static_cast<double>(report.samples) / report.seconds;
   json["seconds"] = report.total_seconds;
   json["peak_bytes"] = by_use(report.peak);
   file_.write(json.dump() + '\n');

@@ -1,4 +1,8 @@
 // Stops training before its last step on a signal or when its time is up.
+//
+//     const Stop stop(max_minutes);
+//     while (step < steps && stop.reason().empty()) ...
+//     return stop.status();  // from main
 #pragma once
 
 #include <chrono>

@@ -17,9 +17,19 @@ std::string bar(double share) {
   return '[' + std::string(filled, '#') + std::string(width - filled, '.') + "] ";
 }
 
-std::string warning(const retrace::Drift& drift, const StepReport& report) {
+/// Formats metrics, each after two spaces.
+std::string text(const std::vector<Metric>& metrics) {
+  std::string all;
+  for (const Metric& metric : metrics)
+    all += "  " + metric.label + ' ' +
+           (metric.is_share ? percent(metric.value) : fixed(metric.value, 3));
+  return all;
+}
+
+std::string warning(const DriftReport& drift, const StepReport& report) {
   if (!drift.anchored)
-    return "step " + std::to_string(report.step) + "  drift: " + to_string(drift);
+    return "step " + std::to_string(report.step) + "  drift: the input of " + drift.layer +
+           " was reconstructed with " + fixed(drift.decibels, 1) + " dB of signal to noise";
   return "anchor: " + drift.layer + " keeps its input from now on" +
          (report.predicted_peak ? "; a step will hold " + megabytes(*report.predicted_peak)
                                 : std::string());
@@ -27,8 +37,7 @@ std::string warning(const retrace::Drift& drift, const StepReport& report) {
 
 }  // namespace
 
-Progress::Progress(std::string data)
-    : data_(std::move(data)), terminal_(isatty(STDOUT_FILENO) != 0) {}
+Progress::Progress() : terminal_(isatty(STDOUT_FILENO) != 0) {}
 
 /// Ends the line of the bar, so later output starts on a new line.
 Progress::~Progress() {
@@ -40,16 +49,16 @@ void Progress::operator()(const StepReport& report) {
     smooth(report);
   else
     note("step " + std::to_string(report.step) + " is discarded: " + report.discarded);
-  for (const retrace::Drift& drift : report.drifts) note(warning(drift, report));
-  if (steps_ == 0 && !report.test) return;  // no step has counted yet
+  for (const DriftReport& drift : report.drifts) note(warning(drift, report));
+  if (steps_ == 0 && report.test.empty()) return;  // no step has counted yet
   const Clock::time_point now = Clock::now();
-  if (now - shown_ >= (terminal_ ? between_bars : between_lines) || report.test) {
+  if (now - shown_ >= (terminal_ ? between_bars : between_lines) || !report.test.empty()) {
     shown_ = now;
     const char* clear = terminal_ ? "\r\x1b[K" : "";
     std::cout << clear << line(report) << (terminal_ ? "" : "\n");
-    if (report.test) std::cout << clear << evaluation(report) << '\n';
+    if (!report.test.empty()) std::cout << clear << evaluation(report) << '\n';
     std::cout << std::flush;
-    bar_is_open_ = terminal_ && !report.test;
+    bar_is_open_ = terminal_ && report.test.empty();
   }
 }
 
@@ -62,24 +71,22 @@ void Progress::note(const std::string& text) {
 /// Updates running averages over about twenty steps, or over all steps if there are fewer.
 void Progress::smooth(const StepReport& report) {
   const double share = 1.0 / static_cast<double>(std::min<std::size_t>(++steps_, 20));
-  loss_ += share * (report.batch.mean() - loss_);
-  accuracy_ += share * (report.batch.accuracy() - accuracy_);
+  if (averages_.empty()) averages_ = report.metrics;
+  for (std::size_t i = 0; i < averages_.size(); ++i)
+    averages_[i].value += share * (report.metrics[i].value - averages_[i].value);
   seconds_ += share * (report.seconds - seconds_);
 }
 
 std::string Progress::line(const StepReport& report) const {
   const auto done = static_cast<double>(report.step), all = static_cast<double>(report.steps);
   return (terminal_ ? bar(done / all) : std::string()) + "epoch " + std::to_string(report.epoch) +
-         "  step " + std::to_string(report.step) + '/' + std::to_string(report.steps) + "  loss " +
-         fixed(loss_, 3) + "  " + data_ + " accuracy " + percent(accuracy_) + "  " +
-         fixed(static_cast<double>(report.batch.count) / seconds_, 0) + " images/s  memory " +
-         megabytes(report.live.total()) + ", peak " + megabytes(report.peak.total()) + "  left " +
-         clock_time((all - done) * seconds_);
+         "  step " + std::to_string(report.step) + '/' + std::to_string(report.steps) +
+         text(averages_) + "  " + fixed(static_cast<double>(report.samples) / seconds_, 0) + ' ' +
+         report.unit + "/s  memory " + megabytes(report.live.total()) + ", peak " +
+         megabytes(report.peak.total()) + "  left " + clock_time((all - done) * seconds_);
 }
 
 std::string Progress::evaluation(const StepReport& report) const {
   return "epoch " + std::to_string(report.epoch) + "  step " + std::to_string(report.step) +
-         "  test loss " + fixed(report.test->mean(), 3) + "  " + data_ + " test accuracy " +
-         percent(report.test->accuracy()) + " of the first " + std::to_string(report.test->count) +
-         " images";
+         text(report.test) + " of " + report.tested_on;
 }

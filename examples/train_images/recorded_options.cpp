@@ -1,0 +1,45 @@
+#include "recorded_options.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "data_options.hpp"
+
+using nlohmann::ordered_json;
+
+std::string recorded_options(const Options& options) {
+  const retrace::NetOptions& net = options.net.options;
+  ordered_json json{
+      {"arch", retrace::name(options.net.architecture)},
+      {"channels", net.channels},
+      {"blocks", net.blocks},
+      {"slope", net.slope},
+      {"scale-floor", net.scale_floor},
+      {"stream", retrace::name(net.stream)},
+      {"fraction-bits",
+       net.fraction_bits.empty() ? ordered_json("chosen") : ordered_json(net.fraction_bits)},
+      {"drift-guard", !options.drift                                          ? "off"
+                      : options.drift->policy == retrace::DriftPolicy::anchor ? "anchor"
+                                                                              : "refuse"},
+      {"drift-discard", options.drift ? options.drift->discard_below : 0},
+      {"batch", options.batch},
+      {"micro-batch", options.net.micro_batch},
+      {"lr", options.learning_rate},
+      {"momentum", options.momentum},
+      {"weight-decay", options.weight_decay},
+      {"clip", options.clip},
+      {"clip-each", options.clip_each},
+      {"train-images", options.reading.train_samples},
+      {"eval-images", options.reading.test_samples},
+      {"seed", options.seed}};
+  // Older checkpoints do not have these keys, so the former values are not written.
+  if (options.precision != "float") json["precision"] = options.precision;
+  if (options.nesterov) json["nesterov"] = true;
+  if (options.label_smoothing > 0) json["label-smoothing"] = options.label_smoothing;
+  if (options.crop_padding.value_or(4) != 4) json["crop-padding"] = *options.crop_padding;
+  if (options.augment.value_or(Augment::crop_flip) != Augment::crop_flip)
+    json["augment"] = name(*options.augment);
+  if (!options.class_weights.empty()) json["class-weights"] = options.class_weights;
+  if (options.reading.validation > 0) json["validation"] = options.reading.validation;
+  json[options.steps ? "steps" : "epochs"] = options.steps.value_or(options.epochs);
+  return json.dump();
+}
