@@ -101,16 +101,16 @@ TEST_CASE("steps that need the host are refused") {
                     containing("fused or clips"));
 }
 
-TEST_CASE("a recorded step supports a loss with a target") {
+TEST_CASE("a recorded step supports a loss with a target, and Lion's rule") {
   std::vector<Values> left;
   for (bool recorded : {false, true}) {
     Cuda gpu;
     Random random(1);
     Chain<float, Cuda> net;
     net.add("conv", Conv2d<float, Cuda>(gpu, 3, 2, random));
-    Sgd<float, Cuda> optimizer(net.parameters(), {});
+    Lion<float, Cuda> optimizer(net.parameters(), {.weight_decay = 0.01});
     const Shape outputs{4, 8, 8, 2};
-    RecordedStep<float, Cuda, RecordedTargetLoss<float, Cuda>> step(
+    RecordedStep<float, Cuda, RecordedTargetLoss<float, Cuda>, LionRule> step(
         gpu, net, optimizer, shape, {.loss = PointwiseLoss::huber, .delta = 0.5});
     Values all;
     for (unsigned i = 0; i < 4; ++i) {

@@ -11,6 +11,7 @@
 
 #include "retrace/net/chain.hpp"
 #include "retrace/train/loss/recorded.hpp"
+#include "retrace/train/optimizer.hpp"
 #include "retrace/train/rules/sgd.hpp"
 
 namespace retrace::inline RETRACE_ISA {
@@ -20,19 +21,24 @@ namespace retrace::inline RETRACE_ISA {
 /// records it, and every later call launches the recording. The update is therefore applied before
 /// the host can inspect the loss or the gradients.
 ///
-/// The loss is one of train/loss/recorded.hpp, whose targets are in the device's memory.
+/// The loss is one of train/loss/recorded.hpp, whose targets are in the device's memory. The rule
+/// is one that does not count steps, such as those of Sgd and Lion: AdamW and Adafactor correct
+/// their averages by a count on the host, which a recording cannot change.
 ///
 /// Requires a device that has a Recording. Do not replace parts of the net or the optimizer, change
 /// modes, or watch or observe the net. Stores a copy of the batch and the recording.
-template <class T, Device D, class L = RecordedCrossEntropy<T, D>>
+template <class T, Device D, class L = RecordedCrossEntropy<T, D>, UpdateRule Rule = SgdRule>
 class RecordedStep {
+  static_assert(!Rule::counts_steps,
+                "a recorded step takes a rule that does not count steps, such as Sgd or Lion");
+
  public:
   using State = typename Chain<T, D>::State;
   using Gradient = typename Chain<T, D>::Gradient;
 
   /// @throws std::invalid_argument if the optimizer is fused or clips, because clipping needs norms
   ///         on the host.
-  RecordedStep(D& device, Chain<T, D>& net, Sgd<T, D>& optimizer, Shape batch,
+  RecordedStep(D& device, Chain<T, D>& net, Optimizer<Rule, T, D>& optimizer, Shape batch,
                typename L::Options loss = {})
       : net_(net),
         optimizer_(optimizer),
@@ -40,7 +46,7 @@ class RecordedStep {
         images_(device, batch, Use::workspace),
         rate_(device, per_channel(1), Use::workspace),
         numbers_(numbers()) {
-    const SgdOptions& options = optimizer.options();
+    const auto& options = optimizer.options();
     if (options.fused || options.clip > 0 || options.clip_each > 0)
       throw std::invalid_argument(
           "RecordedStep: an optimizer that is fused or clips asks the host in every step");
@@ -96,7 +102,7 @@ class RecordedStep {
   }
 
   Chain<T, D>& net_;
-  Sgd<T, D>& optimizer_;
+  Optimizer<Rule, T, D>& optimizer_;
   L loss_;
   State images_;
   Tensor<T, D> rate_;
