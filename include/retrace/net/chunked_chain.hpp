@@ -70,4 +70,43 @@ void backward_in_chunks(Chain<T, D>& chain, Index batch, const std::vector<Index
   passes.complete();
 }
 
+/// Returns the peak bytes of backward through a chain, down to layer `lowest`, of an input of the
+/// given shape that need not be restored.
+template <class T, Device D>
+Index backward_workspace(Chain<T, D>& chain, D& device, Shape shape, std::size_t lowest) {
+  typename D::Rehearsal rehearsal(device);
+  const AbsentGradients<T, D> absent(chain.parameters());
+  typename Chain<T, D>::State y(device, shape);
+  Run run = replay(training);
+  run.restore = false;
+  chain.forward(y, preview(run), 0, lowest);
+  chain.forward(y, run, lowest, chain.size());
+  typename Chain<T, D>::Gradient dy(device, y.shape(), Use::gradient);
+  if (!chain.reads_output()) y = Chain<T, D>::State::none(device);
+  chain.backward(y, dy, lowest, chain.size());
+  return static_cast<Index>(device.memory().peak().total());
+}
+
+/// Returns the gradient with respect to the input of a chain, which is evaluated again in chunks of
+/// as many images as fit the workspace. load(first, count) returns images of the input. If the
+/// chain combines several images into one, as GlobalAverage does, they stay together.
+template <class T, Device D, class Load>
+Tensor<T, D> chunked_gradient(Chain<T, D>& chain, Shape x, View<const T, D> dy, Run run,
+                              Load load) {
+  D& device = dy.device();
+  Tensor<T, D> dx(device, x, Use::gradient);
+  const Index batch = dy.shape().n, parts = batch > 0 ? x.n / batch : 1;
+  const auto bytes = [&](std::size_t lowest, Index images) {
+    return backward_workspace(chain, device, {images * parts, x.h, x.w, x.c}, lowest);
+  };
+  backward_in_chunks(
+      chain, batch, chunks_of_passes(chain, batch, 0, bytes), run,
+      [&](Chunk at) { return load(at.first * parts, at.count * parts); },
+      [&](Chunk at) { return clone(dy.images(at.first, at.count), Use::gradient); },
+      [&](Chunk at, View<const T, D> some) {
+        copy(dx.view().images(at.first * parts, at.count * parts), some);
+      });
+  return dx;
+}
+
 }  // namespace retrace::inline RETRACE_ISA

@@ -16,6 +16,7 @@
 #include "retrace/layer/rounded_branch.hpp"
 #include "retrace/net/branch.hpp"
 #include "retrace/net/chain.hpp"
+#include "retrace/net/chunked_chain.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -140,39 +141,11 @@ class FixedStream {
     return x;
   }
 
-  /// Returns the gradient with respect to q. Each image of dy belongs to one or more images of q.
+  /// Returns the gradient with respect to q through the tail.
   Gradient tail_gradient(View<const E, D> q, View<const T, D> dy) {
-    Gradient dx(dy.device(), q.shape(), Use::gradient);
-    const Index batch = dy.shape().n, parts = batch > 0 ? q.shape().n / batch : 1;
-    const auto bytes = [&](std::size_t lowest, Index images) {
-      return workspace(dy.device(), {images * parts, q.shape().h, q.shape().w, q.shape().c},
-                       lowest);
-    };
-    backward_in_chunks(
-        tail_, batch, chunks_of_passes(tail_, batch, 0, bytes), run_,
-        [&](Chunk at) {
-          return widened(q.images(at.first * parts, at.count * parts), Use::workspace);
-        },
-        [&](Chunk at) { return clone(dy.images(at.first, at.count), Use::gradient); },
-        [&](Chunk at, View<const T, D> some) {
-          copy(dx.view().images(at.first * parts, at.count * parts), some);
-        });
-    return dx;
-  }
-
-  /// Returns the peak bytes of backward through the tail, down to layer `lowest`, in one chunk.
-  Index workspace(D& device, Shape shape, std::size_t lowest) {
-    typename D::Rehearsal rehearsal(device);
-    const AbsentGradients<T, D> absent(tail_.parameters());
-    State y(device, shape);
-    Run run = replay(training);
-    run.restore = false;
-    tail_.forward(y, preview(run), 0, lowest);
-    tail_.forward(y, run, lowest, tail_.size());
-    Gradient dy(device, y.shape(), Use::gradient);
-    if (!tail_.reads_output()) y = State::none(device);
-    tail_.backward(y, dy, lowest, tail_.size());
-    return static_cast<Index>(device.memory().peak().total());
+    return chunked_gradient(tail_, q.shape(), dy, run_, [&](Index first, Index count) {
+      return widened(q.images(first, count), Use::workspace);
+    });
   }
 
   /// Runs some images through the chain with fewer and fewer fraction bits until no value
