@@ -63,7 +63,7 @@ std::size_t measured_peak(Net& net, Cpu& device, const Plan& planned) {
 }
 
 Mode mode_of(const std::string& way) {
-  for (Mode mode : LayerProbe<double, Cpu>::modes)
+  for (Mode mode : all_modes)
     if (way == name(mode)) return mode;
   throw std::invalid_argument(way);
 }

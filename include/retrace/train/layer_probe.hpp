@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -20,6 +21,27 @@
 
 namespace retrace::inline RETRACE_ISA {
 
+/// The work of a layer in one mode, in a pass that restores its input and in one that does not.
+/// Equal work takes equal time.
+struct LayerWork {
+  struct InPass {
+    std::int64_t forward = 0, backward = 0;  ///< multiply-adds
+    std::int64_t kept = 0;                   ///< bytes
+    bool operator==(const InPass&) const = default;
+  };
+  InPass restoring, careless;
+  bool operator==(const LayerWork&) const = default;
+
+  /// Returns the text that identifies the work in the file of measured times.
+  std::string key() const {
+    std::string text;
+    for (const InPass& pass : {restoring, careless})
+      for (std::int64_t number : {pass.forward, pass.backward, pass.kept})
+        text += std::to_string(number) + ' ';
+    return text;
+  }
+};
+
 /// Dry-runs layers one by one and times them in steps on batches of noise. Weights and running
 /// averages do not change. Modes are set, gradients are added to, and dropout advances its random
 /// numbers.
@@ -31,9 +53,6 @@ class LayerProbe {
   using Gradient = typename Net::Gradient;
   /// Called with the number of modes that have been timed and the number of all.
   using Progress = std::function<void(std::size_t done, std::size_t all)>;
-
-  static constexpr std::array<Mode, 4> modes{Mode::stored, Mode::reversible, Mode::inverted,
-                                             Mode::chunked};
 
   LayerProbe(Net& net, D& device) : net_(net), device_(device) {}
 
@@ -48,13 +67,15 @@ class LayerProbe {
     for (std::size_t i = 0; i < net_.size(); ++i) {
       LayerOptions layer;
       layer.input = size(x.shape());
-      std::vector<std::string> seen;
-      for (Mode mode : modes) {
-        const Rehearsed result = rehearse(i, mode, x.shape());
-        const std::string difference = result.work + result.traffic;
-        if (std::find(seen.begin(), seen.end(), difference) != seen.end()) continue;
-        seen.push_back(difference);
+      std::vector<Rehearsed> seen;
+      for (Mode mode : all_modes) {
+        Rehearsed result = rehearse(i, mode, x.shape());
+        const auto same = [&](const Rehearsed& earlier) {
+          return earlier.work == result.work && earlier.traffic == result.traffic;
+        };
+        if (std::any_of(seen.begin(), seen.end(), same)) continue;
         layer.options.push_back(result.option);
+        seen.push_back(std::move(result));
       }
       net_.forward(x, preview(training), i, i + 1);
       layer.output = size(x.shape());
@@ -91,23 +112,32 @@ class LayerProbe {
 
   struct Rehearsed {
     LayerOption option;
-    std::string work;     ///< the operations and bytes kept, which identify layers and modes
-    std::string traffic;  ///< the bytes moved, including the zeroing of gradients
+    LayerWork work;
+    std::array<std::int64_t, 2> traffic{};  ///< bytes moved, including the zeroing of gradients
+  };
+  struct Pass {
+    LayerOption::Bytes bytes;
+    LayerWork::InPass work;
+    std::int64_t traffic;
   };
 
   Rehearsed rehearse(std::size_t layer, Mode mode, Shape x) {
     net_.set_mode(layer, mode);
+    rehearse_pass(layer, x, true);  // creates and zeroes buffers, which later passes reuse
+    const Pass restoring = rehearse_pass(layer, x, true);
+    const Pass careless = rehearse_pass(layer, x, false);
     Rehearsed result;
     result.option.mode = mode;
     result.option.reads_output = net_.reads_output(layer);
-    Rehearsed first;  // creates and zeroes buffers, which later passes reuse
-    rehearse_pass(layer, x, true, first);
-    for (bool restore : {true, false}) rehearse_pass(layer, x, restore, result);
+    result.option.restoring = restoring.bytes;
+    result.option.careless = careless.bytes;
+    result.work = {restoring.work, careless.work};
+    result.traffic = {restoring.traffic, careless.traffic};
     return result;
   }
 
-  void rehearse_pass(std::size_t layer, Shape shape, bool restore, Rehearsed& result) {
-    auto& bytes = restore ? result.option.restoring : result.option.careless;
+  Pass rehearse_pass(std::size_t layer, Shape shape, bool restore) {
+    Pass pass{};
     typename D::Rehearsal rehearsal(device_);
     MemoryMeter& meter = device_.memory();
     const auto live = [&] { return static_cast<std::int64_t>(meter.live().total()); };
@@ -118,20 +148,20 @@ class LayerProbe {
     Run run = training;
     run.restore = restore;
     net_.forward(x, run, layer, layer + 1);
-    bytes.forward = peak() - before;
+    pass.bytes.forward = peak() - before;
     const Shape out = x.shape();
-    bytes.kept = live() - before - size(out);
+    pass.bytes.kept = pass.work.kept = live() - before - size(out);
     const double forward = device_.work().multiply_adds;
 
     Gradient dy(device_, out, Use::gradient);
     if (!net_.reads_output(layer)) x = State::none(device_);
     meter.restart_peak();
     net_.backward(x, dy, layer, layer + 1);
-    bytes.backward = peak() - before;
-    const auto text = [](double number) { return std::to_string(std::llround(number)) + ' '; };
-    result.work += text(forward) + text(device_.work().multiply_adds - forward) +
-                   std::to_string(bytes.kept) + ' ';
-    result.traffic += text(device_.work().bytes);
+    pass.bytes.backward = peak() - before;
+    pass.work.forward = std::llround(forward);
+    pass.work.backward = std::llround(device_.work().multiply_adds - forward);
+    pass.traffic = std::llround(device_.work().bytes);
+    return pass;
   }
 
   /// Returns the cache key of every layer and option: its input shape, mode and operations.
@@ -145,7 +175,7 @@ class LayerProbe {
       for (const LayerOption& option : layers[i].options)
         of_layer.push_back(to_string(x.shape()) + " mode " +
                            std::to_string(static_cast<int>(option.mode)) + ": " +
-                           rehearse(i, option.mode, x.shape()).work + "bytes an element " +
+                           rehearse(i, option.mode, x.shape()).work.key() + "bytes an element " +
                            std::to_string(sizeof(typename State::Element)));
       keys.push_back(std::move(of_layer));
       net_.forward(x, preview(training), i, i + 1);
@@ -158,7 +188,7 @@ class LayerProbe {
   void measure_missing(const std::vector<LayerOptions>& layers, const std::vector<Keys>& keys,
                        Shape large, CostCache& cache, const Progress& progress) {
     std::vector<Mode> missing;
-    for (Mode mode : modes)
+    for (Mode mode : all_modes)
       if (!all_known(mode, layers, keys, cache)) missing.push_back(mode);
     for (std::size_t i = 0; i < missing.size(); ++i) {
       measure(missing[i], layers, keys, large, cache);

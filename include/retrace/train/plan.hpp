@@ -1,9 +1,12 @@
 // A plan for the use of memory in training.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "retrace/core/memory_meter.hpp"
@@ -44,6 +47,20 @@ struct Plan {
     }
   }
 };
+
+/// Returns the plans that are faster than every smaller one, sorted by bytes.
+inline std::vector<Plan> pareto_front(std::vector<Plan> plans) {
+  std::sort(plans.begin(), plans.end(), [](const Plan& a, const Plan& b) {
+    return std::pair(a.peak_bytes, a.seconds) < std::pair(b.peak_bytes, b.seconds);
+  });
+  double fastest = std::numeric_limits<double>::infinity();
+  std::erase_if(plans, [&](const Plan& each) {
+    const bool beaten = each.seconds >= fastest;
+    fastest = std::min(fastest, each.seconds);
+    return beaten;
+  });
+  return plans;
+}
 
 /// Returns "checkpoint" for the first layer of a segment, "recomputed" for its other layers, or the
 /// name of the mode.

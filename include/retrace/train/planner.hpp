@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <optional>
 #include <stdexcept>
@@ -19,7 +19,9 @@
 #include "retrace/core/update_term.hpp"
 #include "retrace/net/chain.hpp"
 #include "retrace/train/assignment.hpp"
+#include "retrace/train/candidate_assignments.hpp"
 #include "retrace/train/cost_cache.hpp"
+#include "retrace/train/gradient_trial.hpp"
 #include "retrace/train/layer_probe.hpp"
 #include "retrace/train/plan.hpp"
 #include "retrace/train/step.hpp"
@@ -50,43 +52,6 @@ struct NoPlan : std::runtime_error {
 };
 
 namespace detail {
-
-/// Scope guard that disables the `on_complete` callbacks of all parameters. If `fused`, it also
-/// releases each gradient as soon as it is complete, as a fused optimizer does.
-template <class T, Device D>
-class GradientTrial {
- public:
-  GradientTrial(ParameterList<T, D> list, bool fused) : list_(std::move(list)) {
-    for (auto& named : list_.parameters) {
-      Parameter<T, D>& parameter = *named.parameter;
-      before_.push_back({std::exchange(parameter.on_complete, {}),
-                         parameter.gradient.shape() == parameter.value.shape()});
-      if (!fused) continue;
-      parameter.release_gradient();
-      parameter.on_complete = [](Parameter<T, D>& done) { done.release_gradient(); };
-    }
-  }
-  ~GradientTrial() {
-    for (std::size_t i = 0; i < before_.size(); ++i) {
-      Parameter<T, D>& parameter = *list_.parameters[i].parameter;
-      parameter.on_complete = std::move(before_[i].on_complete);
-      if (before_[i].held)
-        parameter.accumulator();
-      else
-        parameter.release_gradient();
-    }
-  }
-  GradientTrial(const GradientTrial&) = delete;
-  GradientTrial& operator=(const GradientTrial&) = delete;
-
- private:
-  struct Before {
-    std::function<void(Parameter<T, D>&)> on_complete;
-    bool held;  ///< the gradient was allocated
-  };
-  ParameterList<T, D> list_;
-  std::vector<Before> before_;
-};
 
 template <class T, Device D>
 class Planner {
@@ -154,87 +119,47 @@ class Planner {
     for (std::int64_t room : rooms(layers, least))
       if (auto segments = Assignment::fastest(layers, room))
         assignments.push_back(std::move(*segments));
-    return fastest(front(plans_of(assignments)), layers);
+    return refine(pareto_front(plans_of(assignments)), layers);
   }
 
-  /// Returns the smallest budget that has an assignment, to within 0.1 %.
-  static std::int64_t least_room(const std::vector<LayerOptions>& layers) {
-    std::int64_t least = 0, enough = 1;
-    while (!Assignment::fastest(layers, enough)) enough *= 2;
-    while (enough - least > enough / 1000 + 1) {
-      const std::int64_t middle = least + (enough - least) / 2;
-      (Assignment::fastest(layers, middle) ? enough : least) = middle;
-    }
-    return enough;
-  }
-
-  /// Returns a geometric series of budgets, from `least` to one that allows every layer its largest
-  /// option.
-  static std::vector<std::int64_t> rooms(const std::vector<LayerOptions>& layers,
-                                         std::int64_t least) {
-    constexpr int steps = 16;
-    std::int64_t kept = 0, held = 0;
-    for (const LayerOptions& layer : layers) {
-      std::int64_t most = layer.input;
-      for (const LayerOption& option : layer.options) {
-        most = std::max(most, option.bytes(true).kept);
-        held = std::max({held, option.bytes(true).forward, option.bytes(true).backward});
-      }
-      kept += most;
-    }
-    const double ratio =
-        std::max(static_cast<double>(kept + held) / static_cast<double>(least), 1.);
-    std::vector<std::int64_t> all;
-    for (int i = 0; i <= steps; ++i)
-      all.push_back(static_cast<std::int64_t>(
-          std::ceil(static_cast<double>(least) * std::pow(ratio, double(i) / steps))));
-    return all;
-  }
-
-  /// Returns the plans that are faster than every smaller one, sorted by bytes.
-  static std::vector<Plan> front(std::vector<Plan> plans) {
-    std::sort(plans.begin(), plans.end(), [](const Plan& a, const Plan& b) {
-      return std::pair(a.peak_bytes, a.seconds) < std::pair(b.peak_bytes, b.seconds);
-    });
-    double fastest = std::numeric_limits<double>::infinity();
-    std::erase_if(plans, [&](const Plan& each) {
-      const bool beaten = each.seconds >= fastest;
-      fastest = std::min(fastest, each.seconds);
-      return beaten;
-    });
-    return plans;
-  }
-
-  /// Improves each plan of the front by trying faster modes, one layer after another, until the
-  /// next plan's bytes are reached. Returns the fastest plan that was tried and fits.
-  std::optional<Plan> fastest(const std::vector<Plan>& front,
-                              const std::vector<LayerOptions>& layers) {
+  /// Improves each plan of the front until the next plan's bytes are reached. Returns the fastest
+  /// plan that was tried and fits.
+  std::optional<Plan> refine(const std::vector<Plan>& front,
+                             const std::vector<LayerOptions>& layers) {
     std::optional<Plan> best, current;
-    const auto fits = [&](const Plan& plan) {
-      if (plan.peak_bytes <= budget_ && (!best || plan.seconds < best->seconds)) best = plan;
-    };
     for (std::size_t i = 0; i < front.size() && front[i].peak_bytes <= budget_; ++i) {
       if (!current || front[i].seconds < current->seconds) current = front[i];
-      fits(*current);
+      keep_faster(best, *current);
       const std::size_t next =
           i + 1 < front.size() ? front[i + 1].peak_bytes : std::numeric_limits<std::size_t>::max();
-      for (double before = current->seconds + 1; current->seconds < before;) {
-        before = current->seconds;
-        for (std::size_t layer = 0; layer < layers.size(); ++layer)
-          for (const LayerOption& option : layers[layer].options) {
-            std::optional<Plan> changed = faster_with(*current, layer, option);
-            if (!changed) continue;
-            fits(*changed);
-            if (changed->peak_bytes < next) current = std::move(changed);
-          }
-      }
+      search_nearby(*current, best, next, layers);
     }
     return best;
   }
 
+  static void keep_faster(std::optional<Plan>& best, const Plan& plan) {
+    if (!best || plan.seconds < best->seconds) best = plan;
+  }
+
+  /// Tries faster modes, one layer after another, as long as one helps. A plan below `limit` bytes
+  /// becomes the current one; a plan that fits the budget may become the best.
+  void search_nearby(Plan& current, std::optional<Plan>& best, std::size_t limit,
+                     const std::vector<LayerOptions>& layers) {
+    for (double before = current.seconds + 1; current.seconds < before;) {
+      before = current.seconds;
+      for (std::size_t layer = 0; layer < layers.size(); ++layer)
+        for (const LayerOption& option : layers[layer].options) {
+          std::optional<Plan> changed = replace_mode(current, layer, option);
+          if (!changed) continue;
+          if (changed->peak_bytes <= budget_) keep_faster(best, *changed);
+          if (changed->peak_bytes < limit) current = std::move(*changed);
+        }
+    }
+  }
+
   /// Returns the plan with another option in layer i. Returns std::nullopt if the layer is
   /// recomputed or does not get faster.
-  std::optional<Plan> faster_with(const Plan& plan, std::size_t i, const LayerOption& option) {
+  std::optional<Plan> replace_mode(const Plan& plan, std::size_t i, const LayerOption& option) {
     const PlannedLayer& now = plan.layers[i];
     const double seconds = option.forward_seconds + option.backward_seconds;
     if (now.recomputed || seconds >= now.seconds) return {};
@@ -245,35 +170,6 @@ class Planner {
     changed->layers[i].kept = option.bytes(true).kept;
     measure_peak(*changed);
     return changed;
-  }
-
-  /// Returns the assignments with one mode for all layers, and those with a checkpoint every k
-  /// layers.
-  std::vector<std::vector<Segment>> uniform(const std::vector<LayerOptions>& layers) const {
-    std::vector<std::vector<Segment>> all;
-    for (Mode mode : LayerProbe<T, D>::modes) {
-      std::vector<Segment> segments;
-      for (std::size_t i = 0; i < layers.size(); ++i)
-        segments.push_back({i, i + 1, false, option_like(layers[i], mode)});
-      all.push_back(std::move(segments));
-    }
-    for (std::size_t every = 1; every < layers.size(); ++every) {
-      std::vector<Segment> segments;
-      std::size_t at = 0;
-      for (; at + every < layers.size(); at += every) segments.push_back({at, at + every, true});
-      for (; at < layers.size(); ++at) segments.push_back({at, at + 1, false, 0});
-      all.push_back(std::move(segments));
-    }
-    return all;
-  }
-
-  /// Returns the option of the given mode. If the layer has none, returns the last one before it,
-  /// which behaves the same.
-  static std::size_t option_like(const LayerOptions& layer, Mode mode) {
-    std::size_t found = 0;
-    for (std::size_t k = 0; k < layer.options.size(); ++k)
-      if (layer.options[k].mode <= mode) found = k;
-    return found;
   }
 
   Plan make(const std::vector<LayerOptions>& layers, const std::vector<Segment>& segments,
