@@ -138,10 +138,10 @@ struct WinogradConvolution {
            row += tile_side)
         for (Index column = 0; column < row_pixels; column += tile_side, ++tile) {
           T* to = y.pixel((image_index * height + row) * row_pixels + column) + first;
-          const Index tile_rows = std::min(tile_side, height - row);
-          const Index tile_columns = std::min(tile_side, row_pixels - column);
+          const Index kept_rows = std::min(tile_side, height - row);
+          const Index kept_columns = std::min(tile_side, row_pixels - column);
           for (Index k = 0; k < columns; k += width)
-            put_tile(to + k, tile_rows, tile_columns, y.shape().c - first - k,
+            put_tile(to + k, kept_rows, kept_columns, y.shape().c - first - k,
                      products + tile * l.products.row + k, l.products.product);
         }
     });
