@@ -70,7 +70,7 @@ fi
 : "${build:=$root/build${sanitize:+-${sanitize/,/-}}}"
 [[ -e $build/CMakeCache.txt ]] || options+=(-G Ninja)  # else keep the one it was made with
 
-cmake -S "$root" -B "$build" "${options[@]}" -D RETRACE_TESTS=ON \
+cmake -S "$root" -B "$build" "${options[@]}" -D RETRACE_TESTS=ON -D RETRACE_TESTS_TOGETHER=8 \
   -D RETRACE_SANITIZE="$sanitize" -D RETRACE_WARNINGS_AS_ERRORS=$strict -D RETRACE_CUDA=$cuda
 cmake --build "$build" --parallel "$jobs"
 ctest --test-dir "$build" --parallel "$jobs" --output-on-failure --no-tests=error --tests-regex "$filter"
