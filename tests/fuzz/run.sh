@@ -2,7 +2,7 @@
 set -euo pipefail
 usage="usage: tests/fuzz/run.sh [option]...
 Builds the fuzz targets with Clang, and runs each on its corpus in tests/fuzz/corpus/.
-  --seconds N      of each target (default 60)
+  --seconds N      of each target, two at a time (default 50)
   --filter REGEX   run only the targets whose name matches
   --build-dir DIR  build there instead of in build-fuzz/
   --grow           add to the corpus the inputs that reached something new
@@ -15,7 +15,7 @@ fail() {
 }
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-seconds=60 filter=. build=$root/build-fuzz grow=''
+seconds=50 filter=. build=$root/build-fuzz grow=''
 while [[ $# -gt 0 ]]; do
   case $1 in
     --help) echo "$usage"; exit ;;
@@ -45,17 +45,35 @@ cmake --build "$build" --parallel 2
 
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-failed=0
-for corpus in "$root"/tests/fuzz/corpus/*/; do
-  name=$(basename "$corpus")
-  [[ $name =~ $filter ]] || continue
-  echo "==== $name, $seconds s"
-  target=$build/fuzz/fuzz_$name
+
+# fuzz CORPUS: fuzzes the target of that name; its log is $scratch/NAME.log.
+fuzz() {
+  local name
+  name=$(basename "$1")
   mkdir "$scratch/$name"
-  (cd "$build" && "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=1024 \
-    -print_final_stats=1 "$scratch/$name" "$corpus") >"$scratch/log" 2>&1 || failed=1
-  grep -E 'ERROR|SUMMARY|Test unit written|stat::number_of_executed|stat::peak_rss|cov:' \
-    "$scratch/log" | tail -n 5
-  if [[ -n $grow ]]; then "$target" -merge=1 "$corpus" "$scratch/$name" 2>/dev/null; fi
+  cd "$build" && "$build/fuzz/fuzz_$name" -max_total_time="$seconds" -timeout=10 \
+    -rss_limit_mb=1024 -print_final_stats=1 "$scratch/$name" "$1" >"$scratch/$name.log" 2>&1
+}
+
+corpora=()
+for corpus in "$root"/tests/fuzz/corpus/*/; do
+  [[ $(basename "$corpus") =~ $filter ]] && corpora+=("$corpus")
+done
+failed=0
+for ((first = 0; first < ${#corpora[@]}; first += 2)); do  # a fuzzer keeps one core busy
+  pids=()
+  for corpus in "${corpora[@]:first:2}"; do
+    fuzz "$corpus" &
+    pids+=($!)
+  done
+  for corpus in "${corpora[@]:first:2}"; do
+    name=$(basename "$corpus")
+    wait "${pids[0]}" || failed=1
+    pids=("${pids[@]:1}")
+    echo "==== $name, $seconds s"
+    grep -E 'ERROR|SUMMARY|Test unit written|stat::number_of_executed|stat::peak_rss|cov:' \
+      "$scratch/$name.log" | tail -n 5
+    if [[ -n $grow ]]; then "$build/fuzz/fuzz_$name" -merge=1 "$corpus" "$scratch/$name" 2>/dev/null; fi
+  done
 done
 exit "$failed"
