@@ -129,8 +129,8 @@ struct MatrixProduct {
 template <class T>
 void multiply_together(Cpu& device, const MatrixProduct<T>& product) {
   const auto work = [&](Index count, Index products) {
-    const double m = static_cast<double>(product.rows), n = static_cast<double>(count),
-                 k = static_cast<double>(products);
+    const auto m = static_cast<double>(product.rows), n = static_cast<double>(count),
+               k = static_cast<double>(products);
     return Work{m * n * k, sizeof(T) * (m * k + n * k + m * n)};
   };
   if (product.has_few_rows()) {
@@ -167,8 +167,8 @@ void multiply_apart(Cpu& device, Index images, At at) {
   const MatrixProduct<T> any = at(0);
   const Index size = any.column_workspace() + any.row_workspace();
   Tensor<T, Cpu> workspace(device, {1, 1, device.threads(), size}, Use::workspace);
-  const double m = static_cast<double>(any.rows), n = static_cast<double>(any.columns),
-               k = static_cast<double>(any.depth), all = static_cast<double>(images);
+  const auto m = static_cast<double>(any.rows), n = static_cast<double>(any.columns),
+             k = static_cast<double>(any.depth), all = static_cast<double>(images);
   const Work work{all * m * n * k, all * sizeof(T) * (m * k + n * k + m * n)};
   device.parallel(images, work, [&](Index first, Index last, int thread) {
     T* packed = workspace.data() + thread * size;
