@@ -25,15 +25,30 @@ class AnyLayer {
 
   template <class N>
   requires(!std::same_as<N, AnyLayer> && (Stage<N> || Layer<N>)) AnyLayer(N node)
-      : link_(make_link<T, Cpu, T>("layer", std::move(node))), invertible_(Invertible<N>) {}
+      : link_(make_link<T, Cpu, T>("layer", std::move(node))), invertible_(Invertible<N>) {
+    try {
+      link_->require_log_det();
+      flow_ = true;
+    } catch (const StateError&) {
+      flow_ = false;
+    }
+  }
 
   Shape output_shape(Shape x) const { return link_->output_shape(x); }
-  void forward(State& x, Run run) { link_->forward(x, run, nullptr, nullptr); }
-  void inverse(State& y, Run run) { link_->inverse(y, run); }
-  void backward(State& y, State& dy) { link_->backward(y, dy); }
+  void forward(State& x, Run run, LogDet<Cpu>* log_det = nullptr) {
+    link_->forward(x, run, nullptr, nullptr, log_det);
+  }
+  void inverse(State& y, Run run, LogDet<Cpu>* log_det = nullptr) {
+    link_->inverse(y, run, log_det);
+  }
+  void backward(State& y, State& dy, const LogDet<Cpu>* log_det = nullptr) {
+    link_->backward(y, dy, log_det);
+  }
   void abandon() { link_->abandon(); }
   void set_mode(Mode mode) { link_->set_mode(mode); }
   bool invertible() const { return invertible_; }
+  /// Returns whether it can be a layer of a flow.
+  bool flow() const { return flow_; }
   /// Returns null for a layer.
   StageAccess<T, Cpu, T>* stage() { return link_->stage(); }
   void collect(const std::string& prefix, Parameters& list) { link_->collect(prefix, list); }
@@ -45,7 +60,7 @@ class AnyLayer {
 
  private:
   std::unique_ptr<Link<T, Cpu>> link_;
-  bool invertible_;
+  bool invertible_, flow_ = false;
 };
 
 template <class T>
@@ -95,24 +110,32 @@ void randomise(AnyLayer<T>& layer, unsigned seed = 9) {
 
 /// The results of one forward and one backward pass.
 struct PassValues {
-  Values y, x, dx;
+  Values y, x, dx, log_det;
   std::vector<Values> gradients;  ///< gradients of the parameters, in the order of inside()
   std::vector<Values> buffers;    ///< running averages, after both passes
   Shape y_shape, x_shape, dx_shape;
 };
 
-/// Sets gradients to 0, then runs forward, and backward with a normally distributed dy.
+/// The gradient with respect to the log-determinants in all checks of layers of flows.
+inline constexpr double log_det_gradient = 0.7;
+
+/// Sets gradients to 0, then runs forward, and backward with a normally distributed dy. A layer of
+/// a flow takes log-determinants too.
 template <class T>
 PassValues pass(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, Run run = training) {
   layer.parameters().zero_gradients();
   Tensor<T, Cpu> state = clone(x);
-  layer.forward(state, run);
+  LogDet<Cpu> log_det(x.device(), x.shape().n);
+  log_det.gradient = log_det_gradient;
+  LogDet<Cpu>* sum = layer.flow() ? &log_det : nullptr;
+  layer.forward(state, run, sum);
   PassValues result;
   result.y = values(state);
   result.y_shape = state.shape();
   auto gradient = normal<T>(x.device(), state.shape(), 2, Use::gradient);
-  layer.backward(state, gradient);
+  layer.backward(state, gradient, sum);
   result.x = values(state);
+  result.log_det = values(log_det.value);
   result.x_shape = state.shape();
   result.dx = values(gradient);
   result.dx_shape = gradient.shape();
@@ -132,6 +155,7 @@ inline Findings compare(const PassValues& a, const PassValues& b, double toleran
   compared("y", a.y, b.y);
   compared("x", a.x, b.x);
   compared("dx", a.dx, b.dx);
+  compared("the log-determinant", a.log_det, b.log_det);
   for (std::size_t i = 0; i < b.gradients.size(); ++i)
     compared("a gradient", a.gradients.at(i), b.gradients[i]);
   for (std::size_t i = 0; i < b.buffers.size(); ++i)

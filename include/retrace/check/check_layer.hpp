@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "retrace/check/frozen.hpp"
+#include "retrace/check/log_dets.hpp"
 #include "retrace/check/passes.hpp"
 #include "retrace/check/promises.hpp"
 #include "retrace/check/rehearsal.hpp"
@@ -45,6 +46,7 @@ Findings check_promises(AnyLayer<T>& single, AnyLayer<double>& exact, Cpu& one, 
   }
   found.add("double", check_backward_restores_input(exact, x, contract.restored, run));
   found.add("float", check_backward_restores_input(single, single_x, contract.restored, run));
+  found.add(check_log_det(exact, x));
   found.add(check_gradients(exact, x, run));
   found.add(check_taylor(exact, x, run));
   found.add(check_agreement(single, exact, single_x, contract.agreement, run));
@@ -132,6 +134,7 @@ Findings check_layer(AnyLayer<T> single, AnyLayer<double> exact, AnyLayer<double
 ///
 /// - the inverse, if there is one, and the input that backward reconstructs;
 /// - gradients against finite differences in double, float against double, one thread against two;
+/// - log-determinants against those of numerical Jacobians, if it can be a layer of a flow;
 /// - gradients are added and complete, running averages move once, nothing stays stored, and
 ///   repetitions have the same bits;
 /// - frozen parameters and held averages do not change;

@@ -20,8 +20,18 @@ struct Borrowed {
   AnyLayer<T>* layer;
 
   Shape output_shape(Shape x) const { return layer->output_shape(x); }
-  void forward(State& x, Run run) { layer->forward(x, run); }
-  void backward(State& y, Gradient& dy) { layer->backward(y, dy); }
+  void forward(State& x, Run run, LogDet<Cpu>* log_det = nullptr) {
+    layer->forward(x, run, log_det);
+  }
+  void inverse(State& y, Run run, LogDet<Cpu>* log_det = nullptr) {
+    layer->inverse(y, run, log_det);
+  }
+  void backward(State& y, Gradient& dy, const LogDet<Cpu>* log_det = nullptr) {
+    layer->backward(y, dy, log_det);
+  }
+  void require_log_det() const {
+    if (!layer->flow()) throw StateError("the layer under test has no log-determinant");
+  }
   void abandon() { layer->abandon(); }
   void set_mode(Mode mode) { layer->set_mode(mode); }
   void collect(const std::string& prefix, ParameterList<T, Cpu>& list) {
@@ -41,11 +51,14 @@ Findings check_interrupted(AnyLayer<T>& layer, const Tensor<T, Cpu>& x,
   Chain<T, Cpu> chain;
   chain.add("layer", Borrowed<T>{&layer});
   Tensor<T, Cpu> y = clone(x), z = clone(between);
-  chain.forward(y, run);
+  LogDet<Cpu> log_det(x.device(), x.shape().n);
+  log_det.gradient = log_det_gradient;
+  LogDet<Cpu>* sum = layer.flow() ? &log_det : nullptr;
+  chain.forward(y, run, sum);
   chain.forward(z, other);
   auto dy = normal<T>(x.device(), y.shape(), 2, Use::gradient);
   try {
-    chain.backward(y, dy);
+    chain.backward(y, dy, sum);
     if (!same_bits(values(dy), expected.dx) || !same_bits(gradients(layer), expected.gradients))
       wrong.add("after " + what + ", backward gives wrong gradients and no error");
   } catch (const StateError&) {

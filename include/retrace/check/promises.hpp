@@ -90,9 +90,12 @@ Findings check_gradients_are_added(AnyLayer<T>& layer, const Tensor<T, Cpu>& x, 
                                    double roundings = 0) {
   const PassValues once = pass(layer, x, run);
   Tensor<T, Cpu> state = clone(x);
-  layer.forward(state, run);
+  LogDet<Cpu> log_det(x.device(), x.shape().n);
+  log_det.gradient = log_det_gradient;
+  LogDet<Cpu>* sum = layer.flow() ? &log_det : nullptr;
+  layer.forward(state, run, sum);
   auto gradient = normal<T>(x.device(), state.shape(), 2, Use::gradient);
-  layer.backward(state, gradient);
+  layer.backward(state, gradient, sum);
   Findings wrong;
   const std::vector<Values> added = gradients(layer);
   for (std::size_t i = 0; i < added.size(); ++i) {

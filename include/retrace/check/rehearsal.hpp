@@ -20,13 +20,16 @@ std::size_t peak_of_pass(AnyLayer<T>& layer, Cpu& device, Shape shape, Run run, 
   memory.restart_peak();
   Tensor<T, Cpu> state(device, shape);
   if (!device.dry()) fill(state.view(), T(1));
-  layer.forward(state, run);
+  LogDet<Cpu> log_det(device, shape.n);
+  log_det.gradient = log_det_gradient;
+  LogDet<Cpu>* sum = layer.flow() ? &log_det : nullptr;
+  layer.forward(state, run, sum);
   if (state.shape() != layer.output_shape(shape))
     wrong.add("forward gives a " + to_string(state.shape()) + ", output_shape says " +
               to_string(layer.output_shape(shape)));
   Tensor<T, Cpu> dy(device, state.shape(), Use::gradient);
   if (!device.dry()) fill(dy.view(), T(1));
-  layer.backward(state, dy);
+  layer.backward(state, dy, sum);
   return memory.peak().total() - before;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <concepts>
+#include <numeric>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,20 +13,24 @@
 namespace retrace::inline RETRACE_ISA::contract {
 namespace detail {
 
-/// L = Σ w·y + y²/2 of a layer's output, near a point that can be moved.
+/// L = Σ w·y + y²/2 of a layer's output, and Σ log-determinants times log_det_gradient in a flow,
+/// near a point that can be moved.
 class Loss {
  public:
   Loss(AnyLayer<double>& layer, const Tensor<double, Cpu>& x, Run run)
       : layer_(layer), x_(clone(x)), run_(run), parameters_(layer.parameters()) {
     evaluate();
     Tensor<double, Cpu> state = clone(x_);
-    layer_.forward(state, run_);
+    LogDet<Cpu> log_det(x_.device(), x_.shape().n);
+    log_det.gradient = log_det_gradient;
+    LogDet<Cpu>* sum = layer_.flow() ? &log_det : nullptr;
+    layer_.forward(state, run_, sum);
     const Values y = values(state);
     Values slopes(y.size());
     for (std::size_t i = 0; i < y.size(); ++i) slopes[i] = weights_[i] + y[i];
     auto gradient = tensor<double>(x_.device(), state.shape(), slopes, Use::gradient);
     parameters_.zero_gradients();
-    layer_.backward(state, gradient);
+    layer_.backward(state, gradient, sum);
     points_.push_back({"dx", x_.view(), values(gradient)});
     for (auto& named : parameters_.parameters)
       if (!named.parameter->frozen())
@@ -58,10 +63,12 @@ class Loss {
     Tensor<double, Cpu> state = clone(x_);
     Run run = run_;
     run.keep = run.update_running = false;
-    layer_.forward(state, run);
+    LogDet<Cpu> log_det(x_.device(), x_.shape().n);
+    layer_.forward(state, run, layer_.flow() ? &log_det : nullptr);
     if (weights_.empty()) weights_ = normal_values(state.shape().size(), 3);
-    const Values y = values(state);
-    return dot(weights_, y) + dot(y, y) / 2;
+    const Values y = values(state), of_images = values(log_det.value);
+    return dot(weights_, y) + dot(y, y) / 2 +
+           log_det_gradient * std::accumulate(of_images.begin(), of_images.end(), 0.0);
   }
 
   AnyLayer<double>& layer_;

@@ -221,6 +221,15 @@ concept ScalesGradients = requires(View<T, D> gradient, double number) {
   scale(gradient, number);
 };
 
+/// Optional: log-determinants of flows, [N,1,1,1] in double, which the operations add to.
+template <class D, class T>
+concept LogDets = requires(View<T, D> x, View<const T, D> values, double number,
+                           View<double, D> log_det) {
+  scale_and_shift(x, values, number, log_det);  // the affine coupling with Σ bound·tanh s
+  unscale_and_unshift(x, values, number, log_det);
+  scale_and_shift_backward(x, values, x, number, number);
+};
+
 /// Optional: a training step that is recorded once and then launched (train/recorded_step.hpp).
 template <class D, class T>
 concept Records = requires(View<T, D> dy, View<const T, D> y, View<const std::int32_t, D> labels,

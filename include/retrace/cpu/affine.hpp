@@ -2,6 +2,7 @@
 #pragma once
 
 #include "retrace/cpu/elementwise.hpp"
+#include "retrace/cpu/image_sums.hpp"
 #include "retrace/math/bounded_scale.hpp"
 
 namespace retrace::inline RETRACE_ISA {
@@ -50,6 +51,64 @@ void scale_and_shift_backward(View<T, Cpu> dy, ConstView<T, Cpu> x, SameView<T, 
         for (Index c = 0; c < channels; ++c) {
           const T scale = math::bounded_scale(s[c], a);
           s[c] = gradient[c] * input[c] * math::bounded_scale_slope(s[c], scale, a);
+          if (shifts) s[channels + c] = gradient[c];
+          gradient[c] *= scale;
+        }
+      },
+      x, values);
+}
+
+/// Computes scale_and_shift, and log_det, [N], += Σ log e(s) = Σ bound·tanh s over each image.
+template <class T>
+void scale_and_shift(View<T, Cpu> x, ConstView<T, Cpu> values, double bound,
+                     View<double, Cpu> log_det) {
+  const Shape shape = x.shape();
+  const bool shifts = values.shape().c == 2 * shape.c;
+  const T a = static_cast<T>(bound);
+  cpu::add_image_sums(log_det, shape, sweep_work<T>(shape, 3), 1, [=](Index r) {
+    double sum = 0;
+    for (Index pixel = r * shape.w; pixel < (r + 1) * shape.w; ++pixel) {
+      T* row = x.pixel(pixel);
+      const T* s = values.pixel(pixel);
+      for (Index c = 0; c < shape.c; ++c) {
+        row[c] = row[c] * math::bounded_scale(s[c], a) + (shifts ? s[shape.c + c] : T(0));
+        sum += static_cast<double>(a * std::tanh(s[c]));
+      }
+    }
+    return sum;
+  });
+}
+
+/// Computes unscale_and_unshift, and log_det −= Σ bound·tanh s.
+template <class T>
+void unscale_and_unshift(View<T, Cpu> y, ConstView<T, Cpu> values, double bound,
+                         View<double, Cpu> log_det) {
+  const Shape shape = y.shape();
+  const T a = static_cast<T>(bound);
+  unscale_and_unshift(y, values, bound);
+  cpu::add_image_sums(log_det, shape, sweep_work<T>(shape, 1), -1, [=](Index r) {
+    double sum = 0;
+    for (Index pixel = r * shape.w; pixel < (r + 1) * shape.w; ++pixel)
+      for (Index c = 0; c < shape.c; ++c)
+        sum += static_cast<double>(a * std::tanh(values.pixel(pixel)[c]));
+    return sum;
+  });
+}
+
+/// Computes scale_and_shift_backward for a loss that depends on Σ log e(s) too, with the gradient
+/// `of_log_det`: ds = dy·x·e′(s) + of_log_det·bound·(1 − tanh² s).
+template <class T>
+void scale_and_shift_backward(View<T, Cpu> dy, ConstView<T, Cpu> x, SameView<T, Cpu> values,
+                              double bound, double of_log_det) {
+  const Index channels = dy.shape().c;
+  const bool shifts = values.shape().c == 2 * channels;
+  const T a = static_cast<T>(bound), g = static_cast<T>(of_log_det);
+  cpu::for_each_pixel(
+      dy,
+      [=](T* gradient, const T* input, T* s) {
+        for (Index c = 0; c < channels; ++c) {
+          const T scale = math::bounded_scale(s[c], a);
+          s[c] = (gradient[c] * input[c] * scale + g) * math::bounded_scale_slope(s[c], T(1), a);
           if (shifts) s[channels + c] = gradient[c];
           gradient[c] *= scale;
         }

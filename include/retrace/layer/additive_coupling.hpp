@@ -21,6 +21,7 @@ class AdditiveCoupling {
  public:
   using State = typename F::State;
   using Gradient = typename F::Gradient;
+  static constexpr bool volume_preserving = true;
 
   AdditiveCoupling(F f, G g) : f_{std::move(f), "f"}, g_{std::move(g), "g"} {}
 

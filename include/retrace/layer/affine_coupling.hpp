@@ -7,7 +7,8 @@
 #include <string>
 #include <utility>
 
-#include "retrace/layer/layer.hpp"
+#include "retrace/core/operations.hpp"
+#include "retrace/layer/log_det.hpp"
 #include "retrace/layer/named_stage.hpp"
 
 namespace retrace::inline RETRACE_ISA {
@@ -22,12 +23,15 @@ namespace retrace::inline RETRACE_ISA {
 /// Inverse   x₂ = (y₂ − t_G)/e(s_G),  x₁ = (y₁ − t_F)/e(s_F). An error is multiplied by up to
 ///           exp(bound).
 /// Backward  ds = dy·x·e′(s),  dt = dy,  dx = dy·e(s); each branch is evaluated once.
+/// Log-det   Σ bound·tanh s_F + Σ bound·tanh s_G: each half has a triangular Jacobian with e(s) on
+///           its diagonal (Dinh et al. 2017, eq. 6).
 /// Stores    nothing between passes. In mode `stored`: x, y₁, both (s, t) and what F and G store.
 template <Stage F, Stage G = F>
 class AffineCoupling {
  public:
   using State = typename F::State;
   using Gradient = typename F::Gradient;
+  using D = detail::DeviceOf<F>;
 
   /// @throws std::invalid_argument unless bound is positive and finite.
   AffineCoupling(F f, G g, double bound = 1)
@@ -44,7 +48,7 @@ class AffineCoupling {
     return x;
   }
 
-  void forward(State& x, Run run) {
+  void forward(State& x, Run run, LogDet<D>* log_det = nullptr) {
     auto [x1, x2] = halves(x.view());
     run_ = run;
     kept_.reset();
@@ -52,24 +56,25 @@ class AffineCoupling {
     if (stores) kept_.emplace(Inputs{clone(x, Use::stash), {}, {}, {}});
     if (!stores) run = preview(run);
     State f_values = value(f_, x2, run);
-    scale_and_shift(x1, f_values.view(), bound_);
+    scale_to(x1, f_values, log_det);
     if (stores) {
       kept_->y1 = clone(x1, Use::stash);
       kept_->f_values = std::move(f_values).as(Use::stash);
     }
     State g_values = value(g_, x1, run);
-    scale_and_shift(x2, g_values.view(), bound_);
+    scale_to(x2, g_values, log_det);
     if (stores) kept_->g_values = std::move(g_values).as(Use::stash);
   }
 
-  void inverse(State& y, Run run) {
+  void inverse(State& y, Run run, LogDet<D>* log_det = nullptr) {
     auto [y1, y2] = halves(y.view());
-    unscale_and_unshift(y2, value(g_, y1, preview(replay(run))).view(), bound_);
-    unscale_and_unshift(y1, value(f_, y2, preview(replay(run))).view(), bound_);
+    unscale(y2, value(g_, y1, preview(replay(run))), log_det);
+    unscale(y1, value(f_, y2, preview(replay(run))), log_det);
   }
 
   /// @throws ShapeError unless dy has the shape of y.
-  void backward(State& y, Gradient& dy) {
+  void backward(State& y, Gradient& dy, const LogDet<D>* log_det = nullptr) {
+    of_log_det_ = log_det ? log_det->gradient : 0;
     const Shape shape = kept_ ? kept_->x.shape() : y.shape();
     require_same_shape("AffineCoupling", "y", shape, "dy", dy.shape());
     auto [dy1, dy2] = halves(dy.view());
@@ -96,6 +101,8 @@ class AffineCoupling {
   }
 
  private:
+  using T = typename Gradient::Element;
+
   struct Inputs {
     State x;
     std::optional<State> y1, f_values, g_values;
@@ -111,6 +118,24 @@ class AffineCoupling {
     return shape;
   }
 
+  void scale_to(View<T, D> x, const State& values, LogDet<D>* log_det) const {
+    if (!log_det) return scale_and_shift(x, values.view(), bound_);
+    if constexpr (operations::LogDets<D, T>)
+      scale_and_shift(x, values.view(), bound_, log_det->value.view());
+    else
+      refuse();
+  }
+  void unscale(View<T, D> y, const State& values, LogDet<D>* log_det) const {
+    if (!log_det) return unscale_and_unshift(y, values.view(), bound_);
+    if constexpr (operations::LogDets<D, T>)
+      unscale_and_unshift(y, values.view(), bound_, log_det->value.view());
+    else
+      refuse();
+  }
+  [[noreturn]] static void refuse() {
+    throw StateError("AffineCoupling: the device has no operations for log-determinants");
+  }
+
   template <class H, class V>
   static State value(NamedStage<H>& branch, V source, Run run) {
     State values(source.device(), values_shape(branch, source.shape()));
@@ -122,7 +147,12 @@ class AffineCoupling {
   template <class H, class Input, class Source, class V>
   void differentiate(NamedStage<H>& branch, Input x, Source source, State& values, V dtarget,
                      V dsource) {
-    scale_and_shift_backward(dtarget, x, values.view(), bound_);
+    if (of_log_det_ == 0)
+      scale_and_shift_backward(dtarget, x, values.view(), bound_);
+    else if constexpr (operations::LogDets<D, T>)
+      scale_and_shift_backward(dtarget, x, values.view(), bound_, of_log_det_);
+    else
+      refuse();
     branch.gradient(source, std::as_const(values).view(), dsource, Store::add);
   }
 
@@ -135,7 +165,7 @@ class AffineCoupling {
 
   NamedStage<F> f_;
   NamedStage<G> g_;
-  double bound_;
+  double bound_, of_log_det_ = 0;
   Mode mode_ = Mode::reversible;
   Run run_ = training;
   std::optional<Inputs> kept_;

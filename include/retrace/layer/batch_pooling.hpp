@@ -18,6 +18,7 @@ class BatchPooling {
  public:
   using State = Tensor<T, D>;
   using Gradient = Tensor<G, D>;
+  static constexpr bool volume_preserving = true;
 
   /// @throws ShapeError if H or W is odd.
   Shape output_shape(Shape x) const {

@@ -17,6 +17,7 @@ class ChannelPooling {
  public:
   using State = Tensor<T, D>;
   using Gradient = Tensor<G, D>;
+  static constexpr bool volume_preserving = true;
 
   /// @throws ShapeError if H or W is odd.
   Shape output_shape(Shape x) const {

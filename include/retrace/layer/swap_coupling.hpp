@@ -22,6 +22,7 @@ class SwapCoupling {
  public:
   using State = typename F::State;
   using Gradient = typename F::Gradient;
+  static constexpr bool volume_preserving = true;
 
   explicit SwapCoupling(F f) : f_{std::move(f), "f"} {}
 

@@ -18,7 +18,7 @@
 #include "retrace/layer/freeze.hpp"
 #include "retrace/net/chain_scopes.hpp"
 #include "retrace/net/image_sizes.hpp"
-#include "retrace/net/layer_link.hpp"
+#include "retrace/net/link_sequence.hpp"
 #include "retrace/net/modes.hpp"
 #include "retrace/net/open_pass.hpp"
 #include "retrace/net/segments.hpp"
@@ -36,23 +36,15 @@ namespace retrace::inline RETRACE_ISA {
 /// closes it too, and its backward is then refused before anything is added. If a pass throws,
 /// everything that passes have stored is dropped, and the next one starts clean.
 template <class T, Device D, class S = T>
-class Chain {
+class Chain : public LinkSequence<T, D, S> {
  public:
+  using Sequence = LinkSequence<T, D, S>;
   using State = Tensor<S, D>;
   using Gradient = Tensor<T, D>;
   using Parameters = ParameterList<T, D>;
-
-  enum class Pass { forward, inverse, backward };
-  /// The argument of an observer after each layer. In backward, x is that layer's restored input.
-  struct Visit {
-    const std::string& layer;
-    Pass pass;
-    const State& x;
-    const Gradient* dx;              ///< in backward only
-    MemoryMeter& memory;             ///< whose peak, restarted at every visit, is that of one layer
-    std::optional<double> decibels;  ///< in backward, of x compared with the truth, if measured
-  };
-  using Observer = std::function<void(const Visit&)>;
+  using Sequence::output_shape, Sequence::require_log_det, Sequence::forward, Sequence::inverse,
+      Sequence::backward;
+  using typename Sequence::Observer;
 
   Chain() = default;
   /// Watches and observers move along.
@@ -94,19 +86,16 @@ class Chain {
     return *this;
   }
 
-  /// The shape of the output for an input of that shape.
-  /// @throws ShapeError naming the first layer that cannot take what it is given.
-  Shape output_shape(Shape x) const {
-    for (const auto& link : links_) x = named(link->name, [&] { return link->output_shape(x); });
-    return x;
-  }
   /// x becomes the output of the last layer.
   /// @throws ShapeError before any layer has run, if one of them cannot take what it would be
   ///         given: the message says which height and width would do.
-  void forward(State& x, Run run) {
+  /// @throws StateError before any layer has run, if a log-determinant is given but a layer
+  ///         has none.
+  void forward(State& x, Run run, LogDet<D>* log_det = nullptr) {
     guarded([&] {
       const bool outermost = run.pass == 0;
       if (outermost) {
+        if (log_det) require_flow(*log_det, x.shape());
         if (open_.is_open()) abandon();
         run.pass = open_.begin(run, x, checked_output_shape(*this, x.shape()));
       } else {
@@ -116,7 +105,8 @@ class Chain {
       checkpoints_.clear();
       for (const Segments::Part& part : segments_.parts(links_.size())) {
         if (part.recomputed && run.keep) checkpoints_.push_back(retrace::clone(x, Use::stash));
-        forward(x, part.recomputed ? preview(run) : restoring(run, part), part.first, part.end);
+        forward(x, part.recomputed ? preview(run) : restoring(run, part), part.first, part.end,
+                nullptr, nullptr, log_det);
       }
       if (outermost) x.set_pass(run.pass);
     });
@@ -124,10 +114,11 @@ class Chain {
 
   /// y becomes the input of the first layer.
   /// @throws StateError naming the first layer met that has no inverse.
-  void inverse(State& y, Run run) {
+  void inverse(State& y, Run run, LogDet<D>* log_det = nullptr) {
     guarded([&] {
+      if (log_det) require_log_det();
       if (run.pass == 0) open_.close();
-      inverse(y, run, 0, links_.size());
+      inverse(y, run, 0, links_.size(), log_det);
     });
   }
 
@@ -135,9 +126,10 @@ class Chain {
   /// @throws StateError unless y is the output of the last pass of forward, and has had no
   /// backward.
   /// @throws ShapeError unless dy has the shape of that output.
-  void backward(State& y, Gradient& dy) {
+  void backward(State& y, Gradient& dy, const LogDet<D>* log_det = nullptr) {
     guarded([&] {
       open_.require(y, dy.shape());
+      if (log_det) require_log_det();
       const std::vector<Segments::Part> all = segments_.parts(links_.size());
       for (std::size_t i = all.size(); i-- > 0;) {
         const Segments::Part& part = all[i];
@@ -148,7 +140,7 @@ class Chain {
           checkpoints_.pop_back();
           forward(y, restoring(replay(run_), part), part.first, part.end);
         }
-        backward(y, dy, part.first, part.end);
+        backward(y, dy, part.first, part.end, log_det);
       }
       open_.end(y);
     });
@@ -254,10 +246,6 @@ class Chain {
     set_frozen(list, pattern, false, Averages::moving);
   }
 
-  std::size_t size() const { return links_.size(); }
-  const std::string& name(std::size_t index) const { return links_.at(index)->name; }
-  Link<T, D, S>& link(std::size_t index) { return *links_.at(index); }
-
   /// Lets a watch see the input of every layer that reconstructs its input, those within branches
   /// too, and decide which become anchors, in place of any other watch.
   void watch(InputWatch<Gradient>* watch) { this->watch("", watch); }
@@ -269,10 +257,6 @@ class Chain {
     for (auto& link : links_) link->watch(prefix, watch);
   }
 
-  /// Calls the observer after every layer of every pass from now on; an empty one ends that.
-  /// @return the one before
-  Observer observe(Observer observer) { return std::exchange(observer_, std::move(observer)); }
-
   /// Where the chain is, however often it is moved; null once it is gone.
   std::shared_ptr<Chain*> self() {
     if (!self_) self_ = std::make_shared<Chain*>(this);
@@ -282,49 +266,9 @@ class Chain {
   using Observed = ObservedChain<Chain>;
   using Watched = WatchedChain<Chain>;
 
-  /// Layers [first, end) alone, without a look at passes; `run.restore` is for the first of them.
-  /// Uses the moments of x and measures those of the output, each unless it is null.
-  void forward(State& x, Run run, std::size_t first, std::size_t end,
-               const Moments<D>* of_x = nullptr, Moments<D>* of_y = nullptr) {
-    std::optional<Moments<D>> of_input;
-    for (std::size_t i = first; i < end; ++i) {
-      // A layer's input is the output of the one before it, which may not need it back.
-      if (i > first) run.restore = links_[i - 1]->reads_output();
-      std::optional<Moments<D>> of_output;
-      Moments<D>* measured =
-          i + 1 == end ? of_y : moments_after(i, x.device(), x.shape(), run, of_output);
-      at_place(x.device().memory(), links_[i]->name, [&] {
-        links_[i]->forward(x, run, i == first ? of_x : of_input ? &*of_input : nullptr, measured);
-      });
-      of_input = std::move(of_output);
-      visit(i, Pass::forward, x);
-    }
-  }
-  void inverse(State& y, Run run, std::size_t first, std::size_t end) {
-    for (std::size_t i = end; i-- > first;) {
-      at_place(y.device().memory(), links_[i]->name, [&] { links_[i]->inverse(y, run); });
-      visit(i, Pass::inverse, y);
-    }
-  }
-  void backward(State& y, Gradient& dy, std::size_t first, std::size_t end) {
-    for (std::size_t i = end; i-- > first;) {
-      at_place(dy.device().memory(), links_[i]->name, [&] { links_[i]->backward(y, dy); });
-      visit(i, Pass::backward, y, &dy);
-    }
-  }
-
-  /// Makes moments for layer `index` to measure of its output if the layer behind it uses them;
-  /// returns null otherwise.
-  Moments<D>* moments_after(std::size_t index, D& device, Shape x, Run run,
-                            std::optional<Moments<D>>& moments) const {
-    if (run.statistics != Statistics::batch || index + 1 >= links_.size() ||
-        !links_[index]->measures_moments() || !links_[index + 1]->uses_moments())
-      return nullptr;
-    const Shape y = links_[index]->output_shape(x);
-    return y.pixels() < 2 ? nullptr : &moments.emplace(device, y.c);
-  }
-
  private:
+  using Sequence::links_, Sequence::observer_;
+
   void take(Chain& other) noexcept {
     if (self_) *self_ = nullptr;
     links_ = std::move(other.links_);
@@ -338,6 +282,11 @@ class Chain {
     watch_ = std::exchange(other.watch_, nullptr);
     self_ = std::exchange(other.self_, nullptr);
     if (self_) *self_ = this;
+  }
+
+  void require_flow(const LogDet<D>& log_det, Shape x) const {
+    require_images(log_det, x);
+    require_log_det();
   }
 
   void require_addable(const std::string& name) const {
@@ -366,12 +315,6 @@ class Chain {
     return run;
   }
 
-  void visit(std::size_t index, Pass pass, const State& x, const Gradient* dx = nullptr) const {
-    if (!observer_) return;
-    const auto decibels = pass == Pass::backward ? links_[index]->decibels() : std::nullopt;
-    observer_({links_[index]->name, pass, x, dx, x.device().memory(), decibels});
-  }
-
   template <class Body>
   void guarded(Body body) {
     try {
@@ -382,14 +325,12 @@ class Chain {
     }
   }
 
-  std::vector<std::unique_ptr<Link<T, D, S>>> links_;
   std::vector<State> checkpoints_;
   Segments segments_;
   OpenPass open_;
   std::optional<Shape> output_;  ///< of any input, if its channels are known
   std::shared_ptr<void> held_ = std::make_shared<char>();
   Run run_ = training;
-  Observer observer_;
   InputWatch<Gradient>* watch_ = nullptr;
   std::shared_ptr<Chain*> self_;
 };

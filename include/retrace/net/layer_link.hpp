@@ -27,25 +27,36 @@ class LayerLink final : public LinkTo<L, T, D, S> {
   using Base::Base;
   using typename Link::Gradient, typename Link::Norm, typename Link::State;
 
-  void forward(State& x, Run run, const Moments<D>*, Moments<D>*) override {
+  void forward(State& x, Run run, const Moments<D>*, Moments<D>*, LogDet<D>* log_det) override {
+    if (log_det) this->require_log_det();
     input_.abandon();
     run_ = run;
     if (run.keep) {
       if (stores_input_ || anchored_) input_.take_over(retrace::clone(x), run);
       if (watched()) report_input(x);
     }
-    this->node_.forward(x, run);
+    if constexpr (HasLogDet<L>)
+      this->node_.forward(x, run, log_det);
+    else
+      this->node_.forward(x, run);
   }
-  void inverse(State& y, Run run) override {
-    if constexpr (Invertible<L>)
+  void inverse(State& y, Run run, LogDet<D>* log_det) override {
+    if (log_det) this->require_log_det();
+    if constexpr (HasLogDet<L>)
+      this->node_.inverse(y, run, log_det);
+    else if constexpr (Invertible<L>)
       this->node_.inverse(y, run);
     else
       throw StateError("Chain::inverse: the layer has no inverse");
   }
-  void backward(State& y, Gradient& dy) override {
+  void backward(State& y, Gradient& dy, const LogDet<D>* log_det) override {
+    if (log_det) this->require_log_det();
     decibels_.reset();
     if (anchored_ && input_.holds()) compute_output_again(y);
-    this->node_.backward(y, dy);
+    if constexpr (HasLogDet<L>)
+      this->node_.backward(y, dy, log_det);
+    else
+      this->node_.backward(y, dy);
     if (input_.holds())
       y = input_.give_back("Chain::backward");
     else if (watched() && run_.keep)

@@ -11,6 +11,7 @@
 #include "retrace/core/moments.hpp"
 #include "retrace/layer/channel_normalisation.hpp"
 #include "retrace/layer/inside.hpp"
+#include "retrace/layer/log_det.hpp"
 #include "retrace/net/modes.hpp"
 
 namespace retrace::inline RETRACE_ISA {
@@ -49,10 +50,14 @@ class Link {
   /// The channels that every input must have; 0 if it takes any.
   virtual Index input_channels() const = 0;
 
-  /// Uses the moments of x and measures those of y, each unless it is null.
-  virtual void forward(State& x, Run run, const Moments<D>* of_x, Moments<D>* of_y) = 0;
-  virtual void inverse(State& y, Run run) = 0;
-  virtual void backward(State& y, Gradient& dy) = 0;
+  /// Uses the moments of x, measures those of y and adds up log-determinants, each unless it is
+  /// null.
+  virtual void forward(State& x, Run run, const Moments<D>* of_x, Moments<D>* of_y,
+                       LogDet<D>* log_det) = 0;
+  virtual void inverse(State& y, Run run, LogDet<D>* log_det) = 0;
+  virtual void backward(State& y, Gradient& dy, const LogDet<D>* log_det) = 0;
+  /// @throws StateError unless it can be a layer of a flow.
+  virtual void require_log_det() const = 0;
   virtual bool reads_output() const = 0;
   /// Whether forward can measure the moments of its output, and whether it can use those of its
   /// input.
@@ -98,6 +103,7 @@ class LinkTo : public Link<T, D, S> {
     else
       return 0;
   }
+  void require_log_det() const override { retrace::require_log_det(node_); }
   void set_mode(Mode mode) override { inside::set_mode(node_, mode); }
   Modes modes() const override {
     if constexpr (requires { node_.modes(); })

@@ -23,7 +23,9 @@ class StageLink final : public LinkTo<M, T, D, S>, private StageAccess<T, D, S> 
   using Base::Base;
   using typename Access::Source, typename Access::Target;
 
-  void forward(State& x, Run run, const Moments<D>* of_x, Moments<D>* of_y) override {
+  void forward(State& x, Run run, const Moments<D>* of_x, Moments<D>* of_y,
+               LogDet<D>* log_det) override {
+    if (log_det) this->require_log_det();
     input_.abandon();
     shape_.reset();
     const Shape shape = x.shape();
@@ -39,10 +41,11 @@ class StageLink final : public LinkTo<M, T, D, S>, private StageAccess<T, D, S> 
     }
     if (keeps) shape_ = shape;
   }
-  void inverse(State&, Run) override {
+  void inverse(State&, Run, LogDet<D>*) override {
     throw StateError("Chain::inverse: the layer has no inverse");
   }
-  void backward(State& y, Gradient& dy) override {
+  void backward(State& y, Gradient& dy, const LogDet<D>* log_det) override {
+    if (log_det) this->require_log_det();
     if (!shape_)
       throw StateError("no forward pass has stored an input; run forward with `training` first");
     const Shape shape = *shape_;
