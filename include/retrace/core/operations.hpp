@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "retrace/core/channel_norm.hpp"
+#include "retrace/core/chunk_attention.hpp"
 #include "retrace/core/cross_entropy.hpp"
 #include "retrace/core/loss_sum.hpp"
 #include "retrace/core/metered_device.hpp"
@@ -23,6 +24,7 @@ struct CropFlips;
 }
 namespace retrace::inline RETRACE_ISA::math {
 struct ScaleRule;
+struct LshBuckets;
 struct SignalNoise;
 template <class Count>
 struct RoundingCounts;
@@ -204,6 +206,20 @@ concept TokenLosses = requires(View<T, D> y, View<const T, D> x, View<const std:
                                std::int32_t ignore) {
   token_losses(y, x, labels, ignore);         // y = −log softmax(x)[label], [rows,1]
   token_loss_gradient(y, labels, x, ignore);  // logits y become the gradient of their loss times x
+};
+
+/// Attention within chunks of positions and of hash buckets.
+template <class D, class T>
+concept AttendsInChunks = requires(View<T, D> y, View<const T, D> x,
+                                   View<const std::uint16_t, D> buckets,
+                                   View<std::uint16_t, D> hashes, const ChunkAttentionTerms& terms,
+                                   const math::LshBuckets& count, std::uint64_t seed, Index n,
+                                   Store how) {
+  local_attention(y, x, terms, how);
+  local_attention_gradient(y, x, x, terms, how);  // y is dx; x and dy
+  lsh_buckets(hashes, x, n, terms, count, seed, seed);
+  lsh_attention(y, x, buckets, terms, n, how);
+  lsh_attention_gradient(y, x, x, buckets, terms, n, how);
 };
 
 /// Optimizers: the steps of core/update.hpp. All tensors are packed.

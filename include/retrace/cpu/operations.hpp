@@ -9,6 +9,7 @@
 #include "retrace/cpu/elementwise.hpp"
 #include "retrace/cpu/fixed_point.hpp"
 #include "retrace/cpu/linear.hpp"
+#include "retrace/cpu/lsh_attention.hpp"
 #include "retrace/cpu/machine.hpp"
 #include "retrace/cpu/matmul.hpp"
 #include "retrace/cpu/normalise.hpp"
@@ -23,6 +24,8 @@ namespace retrace::inline RETRACE_ISA {
 
 static_assert(Operations<Cpu, float> && Operations<Cpu, double>);
 static_assert(operations::TokenLosses<Cpu, float> && operations::TokenLosses<Cpu, double>);
+static_assert(operations::AttendsInChunks<Cpu, float> &&
+              operations::AttendsInChunks<Cpu, double>);
 static_assert(operations::NarrowState<Cpu, float, math::Bfloat16>);
 static_assert(operations::Multiplies<Cpu, float> && operations::Multiplies<Cpu, double>);
 
