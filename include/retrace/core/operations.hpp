@@ -200,6 +200,15 @@ concept Losses = requires(View<T, D> dy, View<const T, D> y, std::span<const std
   { pointwise_loss(dy, y, y, values) } -> std::same_as<double>;
 };
 
+/// Vectors of tokens, whose numbers are elements of x.
+template <class D, class T>
+concept EmbedsTokens = requires(View<T, D> y, View<const T, D> x, Index rows, Store how) {
+  require_tokens(x, rows);
+  embed_tokens(y, x, x, x, how);  // a table and vectors of positions
+  add_token_gradients(y, x, x);
+  add_position_gradients(y, x);
+};
+
 /// Losses per row, for sequences.
 template <class D, class T>
 concept TokenLosses = requires(View<T, D> y, View<const T, D> x, View<const std::int32_t, D> labels,

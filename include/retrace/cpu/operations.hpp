@@ -17,12 +17,14 @@
 #include "retrace/cpu/pool.hpp"
 #include "retrace/cpu/signal_noise.hpp"
 #include "retrace/cpu/softmax.hpp"
+#include "retrace/cpu/token_embedding.hpp"
 #include "retrace/cpu/token_loss.hpp"
 #include "retrace/cpu/update.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
 static_assert(Operations<Cpu, float> && Operations<Cpu, double>);
+static_assert(operations::EmbedsTokens<Cpu, float> && operations::EmbedsTokens<Cpu, double>);
 static_assert(operations::TokenLosses<Cpu, float> && operations::TokenLosses<Cpu, double>);
 static_assert(operations::AttendsInChunks<Cpu, float> &&
               operations::AttendsInChunks<Cpu, double>);
