@@ -26,8 +26,7 @@ namespace retrace::inline RETRACE_ISA {
 static_assert(Operations<Cpu, float> && Operations<Cpu, double>);
 static_assert(operations::EmbedsTokens<Cpu, float> && operations::EmbedsTokens<Cpu, double>);
 static_assert(operations::TokenLosses<Cpu, float> && operations::TokenLosses<Cpu, double>);
-static_assert(operations::AttendsInChunks<Cpu, float> &&
-              operations::AttendsInChunks<Cpu, double>);
+static_assert(operations::AttendsInChunks<Cpu, float> && operations::AttendsInChunks<Cpu, double>);
 static_assert(operations::NarrowState<Cpu, float, math::Bfloat16>);
 static_assert(operations::Multiplies<Cpu, float> && operations::Multiplies<Cpu, double>);
 

@@ -46,7 +46,7 @@ class TokenEmbedding {
   Index input_channels() const { return 1; }
   Shape output_shape(Shape x) const {
     require_channels("TokenEmbedding", "x", x, 1);
-    // A chain asks with unknown extents when the stage is added.
+    // A chain gives unknown extents when the stage is added.
     constexpr Index any = 1 << 20;
     if (options_.positions > 0 && x.h * x.w > options_.positions && x.h != any)
       throw ShapeError("TokenEmbedding: x is " + to_string(x) +
