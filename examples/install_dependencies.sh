@@ -64,6 +64,8 @@ _missing_packages() {
       onednn)
         _has_header oneapi/dnnl/dnnl.hpp || echo libdnnl-dev ocl-icd-opencl-dev
         [[ ${CXX:-} != *clang* ]] || _can_build "$CXX" -fopenmp || echo libomp-dev ;;
+      mpi) command -v mpicxx >/dev/null && command -v mpirun >/dev/null ||
+        echo libopenmpi-dev openmpi-bin ;;
       boost_context) _has_header boost/context/fiber.hpp || echo libboost-context-dev ;;
       arm64) command -v aarch64-linux-gnu-g++ >/dev/null || echo g++-aarch64-linux-gnu ;;
       arm32) command -v arm-linux-gnueabihf-g++ >/dev/null || echo g++-arm-linux-gnueabihf ;;

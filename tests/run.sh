@@ -54,10 +54,10 @@ fi
 
 options=(-D CMAKE_BUILD_TYPE=Release -D RETRACE_BENCHMARKS=ON -D RETRACE_EXAMPLES=ON)
 if [[ -z $sanitize ]]; then
-  install_dependencies onednn doxygen
-  options+=(-D RETRACE_ONEDNN=ON)
+  install_dependencies onednn doxygen mpi
+  options+=(-D RETRACE_ONEDNN=ON -D RETRACE_MPI=ON)
 else
-  options=(-D CMAKE_BUILD_TYPE=Debug -D RETRACE_BENCHMARKS=OFF -D RETRACE_EXAMPLES=OFF)
+  options=(-D CMAKE_BUILD_TYPE=Debug -D RETRACE_MPI=OFF -D RETRACE_BENCHMARKS=OFF -D RETRACE_EXAMPLES=OFF)
 fi
 if [[ $sanitize == thread ]]; then
   install_dependencies thread_sanitizer

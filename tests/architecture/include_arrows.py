@@ -4,7 +4,7 @@
 usage: include_arrows.py ROOT | --self-test
 
     core <- math <- {cpu, cuda}      cpu <- {onednn, interop}      core, math <- layer <- net <- train      {core, math, cuda} <- kernels
-    {cpu, net} <- check
+    {cpu, net} <- check      {cpu, train} <- parallel
 """
 import os
 import re
@@ -25,6 +25,7 @@ ARROWS = {
     "train": {"core", "math", "layer", "net"},
     "check": {"core", "math", "cpu", "layer", "net"},
     "interop": {"core", "math", "cpu"},
+    "parallel": {"core", "math", "cpu", "layer", "net", "train"},
     "kernels": {"core", "math", "cuda"},
 }
 # The headers beside those folders.
@@ -133,6 +134,7 @@ def self_test():
         "include/retrace/net/chain.hpp": '#include "retrace/layer/relu.hpp"\n',
         "include/retrace/interop/eigen.hpp": '#include "retrace/cpu/gemm.hpp"\n',
         "include/retrace/train/sgd.hpp": '#include "retrace/net/chain.hpp"\n',
+        "include/retrace/parallel/sum.hpp": '#include "retrace/train/sgd.hpp"\n',
         "include/retrace/check/layer.hpp": '#include "retrace/net/chain.hpp"\n',
         "include/retrace/check.hpp": '#include "retrace/check/layer.hpp"\n',
         "include/retrace/retrace.hpp": '#include "retrace/cpu/gemm.hpp"\n',
@@ -154,6 +156,8 @@ def self_test():
         "include/retrace/net/b.hpp": '#include "retrace/train/sgd.hpp"\n',
         "include/retrace/net/c.hpp": '#include "retrace/layer/missing.hpp"\n',
         "include/retrace/net/d.hpp": '#include "retrace/check/layer.hpp"\n',
+        "include/retrace/net/e.hpp": '#include "retrace/parallel/sum.hpp"\n',
+        "include/retrace/parallel/a.hpp": '#include "retrace/check/layer.hpp"\n',
         "include/retrace/train/a.hpp": '#include "retrace/cpu/gemm.hpp"\n',
         "include/retrace/interop/a.hpp": '#include "retrace/net/chain.hpp"\n',
         "include/retrace/cpu/c.hpp": '#include "retrace/interop/eigen.hpp"\n',

@@ -89,6 +89,7 @@ class Packages(unittest.TestCase):
         for options, pattern in (
                 (("COMPONENTS=teleport",), "This installation of Retrace has no Retrace::teleport"),
                 (("COMPONENTS=onednn", "CMAKE_DISABLE_FIND_PACKAGE_dnnl=ON"), r"Retrace::onednn needs oneDNN 2\.6 or newer"),
+                (("COMPONENTS=mpi", "CMAKE_DISABLE_FIND_PACKAGE_MPI=ON"), "Retrace::mpi needs MPI"),
                 (("COMPONENTS=", "VERSION=0.0.9"), rf"RetraceConfig.cmake, version: {VERSION}"),
                 (("VERSION=0.2",), rf"RetraceConfig.cmake, version: {VERSION}"),
                 (("VERSION=1.0",), rf"RetraceConfig.cmake, version: {VERSION}")):
@@ -103,6 +104,12 @@ class Packages(unittest.TestCase):
         if BUILD.setting("RETRACE_ONEDNN") != "ON":
             self.skipTest("the build under test has no oneDNN")
         done = self.configure(self.folder / "onednn", "-D", "COMPONENTS=onednn")
+        self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_mpi_is_a_component(self):
+        if BUILD.setting("RETRACE_MPI") != "ON":
+            self.skipTest("the build under test has no MPI")
+        done = self.configure(self.folder / "mpi", "-D", "COMPONENTS=mpi")
         self.assertEqual(done.returncode, 0, done.stderr)
 
     @unittest.skipUnless(shutil.which("dpkg-deb"), "dpkg-deb is not installed")

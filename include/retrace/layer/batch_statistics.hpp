@@ -1,7 +1,7 @@
 // Settings that a network applies to all of its normalisations.
 #pragma once
 
-#include "retrace/core/isa.hpp"
+#include "retrace/layer/statistics_exchange.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -22,6 +22,8 @@ class BatchStatistics {
   virtual bool held() const = 0;
   /// Keeps one scale and one shift of the running averages, and nothing that training needs.
   virtual void fold() = 0;
+  /// Counts the images of other processes as part of every batch from here on; null ends that.
+  virtual void exchange_with(StatisticsExchange* exchange) = 0;
 
  protected:
   BatchStatistics() = default;

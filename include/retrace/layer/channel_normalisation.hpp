@@ -3,7 +3,9 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "retrace/core/channel_norm.hpp"
 #include "retrace/core/moments.hpp"
@@ -122,7 +124,7 @@ class ChannelNormalisation final : public BatchStatistics {
     if (phase_ == Phase::settled && of_batch()) return {gathered_->view(), gathered_pixels_};
     if (phase_ == Phase::whole) {
       add_gradient(sums);
-      if (of_batch()) return {sums.view(), pixels};
+      if (of_batch()) return {sums.view(), all_pixels(sums, pixels)};
     } else if (phase_ == Phase::gathering) {
       add(gathered_->view(), sums.view());
       gathered_pixels_ += pixels;
@@ -139,6 +141,7 @@ class ChannelNormalisation final : public BatchStatistics {
   }
   void settle() override {
     add_gradient(*gathered_);
+    if (of_batch()) gathered_pixels_ = all_pixels(*gathered_, gathered_pixels_);
     phase_ = Phase::settled;
   }
   void release() noexcept override {
@@ -152,6 +155,7 @@ class ChannelNormalisation final : public BatchStatistics {
                               Affine(*this).view());
   }
 
+  void exchange_with(StatisticsExchange* exchange) override { exchange_ = exchange; }
   void hold(bool held) override { held_ = held; }
   bool held() const override { return held_; }
 
@@ -204,19 +208,22 @@ class ChannelNormalisation final : public BatchStatistics {
   }
 
   void measure(const char* where, View<const T, D> x, Run run, const Moments<D>* moments) {
-    const Index pixels = x.shape().pixels();
-    if (pixels == 1)
-      throw ShapeError(std::string(where) + ": a training batch of one pixel (" +
-                       to_string(x.shape()) + ") has no variance; use a larger batch");
     if (run.pass != 0 && run.pass == pass_)
       throw StateError(std::string(where) +
                        ": a normalisation by batch statistics is used twice in one pass, but "
                        "records the statistics of one input only");
     pass_ = run.pass;
     recorded_ = Recorded::batch;
-    if (pixels == 0) return;
+    Index pixels = x.shape().pixels();
     std::optional<Moments<D>> measured;
-    if (!moments) {
+    if (exchanges()) pixels = measure_all(x, moments, measured.emplace(mean_.device(), channels()));
+    if (pixels == 1 && !(exchange_ && mean_.device().dry()))
+      throw ShapeError(std::string(where) + ": a training batch of one pixel (" +
+                       to_string(x.shape()) + ") has no variance; use a larger batch");
+    if (pixels == 0) return;
+    if (measured) {
+      moments = &*measured;
+    } else if (!moments) {
       moments = &measured.emplace(mean_.device(), channels());
       channel_moments(x, measured->mean.view(), measured->variance.view());
     }
@@ -224,6 +231,35 @@ class ChannelNormalisation final : public BatchStatistics {
                       running_variance_.view(), moments->mean.view(), moments->variance.view(),
                       static_cast<double>(pixels), options_.epsilon, options_.momentum,
                       run.update_running);
+  }
+
+  bool exchanges() const { return exchange_ && !mean_.device().dry(); }
+
+  /// Sets `all` to the moments of the images of all processes. Returns their pixels.
+  /// @param own  the moments of x, or null if they have not been measured
+  Index measure_all(View<const T, D> x, const Moments<D>* own, Moments<D>& all) {
+    const Index pixels = x.shape().pixels();
+    std::vector<double> mean(static_cast<std::size_t>(channels())), variance(mean.size());
+    if (pixels > 0) {
+      if (!own) channel_moments(x, all.mean.view(), all.variance.view());
+      const Moments<D>& of_x = own ? *own : all;
+      download(std::span(mean), of_x.mean.view());
+      download(std::span(variance), of_x.variance.view());
+    }
+    const Index of_all = exchange_->combine_moments(mean, variance, pixels);
+    upload(all.mean.view(), std::span<const double>(mean));
+    upload(all.variance.view(), std::span<const double>(variance));
+    return of_all;
+  }
+
+  /// Adds the sums of the other processes, if there are any. Returns the pixels of all.
+  Index all_pixels(Tensor<double, D>& sums, Index pixels) {
+    if (!exchanges()) return pixels;
+    std::vector<double> values(static_cast<std::size_t>(sums.shape().size()));
+    download(std::span(values), std::as_const(sums).view());
+    const Index of_all = exchange_->combine_sums(values, pixels);
+    upload(sums.view(), std::span<const double>(values));
+    return of_all;
   }
 
   static void require(const char* where, bool recorded, const char* what) {
@@ -239,7 +275,8 @@ class ChannelNormalisation final : public BatchStatistics {
   std::optional<ScaleAndShift> folded_;
   Recorded recorded_ = Recorded::nothing;
   bool held_ = false;
-  std::uint64_t pass_ = 0;  ///< whose batch was measured last
+  StatisticsExchange* exchange_ = nullptr;  ///< with processes that share the batch, or null
+  std::uint64_t pass_ = 0;                  ///< whose batch was measured last
   Phase phase_ = Phase::whole;
   std::optional<Tensor<double, D>> gathered_;  ///< (Σ g, Σ g·z) of the chunks so far
   Index gathered_pixels_ = 0;

@@ -31,6 +31,11 @@ class Parameter {
   Adds adds = Adds::all;
   /// Called in backward when `gradient` is complete and `value` is not needed any more.
   std::function<void(Parameter&)> on_complete;
+  /// Called instead if other processes add to the gradient: it takes care of their sum and then
+  /// calls finish().
+  std::function<void(Parameter&)> on_own_part;
+  /// Another process updates the value: no optimizer moves it here or stores moments for it.
+  bool updated_elsewhere = false;
 
   Parameter(D& device, Shape shape, bool decay)
       : value(device, shape, Use::parameter),
@@ -77,7 +82,12 @@ class Parameter {
 
   /// After the last part has been added.
   void complete() {
-    if (!frozen_ && adds == Adds::all && on_complete) on_complete(*this);
+    if (frozen_ || adds != Adds::all) return;
+    on_own_part ? on_own_part(*this) : finish();
+  }
+  /// After the parts of all processes have been added.
+  void finish() {
+    if (on_complete) on_complete(*this);
   }
 
   bool frozen() const { return frozen_; }
@@ -89,10 +99,17 @@ class Parameter {
 
   bool has_gradient() const { return gradient.shape() == value.shape(); }
   void zero_gradient() {
+    summed_ = false;
     if (has_gradient()) fill(gradient.view(), T(0));
   }
   /// Frees the memory of the gradient until the next backward pass.
-  void release_gradient() { gradient = Tensor<T, D>::none(value.device()); }
+  void release_gradient() {
+    summed_ = false;
+    gradient = Tensor<T, D>::none(value.device());
+  }
+  /// Whether the gradient is already the sum over all processes, to which no batch may be added.
+  bool summed() const { return summed_; }
+  void set_summed(bool summed) { summed_ = summed; }
   /// Returns the gradient to add to, made anew if it has been released.
   View<T, D> accumulator() {
     if (!has_gradient()) {
@@ -103,7 +120,7 @@ class Parameter {
   }
 
  private:
-  bool frozen_ = false;
+  bool frozen_ = false, summed_ = false;
 };
 
 /// Draws the weights of a layer of `fan_in` inputs from a normal distribution of variance

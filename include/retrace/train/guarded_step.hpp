@@ -14,6 +14,7 @@
 #include "retrace/train/buffer_snapshot.hpp"
 #include "retrace/train/drift_guard.hpp"
 #include "retrace/train/step.hpp"
+#include "retrace/train/step_peers.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -32,6 +33,9 @@ struct GuardedStepOptions {
   bool discards = true;
   /// The limit on such batches in a row. With invalid weights, every batch would be skipped.
   std::size_t most_in_a_row = 10;
+  /// The other processes that take this step, such as a DataParallel, or null. All of them skip it
+  /// or none.
+  StepPeers* peers = nullptr;
 };
 
 /// The outcome of a guarded step.
@@ -65,6 +69,9 @@ inline std::string to_string(const Drift& drift) {
 ///       if (outcome.discarded) std::cerr << *outcome.discarded << '\\n';
 ///     }
 ///
+/// With peers, `images`, `micro` and `weight` are those of all processes together, and
+/// load(first, count) returns this process's part of them. The outcome's loss is that of all.
+///
 /// A fused optimizer updates parameters before the last gradient is known, so a step cannot be
 /// skipped: `discards` must be false, and `drift` must be empty or have the policy `refuse`.
 template <class T, Device D, class Optimizer>
@@ -94,7 +101,8 @@ class GuardedStep {
   template <Loss<T, D> L>
   StepOutcome operator()(typename Net::State& x, const L& loss, double rate) {
     return step(
-        rate, [&] { return accumulate_gradients(net_, x, loss); }, [] { return std::string(); });
+        rate, [&] { return accumulate_gradients(net_, x, shared(loss)); },
+        [] { return std::string(); });
   }
 
   /// Takes a step on a batch of `images` in micro-batches, as accumulate_gradients takes them.
@@ -109,8 +117,10 @@ class GuardedStep {
   template <class Load, class LossOf, class Reload>
   StepOutcome operator()(Index images, Index micro, Load load, const LossOf& loss_of, double rate,
                          Reload reload, double weight = 0) {
+    const auto shared_loss_of = [&](const auto& batch) { return shared(loss_of(batch)); };
     return step(
-        rate, [&] { return accumulate_gradients(net_, images, micro, load, loss_of, weight); },
+        rate,
+        [&] { return accumulate_gradients(net_, images, micro, load, shared_loss_of, weight); },
         [&] {
           auto batch = reload();
           return first_nonfinite_layer(net_, batch.x);
@@ -118,36 +128,66 @@ class GuardedStep {
   }
 
  private:
+  /// Returns the loss of this process with the gradient's share of the loss of all.
+  template <class L>
+  auto shared(L loss) const {
+    return [peers = options_.peers, loss = std::move(loss)](const auto& y, auto& dy) {
+      const LossValue own = loss(y, dy);
+      return peers ? peers->share(own, [&](double factor) { scale(dy.view(), factor); }) : own;
+    };
+  }
+
   template <class Accumulate, class FindLayer>
   StepOutcome step(double rate, Accumulate accumulate, FindLayer find_layer) {
     if (before_) before_->take();
     StepOutcome outcome;
-    std::string fault;
+    StepVerdict verdict;
     try {
       if (optimizer_.fused()) optimizer_.arm(rate);
-      outcome.loss = accumulate();
-      fault = fault_of_loss(outcome.loss, find_layer);
-      if (fault.empty()) fault = fault_of_averages();
-      // Only behind a forward pass that was right does noise say something of a layer.
-      if (fault.empty() && drifted(outcome)) {
-        undo(/*numbers=*/false);  // the anchor stays
-        return outcome;
-      }
-      if (fault.empty()) fault = fault_of_gradients();
-    } catch (const StreamOverflow& overflow) {
-      undo(/*numbers=*/!overflow.lowered);
-      if (!overflow.lowered) throw;
-      outcome.discarded = overflow.what();
-      return outcome;
-    } catch (const std::domain_error& error) {  // a state or a stream met what is not finite
-      fault = error.what();
+      verdict = judge(outcome, accumulate, find_layer);
+      if (options_.peers) verdict = options_.peers->agree(verdict);
     } catch (...) {
       undo();
       throw;
     }
-    if (!fault.empty()) return discard(std::move(outcome), fault);
+    if (verdict.reason != SkipReason::none) return skip(std::move(outcome), verdict);
     if (!optimizer_.fused()) optimizer_.step(rate);
     in_a_row_ = 0;
+    return outcome;
+  }
+
+  /// Runs the pass. Returns this process's verdict on it.
+  template <class Accumulate, class FindLayer>
+  StepVerdict judge(StepOutcome& outcome, Accumulate accumulate, FindLayer find_layer) try {
+    outcome.loss = accumulate();
+    bool certain = false;
+    std::string fault = fault_of_loss(outcome.loss, find_layer, certain);
+    if (fault.empty()) fault = fault_of_averages();
+    // Only behind a forward pass that was right does noise say something of a layer.
+    if (fault.empty() && drifted(outcome)) return {SkipReason::noise, *outcome.discarded};
+    if (fault.empty()) fault = fault_of_gradients();
+    return {fault.empty() ? SkipReason::none : SkipReason::fault, std::move(fault), 0, certain};
+  } catch (const StreamOverflow& overflow) {
+    if (!overflow.lowered) throw;
+    leave_pass();
+    return {SkipReason::overflow, overflow.what()};
+  } catch (const std::domain_error& error) {  // a state or a stream met what is not finite
+    leave_pass();
+    return {SkipReason::fault, error.what(), 0, true};
+  }
+  void leave_pass() {
+    net_.abandon();
+    if (options_.peers) options_.peers->leave_pass();
+  }
+
+  StepOutcome skip(StepOutcome outcome, const StepVerdict& verdict) {
+    const bool faulty = verdict.reason == SkipReason::fault;
+    undo(/*numbers=*/faulty);  // an anchor or fewer fraction bits stay
+    outcome.discarded = verdict.text;
+    if (faulty)
+      count_fault(verdict.text);
+    else if (options_.peers)
+      options_.peers->take_numbers(verdict.from);
     return outcome;
   }
 
@@ -164,14 +204,12 @@ class GuardedStep {
     drifts_.clear();
   }
 
-  StepOutcome discard(StepOutcome outcome, const std::string& fault) {
-    undo();
+  /// @throws Divergence unless the batch may be skipped.
+  void count_fault(const std::string& fault) {
     if (!options_.discards) throw Divergence(fault);
     if (++in_a_row_ > options_.most_in_a_row)
       throw Divergence(fault + "; " + std::to_string(options_.most_in_a_row) +
                        " batches before it were discarded already");
-    outcome.discarded = fault;
-    return outcome;
   }
 
   /// Whether the guard has found gradients to be wrong.
@@ -190,9 +228,14 @@ class GuardedStep {
   }
 
   template <class FindLayer>
-  static std::string fault_of_loss(const LossValue& loss, FindLayer find_layer) {
+  std::string fault_of_loss(const LossValue& loss, FindLayer find_layer, bool& certain) const {
     if (std::isfinite(loss.mean()) && std::isfinite(loss.sum)) return {};
-    const std::string layer = find_layer();
+    std::string layer;
+    if (options_.peers)
+      options_.peers->alone([&] { layer = find_layer(); });
+    else
+      layer = find_layer();
+    certain = !layer.empty();
     return std::string("the loss is ") + (std::isnan(loss.sum) ? "NaN" : "infinite") +
            (layer.empty() ? "" : ": the first layer whose output is not finite is " + layer);
   }

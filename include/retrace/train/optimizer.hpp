@@ -21,11 +21,11 @@
 
 namespace retrace::inline RETRACE_ISA {
 
-/// Returns whether an optimizer updates the parameter. A frozen parameter gets no update, no decay
-/// and no moments.
+/// Returns whether an optimizer updates the parameter. A parameter that is frozen or updated by
+/// another process gets no update, no decay and no moments.
 template <class T, Device D>
 bool trained(const Parameter<T, D>& parameter) {
-  return !parameter.frozen();
+  return !parameter.frozen() && !parameter.updated_elsewhere;
 }
 
 /// A tensor that a rule stores for a parameter, initially zero.
@@ -215,14 +215,27 @@ class Optimizer {
       return trained(parameter) && parameter.has_gradient();
     }
 
+    /// Returns whether the gradient counts for the norm of all, wherever it is applied.
+    /// @throws StateError if it should, but only another process has it.
+    bool has_part_in_norm(std::size_t i) const {
+      const auto& [name, parameter] = list.parameters[i];
+      if (parameter->frozen()) return false;
+      if (options.clip > 0 && parameter->updated_elsewhere && !parameter->has_gradient())
+        throw StateError(std::string(Rule::name) + ": the gradient of " + name +
+                         " is in another process only, so the norm of all gradients is not known: "
+                         "clip each parameter's (clip_each)");
+      return parameter->has_gradient();
+    }
+
     template <class Rate>
     void step(Rate step_rate) {
-      std::vector<std::size_t> moving;
+      std::vector<std::size_t> moving, complete;
       for (std::size_t i = 0; i < list.parameters.size(); ++i) {
         make_moments(i);
         if (moves(i)) moving.push_back(i);
+        if (has_part_in_norm(i)) complete.push_back(i);
       }
-      clip(moving);
+      clip(complete);
       ++steps;
       if constexpr (elementwise) {
         std::vector<UpdateTerm<T, D>> terms;
@@ -233,8 +246,12 @@ class Optimizer {
         for (std::size_t i : moving) {
           Parameter<T, D>& parameter = *list.parameters[i].parameter;
           Rule::update(parameter, std::span(moments[i]), step_rate, options, steps);
-          parameter.zero_gradient();
         }
+      }
+      for (std::size_t i : complete) {
+        Parameter<T, D>& parameter = *list.parameters[i].parameter;
+        parameter.set_summed(false);
+        if (!elementwise || !moves(i)) parameter.zero_gradient();
       }
     }
 
