@@ -1,5 +1,5 @@
 #include "cuda_networks.hpp"
 
-namespace retrace {
-template Chain<float, Cuda> build<float, Cuda>(Cuda&, Architecture, const NetOptions&);
-}  // namespace retrace
+namespace retrace::inline RETRACE_ISA {
+RETRACE_COMPILED_NETWORKS(, float, Cuda)
+}  // namespace retrace::inline RETRACE_ISA

@@ -2,8 +2,9 @@
 // float_networks.hpp.
 #pragma once
 
+#include "compiled_networks.hpp"
 #include "retrace/cuda.hpp"
 
-namespace retrace {
-extern template Chain<float, Cuda> build<float, Cuda>(Cuda&, Architecture, const NetOptions&);
-}  // namespace retrace
+namespace retrace::inline RETRACE_ISA {
+RETRACE_COMPILED_NETWORKS(extern, float, Cuda)
+}  // namespace retrace::inline RETRACE_ISA

@@ -1,5 +1,6 @@
 #include "float_networks.hpp"
 
-namespace retrace {
-RETRACE_FLOAT_NETWORKS()
-}  // namespace retrace
+namespace retrace::inline RETRACE_ISA {
+RETRACE_COMPILED_NETWORKS(, float, Cpu)
+RETRACE_FLOAT_CONVOLUTIONS()
+}  // namespace retrace::inline RETRACE_ISA

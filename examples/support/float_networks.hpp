@@ -1,12 +1,11 @@
-// The networks in float on the host, compiled once for all programs because their builders and
-// convolutions take half a minute to compile.
+// The networks in float on the host, and its convolutions, compiled once for all programs.
 #pragma once
 
+#include "compiled_networks.hpp"
 #include "retrace/retrace.hpp"
 
 // clang-format off
-#define RETRACE_FLOAT_NETWORKS(prefix)                                                            \
-  prefix template Chain<float, Cpu> build<float, Cpu>(Cpu&, Architecture, const NetOptions&);     \
+#define RETRACE_FLOAT_CONVOLUTIONS(prefix)                                                        \
   prefix template void cpu::convolve<float>(View<float, Cpu>, View<const float, Cpu>,             \
                                             View<const float, Cpu>, Index,                        \
                                             const NormActivation<float, Cpu>*, Store,             \
@@ -19,6 +18,7 @@
                                                      const NormActivation<float, Cpu>*);
 // clang-format on
 
-namespace retrace {
-RETRACE_FLOAT_NETWORKS(extern)
-}  // namespace retrace
+namespace retrace::inline RETRACE_ISA {
+RETRACE_COMPILED_NETWORKS(extern, float, Cpu)
+RETRACE_FLOAT_CONVOLUTIONS(extern)
+}  // namespace retrace::inline RETRACE_ISA

@@ -5,6 +5,7 @@
 
 #include "named.hpp"
 #include "numbers.hpp"
+#include "option_table.hpp"
 
 using retrace::Index;
 

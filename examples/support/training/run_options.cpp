@@ -3,6 +3,7 @@
 #include <array>
 
 #include "named.hpp"
+#include "option_table.hpp"
 #include "text.hpp"
 
 namespace {

@@ -12,9 +12,10 @@
 #include <optional>
 #include <string>
 
-#include "option_table.hpp"
 #include "retrace/core/memory_meter.hpp"
 #include "retrace/core/shape.hpp"
+
+class OptionTable;
 
 /// The reaction to a loss or a gradient that is not finite.
 enum class OnNan { stop, skip };
