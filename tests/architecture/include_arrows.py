@@ -32,6 +32,7 @@ ARROWS = {
 UMBRELLAS = {
     "retrace.hpp": {"core", "math", "cpu", "layer", "net", "train", "interop"},
     "check.hpp": {"check"},
+    "flows.hpp": {"core", "math", "cpu", "layer", "net", "train"},
     "cuda.hpp": {"core", "math", "cpu", "cuda", "layer", "net", "train", "retrace.hpp"},
 }
 NO_CONDITIONALS = {"layer", "net"}

@@ -25,22 +25,38 @@ struct PassOptions {
 
 namespace detail {
 
+/// @param log_det  that of the pass, if the loss is one of flows
+template <class T, Device D, Loss<T, D> L>
+LossValue loss_of_output(const L& loss, const Tensor<T, D>& y, Tensor<T, D>& dy,
+                         [[maybe_unused]] LogDet<D>* log_det) {
+  if constexpr (FlowLoss<L, T, D>)
+    return loss(y, dy, *log_det);
+  else
+    return loss(y, dy);
+}
+
 /// @param share  returns the factor that scales the gradients of the mean over x
 template <class T, Device D, Loss<T, D> L, class Share>
 LossValue accumulate_part(Chain<T, D>& net, typename Chain<T, D>::State& x, const L& loss,
                           const PassOptions<T, D>& options, Share share) {
-  net.forward(x, options.run);
+  std::optional<LogDet<D>> log_det;
+  LogDet<D>* sum = nullptr;
+  if constexpr (FlowLoss<L, T, D>) sum = &log_det.emplace(x.device(), x.shape().n);
+  net.forward(x, options.run, sum);
   LossValue value;
   std::optional<Tensor<T, D>> dx;
   try {
     dx.emplace(x.device(), x.shape(), Use::gradient);
-    value = loss(std::as_const(x), *dx);
-    if (const double factor = share(value); factor != 1) scale(dx->view(), factor);
+    value = loss_of_output(loss, std::as_const(x), *dx, sum);
+    if (const double factor = share(value); factor != 1) {
+      scale(dx->view(), factor);
+      if (sum) sum->gradient *= factor;
+    }
   } catch (...) {
     net.abandon();
     throw;
   }
-  net.backward(x, *dx);
+  net.backward(x, *dx, sum);
   if (options.dx) *options.dx = std::move(*dx);
   return value;
 }
@@ -110,9 +126,12 @@ LossValue accumulate_gradients(Chain<T, D>& net, Index images, Index micro, Load
 /// Returns the loss of an inference pass, which uses running averages. `x` becomes the output.
 template <class T, Device D, Loss<T, D> L>
 LossValue evaluate(Chain<T, D>& net, typename Chain<T, D>::State& x, const L& loss) {
-  net.forward(x, inference);
+  std::optional<LogDet<D>> log_det;
+  LogDet<D>* sum = nullptr;
+  if constexpr (FlowLoss<L, T, D>) sum = &log_det.emplace(x.device(), x.shape().n);
+  net.forward(x, inference, sum);
   typename Chain<T, D>::Gradient unused(x.device(), x.shape(), Use::gradient);
-  return loss(std::as_const(x), unused);
+  return detail::loss_of_output(loss, std::as_const(x), unused, sum);
 }
 
 /// The peak memory of a training step and where it occurs.

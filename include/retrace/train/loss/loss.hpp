@@ -4,6 +4,7 @@
 #include <concepts>
 
 #include "retrace/core/tensor.hpp"
+#include "retrace/layer/log_det.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -41,9 +42,20 @@ struct LossValue {
 /// On a dry device the elements of y and dy do not exist. A loss that is passed to peak_memory()
 /// must not access them; the operations of a device skip them on their own.
 template <class L, class T, class D>
-concept Loss = requires(const L& loss, const Tensor<T, D>& y, Tensor<T, D>& dy) {
+concept PlainLoss = requires(const L& loss, const Tensor<T, D>& y, Tensor<T, D>& dy) {
   { loss(y, dy) } -> std::convertible_to<LossValue>;
 };
+
+/// A loss of flows, called as `loss(y, dy, log_det)`: it reads the log-determinants of the images
+/// too and sets their gradient. The network must be a flow.
+template <class L, class T, class D>
+concept FlowLoss = requires(const L& loss, const Tensor<T, D>& y, Tensor<T, D>& dy,
+                            LogDet<D>& log_det) {
+  { loss(y, dy, log_det) } -> std::convertible_to<LossValue>;
+};
+
+template <class L, class T, class D>
+concept Loss = PlainLoss<L, T, D> || FlowLoss<L, T, D>;
 
 /// L = 0, for uses that do not depend on the loss, such as measuring the memory of a step.
 struct NoLoss {
