@@ -32,8 +32,8 @@ class Packages(unittest.TestCase):
         self.assertEqual(done.returncode, 0, f"{command}\n{done.stdout}{done.stderr}")
         return done.stdout
 
-    def for_each_compiler(self):
-        for compiler in COMPILERS:
+    def for_each_compiler(self, compilers=COMPILERS):
+        for compiler in compilers:
             if shutil.which(compiler) is None:
                 print(f"{compiler} is not installed: left out", file=sys.stderr)
                 continue
@@ -45,20 +45,22 @@ class Packages(unittest.TestCase):
                    "-D", "CMAKE_CXX_FLAGS=-O0", "-D", f"CMAKE_PREFIX_PATH={self.prefix}",
                    *options)
 
-    def builds_and_runs(self, name, *options):
-        for compiler in self.for_each_compiler():
+    def builds_and_runs(self, name, *options, compilers=COMPILERS, standards=STANDARDS):
+        for compiler in self.for_each_compiler(compilers):
             build = self.folder / f"{name}-{compiler}"
-            done = self.configure(build, "-D", f"STANDARDS={';'.join(STANDARDS)}", *options, compiler=compiler)
+            done = self.configure(build, "-D", f"STANDARDS={';'.join(standards)}", *options, compiler=compiler)
             self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             self.succeeds("cmake", "--build", build, "--parallel", 2)
-            for standard in STANDARDS:
+            for standard in standards:
                 self.assertIn("there and back", self.succeeds(build / f"app{standard}"))
 
     def test_find_package(self):
         self.builds_and_runs("installed")
 
     def test_add_subdirectory(self):
-        self.builds_and_runs("subdirectory", "-D", f"RETRACE_SOURCE={ROOT}", "-D", "RETRACE_CUDA=OFF")
+        """By one compiler: what it is given is what find_package gives it."""
+        self.builds_and_runs("subdirectory", "-D", f"RETRACE_SOURCE={ROOT}", "-D", "RETRACE_CUDA=OFF",
+                             compilers=COMPILERS[:1], standards=STANDARDS[:1])
 
     def test_plain_compiler(self):
         for compiler in self.for_each_compiler():
