@@ -7,6 +7,7 @@
 #include <string>
 #include <type_traits>
 
+#include "retrace/core/addend.hpp"
 #include "retrace/core/channel_norm.hpp"
 #include "retrace/core/chunk_attention.hpp"
 #include "retrace/core/cross_entropy.hpp"
@@ -14,6 +15,7 @@
 #include "retrace/core/metered_device.hpp"
 #include "retrace/core/pointwise_loss.hpp"
 #include "retrace/core/sequence.hpp"
+#include "retrace/core/smooth_activation.hpp"
 #include "retrace/core/store.hpp"
 #include "retrace/core/tensor.hpp"
 #include "retrace/core/update.hpp"
@@ -269,6 +271,25 @@ concept Records = requires(View<T, D> dy, View<const T, D> y, View<const std::in
   { loss_scratch(device) } -> std::same_as<Tensor<double, D>>;
   { sum_of_loss(y.shape(), numbers) } -> std::same_as<double>;
   update_parameters(updates, y, momentum);  // with the rate in device memory
+};
+
+/// Optional: smooth activations (layer/smooth.hpp).
+template <class D, class T>
+concept Smooths = requires(View<T, D> y, View<const T, D> x, SmoothActivation f, Store how) {
+  smooth_activation(y, x, f, how);                  // y =, += or −= f(x); y may be x
+  smooth_activation_gradient(y, x, x, f, how);      // dx =, += or −= f′(x)·dy; dx may be dy
+  smooth_activation_curvature(y, x, x, x, f, how);  // dx =, += or −= f″(x)·u·dw
+};
+
+/// Optional: solvers of differential equations and inverses by iteration. All tensors are packed.
+template <class D, class T>
+concept Solves = requires(View<T, D> y, View<const T, D> x, std::span<const Addend<T, D>> terms,
+                          double tolerance, View<double, D> sums) {
+  combine(y, terms);  // y = Σ factor·x; y may be one of them
+  // Σ (e/(absolute + relative·max(|a|, |b|)))²
+  { sum_of_error_ratios(x, x, x, tolerance, tolerance) } -> std::same_as<double>;
+  add_inner_products(sums, x, x, tolerance);  // sums += factor·⟨a, b⟩ of each image
+  add_product(y, x, x, tolerance);            // y += factor·a·b, of any pitch
 };
 
 /// Optional: a data set in the device's memory (train/device_images.hpp).

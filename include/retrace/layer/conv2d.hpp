@@ -14,6 +14,7 @@ namespace retrace::inline RETRACE_ISA {
 /// Shapes    x [N,H,W,C], w [k,k,C,K], y [N,⌈H/s⌉,⌈W/s⌉,K] for a stride of s.
 /// Inverse   none.
 /// Backward  dw += xᵀ ∗ dy,  dx = dy ∗ w turned by 180° with channels exchanged.
+/// Tangent   w = u ∗ w with the backward pass of y.
 /// Stores    nothing; the chain stores x.
 template <class T, Device D>
 class Conv2d {
@@ -40,6 +41,15 @@ class Conv2d {
   void gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) {
     weight_.input_gradient(dx, dy, how);
     weight_.add_weight_gradient(x, dy);
+  }
+
+  void tangent(View<T, D> w, View<const T, D>, View<const T, D> u) const {
+    weight_.apply(w, u, Store::set);
+  }
+  void tangent_gradient(View<const T, D>, View<const T, D> u, View<const T, D> dw, View<T, D>,
+                        View<T, D> du) {
+    weight_.input_gradient(du, dw, Store::set);
+    weight_.add_weight_gradient(u, dw);
   }
 
   template <class V>

@@ -6,6 +6,7 @@
 #include <string>
 #include <type_traits>
 
+#include "retrace/core/time.hpp"
 #include "retrace/layer/input_watch.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/parameter_list.hpp"
@@ -91,6 +92,17 @@ void set_chunk(N& node, Index images) {
     node.set_chunk(images);
   else
     for_each_node(node, [&](const std::string&, auto& part) { set_chunk(part, images); });
+}
+
+/// Sets the time of every stage that reads it.
+template <class N>
+void set_time(N& node, const Time& time) {
+  if constexpr (requires { node.set_time(time); }) {
+    node.set_time(time);
+  } else {
+    if constexpr (requires { node.on_time(time); }) node.on_time(time);
+    for_each_node(node, [&](const std::string&, auto& part) { set_time(part, time); });
+  }
 }
 
 /// Makes one stage of every normalisation and the convolution that follows it in a chain.

@@ -42,6 +42,11 @@ concept Node = requires(N node, Shape shape) {
 ///   static constexpr bool in_place = true       y may be x and dx may be dy, with Store::set
 ///   static constexpr bool reads_input = false   gradient reads the shape of x alone
 ///   input_channels()                            the channels that every x must have
+///   lipschitz()                                 the bound of its Lipschitz constant
+///   prepare(improve)                            is called before the evaluations of a pass by a
+///                                               layer that needs bounds: computes what they share
+///   on_time(time)                               is called before apply and before gradient if a
+///                                               solver or a Repeat evaluates it at a time
 ///   apply(y, x, run, how, of_x, of_y)           takes the Moments of x and gives those of y, each
 ///                                               unless it is null
 ///   take_off_means(dx, x)                       after gradient() while a normalisation at its very

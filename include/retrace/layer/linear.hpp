@@ -13,6 +13,7 @@ namespace retrace::inline RETRACE_ISA {
 /// Shapes    x [N,H,W,C], w [C,K], b [K], y [N,H,W,K].
 /// Inverse   none.
 /// Backward  dw += xᵀ·dy,  db += Σ dy,  dx = dy·wᵀ.
+/// Tangent   that of x·w alone.
 /// Stores    nothing; the chain stores x.
 template <class T, Device D>
 class Linear {
@@ -46,17 +47,20 @@ class Linear {
     }
   }
   void gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) {
-    if constexpr (operations::Multiplies<D, T>) {
-      matmul(as_matrix(dx), as_matrix(dy), Factor::plain, weight_.value.view(), Factor::transposed,
-             how);
-      weight_.accumulate([&](View<T, D> dw) {
-        matmul(dw, as_matrix(x), Factor::transposed, as_matrix(dy), Factor::plain, Store::add);
-      });
-    } else {
-      conv2d_input_gradient(rows(dx), rows(dy), weight_.value.view(), 1, how);
-      weight_.accumulate([&](View<T, D> dw) { conv2d_weight_gradient(dw, rows(x), rows(dy), 1); });
-    }
+    product_gradient(x, dy, dx, how);
     bias_.accumulate([&](View<T, D> db) { add_pixel_sums(db, dy); });
+  }
+
+  void tangent(View<T, D> w, View<const T, D>, View<const T, D> u) const {
+    if constexpr (operations::Multiplies<D, T>)
+      matmul(as_matrix(w), as_matrix(u), Factor::plain, weight_.value.view(), Factor::plain,
+             Store::set);
+    else
+      conv2d(rows(w), rows(u), weight_.value.view(), 1);
+  }
+  void tangent_gradient(View<const T, D>, View<const T, D> u, View<const T, D> dw, View<T, D>,
+                        View<T, D> du) {
+    product_gradient(u, dw, du, Store::set);
   }
 
   template <class V>
@@ -69,6 +73,20 @@ class Linear {
   Parameter<T, D>& bias() { return bias_; }
 
  private:
+  /// Of x·w.
+  void product_gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) {
+    if constexpr (operations::Multiplies<D, T>) {
+      matmul(as_matrix(dx), as_matrix(dy), Factor::plain, weight_.value.view(), Factor::transposed,
+             how);
+      weight_.accumulate([&](View<T, D> dw) {
+        matmul(dw, as_matrix(x), Factor::transposed, as_matrix(dy), Factor::plain, Store::add);
+      });
+    } else {
+      conv2d_input_gradient(rows(dx), rows(dy), weight_.value.view(), 1, how);
+      weight_.accumulate([&](View<T, D> dw) { conv2d_weight_gradient(dw, rows(x), rows(dy), 1); });
+    }
+  }
+
   /// All pixels as one image, eight in a row if their number allows it, as the kernels of 1 x 1
   /// convolutions like it on a device without matrix products.
   template <class U>

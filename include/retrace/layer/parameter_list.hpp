@@ -1,6 +1,7 @@
 // All that a network is trained by and consists of, by name.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -85,6 +86,17 @@ struct ParameterList {
     for (NamedParameter& named : parameters) named.parameter->release_gradient();
   }
 };
+
+/// Returns whether layers record or count something as they run, which a second evaluation before
+/// backward would replace: statistics of a batch, draws of dropout.
+template <class T, Device D>
+bool records(const ParameterList<T, D>& list) {
+  const auto counts = [](const auto& number) {
+    return !number.name.ends_with("frozen") && !number.name.ends_with("anchored");
+  };
+  return !list.statistics.empty() || !list.buffers.empty() ||
+         std::any_of(list.numbers.begin(), list.numbers.end(), counts);
+}
 
 /// Scope guard: sets what a backward pass adds to the parameters of a list, and restores it.
 template <class T, Device D>

@@ -157,6 +157,7 @@ class Branch {
     chunk_ = images;
     measured_ = {};
   }
+  void set_time(const Time& time) { chain_.set_time(time); }
   void fuse() {
     chain_.fuse();
     measured_ = {};

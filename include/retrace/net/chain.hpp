@@ -176,6 +176,11 @@ class Chain : public LinkSequence<T, D, S> {
     for (auto& link : links_) link->set_chunk(images);
   }
 
+  /// Sets the time of every stage that reads it.
+  void set_time(const Time& time) {
+    for (auto& link : links_) link->set_time(time);
+  }
+
   /// Stores the input of layer `first` alone, and runs layers [first, end) once more in backward,
   /// in modes of their own. Behind segments that were given before, until a mode is set for all.
   /// @throws std::invalid_argument if there are no such layers, or they overlap such a segment.

@@ -70,6 +70,7 @@ class Link {
   virtual Modes modes() const = 0;
   virtual void set_modes(const Modes& modes) = 0;
   virtual void set_chunk(Index images) = 0;
+  virtual void set_time(const Time& time) = 0;
   virtual void watch(const std::string& chain, InputWatch<Gradient>* watch) = 0;
   /// Signal to noise of the input that the last backward pass reconstructed, if a watch has
   /// measured it.
@@ -116,6 +117,7 @@ class LinkTo : public Link<T, D, S> {
     if constexpr (requires { node_.set_modes(modes); }) node_.set_modes(modes);
   }
   void set_chunk(Index images) override { inside::set_chunk(node_, images); }
+  void set_time(const Time& time) override { inside::set_time(node_, time); }
   void fuse() override { inside::fuse(node_); }
   Norm* normalisation() override {
     if constexpr (requires { node_.normalisation(); })
