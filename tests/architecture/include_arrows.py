@@ -4,7 +4,7 @@
 usage: include_arrows.py ROOT | --self-test
 
     core <- math <- {cpu, cuda}      cpu <- {onednn, interop}      core, math <- layer <- net <- train      {core, math, cuda} <- kernels
-    {cpu, net} <- check      {cpu, train} <- parallel
+    net <- ode      {cpu, net} <- check      {cpu, train} <- parallel
 """
 import os
 import re
@@ -22,6 +22,7 @@ ARROWS = {
     "onednn": {"core", "math", "cpu"},
     "layer": {"core", "math"},
     "net": {"core", "math", "layer"},
+    "ode": {"core", "math", "layer", "net"},
     "train": {"core", "math", "layer", "net"},
     "check": {"core", "math", "cpu", "layer", "net"},
     "interop": {"core", "math", "cpu"},
@@ -30,12 +31,12 @@ ARROWS = {
 }
 # The headers beside those folders.
 UMBRELLAS = {
-    "retrace.hpp": {"core", "math", "cpu", "layer", "net", "train", "interop"},
+    "retrace.hpp": {"core", "math", "cpu", "layer", "net", "ode", "train", "interop"},
     "check.hpp": {"check"},
     "flows.hpp": {"core", "math", "cpu", "layer", "net", "train"},
     "cuda.hpp": {"core", "math", "cpu", "cuda", "layer", "net", "train", "retrace.hpp"},
 }
-NO_CONDITIONALS = {"layer", "net"}
+NO_CONDITIONALS = {"layer", "net", "ode"}
 LONGEST_HEADER = 400  # tests/tidy.sh has the longest function
 PROGRAMS = ("tests", "examples", "benchmarks")
 TOP_LEVEL = {
