@@ -3,7 +3,8 @@
 
 # Sets `result` to SOURCES with its files of tests replaced by files that include up to
 # RETRACE_TESTS_TOGETHER of them each, all their headers first and then every file in a namespace of
-# its own. A file stays alone if it opens a namespace, specialises a template or has an #if.
+# its own. A file stays alone if it opens a namespace, names the global one (::name),
+# specialises a template or has an #if.
 function(retrace_compile_together result)
   set(together)
   set(alone)
@@ -12,7 +13,7 @@ function(retrace_compile_together result)
     set(strange)
     if(source MATCHES "_test\\.cpp$" AND RETRACE_TESTS_TOGETHER GREATER 1)
       file(STRINGS ${source} strange LIMIT_COUNT 1
-        REGEX "^(namespace [a-z_]+(::[a-z_]+)* *{|template *<>|extern |#(if|define|undef))")
+        REGEX "^(namespace [a-z_]+(::[a-z_]+)* *{|template *<>|extern |#(if|define|undef))|[^A-Za-z0-9_>]::[a-z]")
     else()
       set(strange yes)
     endif()

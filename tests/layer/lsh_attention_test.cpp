@@ -21,8 +21,8 @@ LshAttention<T, Cpu> attention(Cpu& device, Index rounds, bool causal = true) {
 }
 
 /// Of one head of one sequence: the positions that each position attends to, by the definition.
-std::vector<std::set<Index>> pairs(const Tensor<std::uint16_t, Cpu>& buckets, Index image,
-                                   Index head, Index rounds, bool causal) {
+std::vector<std::set<Index>> allowed_pairs(const Tensor<std::uint16_t, Cpu>& buckets, Index image,
+                                           Index head, Index rounds, bool causal) {
   const Index n = buckets.shape().w;
   std::vector<std::set<Index>> all(std::size_t(n), std::set<Index>{});
   for (Index r = 0; r < rounds; ++r) {
@@ -55,7 +55,7 @@ struct Dense {
       : y(std::size_t(dy.shape().size()), 0.0), dx(std::size_t(x.shape().size()), 0.0) {
     for (Index image = 0; image < x.shape().n; ++image)
       for (Index head = 0; head < heads; ++head)
-        add_head(x, dy, image, head, ::pairs(buckets, image, head, rounds, causal));
+        add_head(x, dy, image, head, allowed_pairs(buckets, image, head, rounds, causal));
   }
 
   void add_head(const Tensor<double, Cpu>& x, const Tensor<double, Cpu>& dy, Index image,

@@ -465,6 +465,7 @@ TEST_CASE("averages that move although they are held are refused") {
     void settle() override {}
     void release() noexcept override {}
     void fold() override {}
+    void exchange_with(StatisticsExchange*) override {}
     void hold(bool to) override { is_held = to; }
     bool held() const override { return is_held; }
   };
