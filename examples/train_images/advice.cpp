@@ -41,7 +41,10 @@ std::vector<Fitting> fits_of_others(const NetChoice& but, Index batch, std::size
   std::vector<Fitting> fits;
   for (Architecture other : retrace::all_architectures) {
     if (other == but.architecture) continue;
-    NetChoice net{other, retrace::paper_options(other), but.image, memory_modes(other).front()};
+    NetChoice net{.architecture = other,
+                  .options = retrace::paper_options(other),
+                  .image = but.image,
+                  .mode = memory_modes(other).front()};
     net.options.image_channels = but.options.image_channels;
     net.options.classes = but.options.classes;
     if (net.image.h % 8 != 0 || net.image.w % 8 != 0) continue;  // they halve the image three times
@@ -71,7 +74,7 @@ std::string out_of_memory_report(const retrace::OutOfMemory& error, const Option
                      " would fit, as predicted: " + list(fits) + '.';
   const bool whole_batch_fits = std::any_of(
       fits.begin(), fits.end(), [&](const Fitting& fit) { return fit.batch == options.batch; });
-  if (whole_batch_fits) return text;
+  if (whole_batch_fits || options.net.labels_pixels) return text;
   return text + " Of other networks: " + list(fits_of_others(options.net, options.batch, room)) +
          '.';
 }

@@ -25,6 +25,10 @@ RandomChanges random_changes(const Options& options);
 /// @throws std::invalid_argument unless --class-weights has a number for each class.
 std::vector<double> class_weights(const Options& options, const DataSet& data);
 
+/// Returns the checksum that checkpoints of train_cifar10 had before there was train_images: over
+/// the labels, then the pixels, of the training and of the test images.
+std::string former_checksum(const DataSet& data);
+
 /// Copies a batch to a device.
 Batch to_device(Device& device, const HostBatch& batch, retrace::Shape shape);
 

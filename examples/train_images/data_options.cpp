@@ -58,12 +58,14 @@ void add_picture_options(OptionTable& table, Options& options, RawDataOptions& r
 }
 
 void add_sample_options(OptionTable& table, Options& options, RawDataOptions& raw) {
-  table.text("--augment", raw.augment, "NAME",
-             "what is changed at random in training images: none, flip, crop or crop-flip "
-             "(default: " +
-                 std::string(options.program.for_cifar10
-                                 ? "crop-flip)"
-                                 : "crop-flip for colours, crop for grey, none for tables)"));
+  table.text(
+      "--augment", raw.augment, "NAME",
+      "what is changed at random in training images: none, flip, crop or crop-flip "
+      "(default: " +
+          std::string(options.program.for_cifar10
+                          ? "crop-flip)"
+                          : "crop-flip for colours, crop for grey, none for tables and for many "
+                            "images, which are seen few times)"));
   table.count("--crop-padding", options.crop_padding,
               "pixels that a crop is moved by at most (default: an eighth of the shorter side)", 0,
               largest_side);
@@ -105,6 +107,10 @@ std::string_view name(Augment augment) {
   return names[static_cast<std::size_t>(augment)];
 }
 
+std::string_view name(Fit fit) {
+  return fit == Fit::pad ? "pad" : fit == Fit::crop ? "crop" : "stretch";
+}
+
 void resolve_data(Options& options, const RawDataOptions& raw) {
   DataOptions& reading = options.reading;
   if (!raw.format.empty())
@@ -120,10 +126,8 @@ void resolve_data(Options& options, const RawDataOptions& raw) {
     reading.row_shape = retrace::Shape{1, extents[0], extents[1], extents[2]};
   }
   if (!raw.fit.empty())
-    reading.pictures.fit =
-        named("--fit", raw.fit, std::array{Fit::pad, Fit::crop, Fit::stretch}, [](Fit fit) {
-          return fit == Fit::pad ? "pad" : fit == Fit::crop ? "crop" : "stretch";
-        });
+    reading.pictures.fit = named("--fit", raw.fit, std::array{Fit::pad, Fit::crop, Fit::stretch},
+                                 [](Fit fit) { return std::string(name(fit)); });
   if (!raw.augment.empty())
     options.augment =
         named("--augment", raw.augment,

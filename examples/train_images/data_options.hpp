@@ -19,3 +19,5 @@ void resolve_data(Options& options, const RawDataOptions& raw);
 
 /// Returns the name on a command line, such as "crop-flip".
 std::string_view name(Augment augment);
+/// Returns the name on a command line, such as "pad".
+std::string_view name(Fit fit);

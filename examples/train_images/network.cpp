@@ -1,5 +1,7 @@
 #include "network.hpp"
 
+#include "pixel_network.hpp"
+
 namespace {
 
 void set_mode(Net& net, MemoryMode mode) {
@@ -19,7 +21,8 @@ std::string mode_name(const NetChoice& choice) {
 
 std::string to_string(const NetChoice& choice) {
   const retrace::Stream stream = choice.options.stream;
-  return std::string(retrace::name(choice.architecture)) + ", mode " + mode_name(choice) +
+  return std::string(retrace::name(choice.architecture)) +
+         (choice.labels_pixels ? " of pixels" : "") + ", mode " + mode_name(choice) +
          (stream == retrace::Stream::floating ? ""
                                               : ", stream " + std::string(retrace::name(stream))) +
          (choice.fused_optimizer ? ", fused optimizer" : "") +
@@ -27,7 +30,9 @@ std::string to_string(const NetChoice& choice) {
 }
 
 Net build_net(Device& device, const NetChoice& choice) {
-  Net net = retrace::build<float>(device, choice.architecture, choice.options);
+  Net net = choice.labels_pixels
+                ? build_pixel_net(device, choice.options)
+                : retrace::build<float>(device, choice.architecture, choice.options);
   if (choice.plan)
     choice.plan->apply(net);
   else

@@ -16,6 +16,7 @@ struct NetChoice {
   retrace::Architecture architecture = retrace::Architecture::revnet;
   retrace::NetOptions options;
   retrace::Shape image{1, 32, 32, 3};
+  bool labels_pixels = false;  ///< the network of pixel_network.hpp
   MemoryMode mode;
   bool fused_optimizer = false;       ///< updates parameters inside backward
   retrace::Index micro_batch = 0;     ///< images per micro-batch; 0: the whole batch
@@ -37,5 +38,6 @@ std::string mode_name(const NetChoice& choice);
 /// Returns a description: "hybrid, mode inverted, fused optimizer, micro-batches of 32".
 std::string to_string(const NetChoice& choice);
 
-/// Builds the network. Compiled once, because the builders of all architectures compile slowly.
+/// Builds the network, which labels images or pixels. Compiled once, because the builders of all
+/// architectures compile slowly.
 Net build_net(Device& device, const NetChoice& choice);

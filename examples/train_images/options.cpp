@@ -23,7 +23,7 @@ constexpr Index compare_batch = 128;
 
 /// Options that need further parsing, or whose defaults depend on other options.
 struct RawOptions {
-  std::string architecture, mode, memory;
+  std::string architecture, mode, memory, freeze;
   std::vector<Index> channels, blocks;
   std::string stream = "float", on_overflow = "lower", drift_guard;
   std::optional<double> drift_warn,
@@ -96,7 +96,7 @@ void add_device_options(OptionTable& table, Options& options) {
              "record a step of --device cuda once and launch it as a whole from then on");
 }
 
-void add_training_options(OptionTable& table, Options& options) {
+void add_training_options(OptionTable& table, Options& options, RawOptions& raw) {
   table.number("--momentum", options.momentum, "of SGD (default 0.9)", 1);
   table.flag("--nesterov", options.nesterov, "let momentum look ahead (Nesterov's)");
   table.number("--label-smoothing", options.label_smoothing,
@@ -104,6 +104,8 @@ void add_training_options(OptionTable& table, Options& options) {
   table.text("--start-from", options.start_from, "FILE",
              "safetensors file of weights to start from; layers of another shape there, such "
              "as the head for other classes, start as they would without it");
+  table.text("--freeze", raw.freeze, "NAME,NAME",
+             "parameters or layers that are not trained, such as stem,level1.*");
 }
 
 void add_planning_options(OptionTable& table, Options& options, RawOptions& raw) {
@@ -252,12 +254,21 @@ void resolve_memory(Options& options, const RawOptions& raw) {
 }
 
 void resolve(Options& options, const RawOptions& raw) {
-  options.net_is_open = !options.program.for_cifar10 && raw.architecture.empty() &&
-                        raw.channels.empty() && raw.blocks.empty();
+  if (!options.program.for_cifar10) {
+    options.open.levels = raw.channels.empty() && raw.blocks.empty();
+    options.open.architecture = raw.architecture.empty();
+    options.open.batch = !raw.run.batch;
+    options.open.epochs = !raw.run.epochs && !options.steps;
+    options.open.learning_rate = !raw.run.learning_rate && raw.architecture.empty();
+  }
   options.net = choose_net(options, raw);
   options.drift = choose_guard(raw, options.net);
   options.learning_rate = usual_learning_rate(options.net.architecture);
   resolve_run_options(options, raw.run);
+  for (std::size_t first = 0; first < raw.freeze.size();) {
+    options.freeze.push_back(raw.freeze.substr(first, raw.freeze.find(',', first) - first));
+    first += options.freeze.back().size() + 1;
+  }
   require_possible(options);
   resolve_data(options, raw.data);
   if (options.compare && !raw.data.test_samples) options.reading.test_samples = compare_eval_images;
@@ -292,7 +303,7 @@ Options parse_options(const Program& program, int count, const char* const* argu
   add_drift_options(table, raw);
   add_device_options(table, options);
   add_run_options(table, options, raw.run, "images");
-  add_training_options(table, options);
+  add_training_options(table, options, raw);
   add_planning_options(table, options, raw);
   parse_command_line(app, count, arguments);
   resolve(options, raw);

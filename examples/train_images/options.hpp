@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "command_line.hpp"
 #include "data_set.hpp"
@@ -16,10 +17,17 @@
 /// The random changes of training samples.
 enum class Augment { none, flip, crop, crop_flip };
 
+/// The choices that no option makes, so that the data determine them.
+struct Open {
+  bool architecture = false;
+  bool levels = false;  ///< channels and blocks
+  bool batch = false, epochs = false, learning_rate = false;
+};
+
 struct Options : RunOptions {
   Program program;
   NetChoice net;
-  bool net_is_open = false;  ///< no option describes the network, so the data determine it
+  Open open;
 
   std::filesystem::path data;         ///< empty: see load_data
   DataOptions reading;                ///< options of the data
@@ -32,6 +40,7 @@ struct Options : RunOptions {
   std::optional<std::uint32_t> crop_padding;  ///< if omitted, an eighth of the shorter side
   std::optional<retrace::DriftOptions> drift = retrace::DriftOptions{};  ///< std::nullopt: no guard
   std::filesystem::path start_from;  ///< initial weights; empty: random ones
+  std::vector<std::string> freeze;   ///< patterns of parameters that are not trained
 
   std::string device{device_kind};
   std::string precision = "float";    ///< of convolutions, on a GPU

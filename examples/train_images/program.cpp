@@ -59,7 +59,9 @@ TrainingSummary train(const Options& options, const DataSet& data, const Stop& s
     checkpoints.emplace(options,
                         RunIdentity{.options = recorded_options(options),
                                     .data = data.checksum,
-                                    .mode = modes(options.net)},
+                                    .former_data = [&] { return former_checksum(data); },
+                                    .mode = modes(options.net),
+                                    .more = recorded_input(options, data)},
                         trainer);
   std::string resumed = checkpoints ? checkpoints->resume() : "";
   if (!options.start_from.empty() && trainer.state().step == 0)
@@ -148,6 +150,7 @@ int run(Options options) {
   } else {
     const TrainingSummary summary = train(options, data, stop, logs);
     print_summary(summary);
+    if (data.labels_pixels() && summary.matrix) print(std::cout, *summary.matrix, data.classes);
     if (!summary.finished) print_stop(options, stop);
   }
   return stop.status();

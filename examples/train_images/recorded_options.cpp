@@ -6,6 +6,19 @@
 
 using nlohmann::ordered_json;
 
+retrace::CheckpointMetadata recorded_input(const Options& options, const DataSet& data) {
+  const retrace::Shape samples = data.train->shape(), net = options.net.image;
+  const ordered_json input{{"height", samples.h},
+                           {"width", samples.w},
+                           {"channels", samples.c},
+                           {"network-height", net.h},
+                           {"network-width", net.w},
+                           {"fit", name(options.reading.pictures.fit)},
+                           {"mean", data.normalisation.mean},
+                           {"inverse-deviation", data.normalisation.inverse_deviation}};
+  return {{"classes", ordered_json(data.classes).dump()}, {"input", input.dump()}};
+}
+
 std::string recorded_options(const Options& options) {
   const retrace::NetOptions& net = options.net.options;
   ordered_json json{
@@ -40,6 +53,8 @@ std::string recorded_options(const Options& options) {
     json["augment"] = name(*options.augment);
   if (!options.class_weights.empty()) json["class-weights"] = options.class_weights;
   if (options.reading.validation > 0) json["validation"] = options.reading.validation;
+  if (options.net.labels_pixels) json["labels-pixels"] = true;
+  if (!options.freeze.empty()) json["freeze"] = options.freeze;
   json[options.steps ? "steps" : "epochs"] = options.steps.value_or(options.epochs);
   return json.dump();
 }

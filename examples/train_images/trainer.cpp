@@ -35,6 +35,16 @@ RecordedSteps recorded_steps(D& device, Net& net, Optimizer& optimizer, retrace:
   }
 }
 
+/// Returns the network without the gradients of the parameters that the patterns name.
+Net frozen(Net net, const std::vector<std::string>& patterns) {
+  for (const std::string& pattern : patterns) try {
+      net.freeze(pattern);
+    } catch (const std::invalid_argument& error) {
+      throw std::invalid_argument("--freeze " + pattern + ": " + error.what());
+    }
+  return net;
+}
+
 }  // namespace
 
 std::string start_from(const std::filesystem::path& path, Trainer& trainer) {
@@ -55,7 +65,7 @@ Trainer::Trainer(Device& device, const Options& options, const DataSet& data)
     : device_(device),
       options_(options),
       data_(data),
-      net_(build_net(device, options.net)),
+      net_(frozen(build_net(device, options.net), options.freeze)),
       optimizer_(net_.parameters(),
                  {.momentum = options.momentum,
                   .nesterov = options.nesterov,
@@ -66,7 +76,9 @@ Trainer::Trainer(Device& device, const Options& options, const DataSet& data)
                  [this](const std::string& name, const auto& gradient) {
                    require_finite(name, gradient);
                  }),
-      criterion_{.smoothing = options.label_smoothing, .weights = class_weights(options, data)},
+      criterion_{.smoothing = options.label_smoothing,
+                 .ignore = data.labels_pixels() ? std::optional(no_class) : std::nullopt,
+                 .weights = class_weights(options, data)},
       schedule_{.peak = options.learning_rate, .steps = 0},
       training_maker_(*data.train, preparation(options.net, data), random_changes(options)),
       test_maker_(*data.test, preparation(options.net, data)) {
@@ -115,14 +127,14 @@ TrainingSummary Trainer::train(const Listener& listener) {
     ++state_.step;
     state_.discarded += !report.discarded.empty();
     report.total_seconds = state_.seconds += report.seconds;
+    summary.test.reset();
     if (in_epoch + 1 == steps_per_epoch() || state_.step == steps)
-      summary.test = evaluate_into(report);
-    else
-      summary.test.reset();
+      summary.test = evaluate_into(report, summary.matrix.emplace(data_.classes.size()));
     go_on = listener(report);
   }
   summary.finished = state_.step >= steps;
-  if (summary.finished && !summary.test) summary.test = evaluate();  // nothing was left to do
+  if (summary.finished && !summary.test)  // nothing was left to do
+    summary.test = evaluate(summary.matrix.emplace(data_.classes.size()));
   summary.images_per_second = static_cast<double>(state_.step * batch) / state_.seconds;
   summary.peak = device_.memory().peak();
   return summary;
@@ -136,8 +148,9 @@ StepReport Trainer::take_step(std::size_t step, Indices indices) {
                     .learning_rate = schedule_(step),
                     .samples = static_cast<std::size_t>(options_.batch)};
   taken_ = 0;
+  if (data_.labels_pixels()) batch_ = *queue_->take();
   run_step(report, indices);
-  for (; taken_ < micro_batches(); ++taken_) queue_->take();  // of a step that was left early
+  while (taken_ < options_.batch) take_host_batch();  // of a step that was left early
   report.seconds = seconds_since(start);
   report.live = device_.memory().live();
   report.peak = device_.memory().peak();
@@ -157,7 +170,8 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
   retrace::StepOutcome outcome = (*guarded_)(
       options_.batch, at_a_time, [&](Index, Index count) { return next_training_batch(count); },
       retrace::CrossEntropyOfLabels{criterion_}, report.learning_rate,
-      [&] { return training_batch(report.epoch, indices); }, weight_of(indices));
+      [&] { return training_batch(report.epoch, indices); },
+      data_.labels_pixels() ? weight_of_pixels() : weight_of(indices));
   report.metrics = metrics(outcome.loss, "train");
   report.discarded = outcome.discarded.value_or("");
   for (const retrace::Drift& drift : outcome.drifts)
@@ -172,19 +186,24 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
 }
 
 std::vector<Metric> Trainer::metrics(const LossValue& loss, const std::string& of) const {
-  const bool test = of == "test";
-  return {{test ? "test_loss" : "loss", test ? "test loss" : "loss", loss.mean()},
-          {of + "_accuracy", data_.name + (test ? " test accuracy" : " accuracy"), loss.accuracy(),
-           true}};
+  const std::string before = of == "test" ? "test " : "",
+                    what = data_.labels_pixels() ? "pixel accuracy" : "accuracy";
+  return {{of == "test" ? "test_loss" : "loss", before + "loss", loss.mean()},
+          {of + "_accuracy", data_.name + ' ' + before + what, loss.accuracy(), true}};
 }
 
-LossValue Trainer::evaluate_into(StepReport& report) {
-  const LossValue test = evaluate();
+LossValue Trainer::evaluate_into(StepReport& report, ConfusionMatrix& matrix) {
+  const LossValue test = evaluate(matrix);
+  double score = test.accuracy();
   report.test = metrics(test, "test");
-  report.tested_on = "the first " + std::to_string(test.count) + " images";
-  report.best = test.accuracy() > state_.best_accuracy;
+  report.tested_on = "the first " + std::to_string(data_.test->size()) + " images";
+  if (data_.labels_pixels()) {
+    score = matrix.mean_intersection_over_union();
+    report.test.push_back({"test_mean_iou", "mean IoU", score, true});
+  }
+  report.best = score > state_.best_accuracy;
   if (report.best) {
-    state_.best_accuracy = test.accuracy();
+    state_.best_accuracy = score;
     state_.best_step = report.step;
   }
   return test;
@@ -198,7 +217,7 @@ void Trainer::require_finite(const std::string& name, const Net::Gradient& gradi
         "layers behind it have taken their step");
 }
 
-LossValue Trainer::evaluate() {
+LossValue Trainer::evaluate(ConfusionMatrix& matrix) {
   const Index all = data_.test->size(), at_a_time = options_.net.at_a_time(options_.batch);
   const auto requests = [=, first = Index{0}]() mutable -> std::optional<BatchRequest> {
     if (first == all) return {};
@@ -212,22 +231,27 @@ LossValue Trainer::evaluate() {
   LossValue sum;
   for (Index first = 0; first < all; first += at_a_time) {
     const HostBatch batch = *queue.take();
-    sum += evaluate(batch, std::min(at_a_time, all - first));
+    sum += evaluate(batch, std::min(at_a_time, all - first), matrix);
   }
   return sum;
 }
 
-LossValue Trainer::evaluate(const HostBatch& batch, Index images) try {
+LossValue Trainer::evaluate(const HostBatch& batch, Index images, ConfusionMatrix& matrix) try {
   auto [x, labels] = to_device(device_, batch, options_.net.batch_shape(images));
-  return retrace::evaluate(net_, x, retrace::cross_entropy(labels));
+  const LossValue loss =
+      retrace::evaluate(net_, x, retrace::cross_entropy(labels, {.ignore = criterion_.ignore}));
+  std::vector<float> scores(static_cast<std::size_t>(x.shape().size()));
+  download(std::span(scores), std::as_const(x).view());
+  matrix.add(labels, scores);
+  return loss;
 } catch (const retrace::StreamOverflow& overflow) {
   if (!overflow.lowered) throw;
-  return evaluate(batch, images);
+  return evaluate(batch, images, matrix);
 }
 
-std::size_t Trainer::micro_batches() const {
-  const Index at_a_time = options_.net.at_a_time(options_.batch);
-  return static_cast<std::size_t>((options_.batch + at_a_time - 1) / at_a_time);
+/// Returns the images of each batch that the queue makes.
+Index Trainer::requested_images() const {
+  return data_.labels_pixels() ? options_.batch : options_.net.at_a_time(options_.batch);
 }
 
 /// Returns the sum of the class weights of a batch; 0 if all are 1.
@@ -236,6 +260,11 @@ double Trainer::weight_of(Indices indices) const {
   for (Index index : criterion_.weights.empty() ? Indices() : indices)
     sum += criterion_.weights[static_cast<std::size_t>(label(*data_.train, index))];
   return sum;
+}
+
+/// Returns the weight of the batch of this step, in which pixels may have no class.
+double Trainer::weight_of_pixels() const {
+  return retrace::cross_entropy(batch_.labels, criterion_).weight().weight;
 }
 
 /// From the step that the state is at, in micro-batches, without end.
@@ -247,7 +276,7 @@ BatchQueue::Requests Trainer::training_requests() const {
       order =
           retrace::shuffled(data_.train->size(), options_.seed, static_cast<std::uint32_t>(epoch));
     const auto batch = static_cast<std::size_t>(options_.batch),
-               at_a_time = static_cast<std::size_t>(options_.net.at_a_time(options_.batch));
+               at_a_time = static_cast<std::size_t>(requested_images());
     const auto some =
         Indices(order).subspan(in_epoch * batch + at, std::min(at_a_time, batch - at));
     at += some.size();
@@ -260,10 +289,22 @@ BatchQueue::Requests Trainer::training_requests() const {
   };
 }
 
+/// Returns the next images of the step: a batch of the queue, or a part of one.
+HostBatch Trainer::take_host_batch() {
+  const Index first = taken_,
+              count = std::min(options_.net.at_a_time(options_.batch), options_.batch - taken_);
+  taken_ += count;
+  if (!data_.labels_pixels()) return *queue_->take();
+  const auto part = [&](const auto& all) {
+    const std::ptrdiff_t each = std::ssize(all) / options_.batch;
+    return std::vector(all.begin() + first * each, all.begin() + (first + count) * each);
+  };
+  return {part(batch_.values), part(batch_.labels)};
+}
+
 /// @param images  as many as it has
 Batch Trainer::next_training_batch(Index images) {
-  ++taken_;
-  return to_device(device_, *queue_->take(), options_.net.batch_shape(images));
+  return to_device(device_, take_host_batch(), options_.net.batch_shape(images));
 }
 
 Batch Trainer::training_batch(std::size_t epoch, Indices indices) {

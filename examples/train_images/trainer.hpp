@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "confusion.hpp"
 #include "data.hpp"
 #include "options.hpp"
 #include "retrace/train/guarded_step.hpp"
@@ -18,6 +19,7 @@
 struct TrainingSummary {
   bool finished = false;                   ///< whether all steps were taken
   std::optional<retrace::LossValue> test;  ///< result of the last evaluation
+  std::optional<ConfusionMatrix> matrix;   ///< of the last evaluation
   double images_per_second = 0;            ///< training throughput without evaluations
   retrace::Bytes peak;
 };
@@ -57,19 +59,23 @@ class Trainer {
   using Indices = std::span<const retrace::Index>;
 
   std::size_t steps_per_epoch() const;
-  std::size_t micro_batches() const;
+  retrace::Index requested_images() const;
   StepReport take_step(std::size_t step, Indices indices);
   void run_step(StepReport& report, Indices indices);
   /// Before a fused step.
   void require_finite(const std::string& name, const Net::Gradient& gradient);
-  retrace::LossValue evaluate();
-  retrace::LossValue evaluate(const HostBatch& batch, retrace::Index images);
+  /// @param matrix  counts the predictions
+  retrace::LossValue evaluate(ConfusionMatrix& matrix);
+  retrace::LossValue evaluate(const HostBatch& batch, retrace::Index images,
+                              ConfusionMatrix& matrix);
   /// @param of  "train" or "test"
   std::vector<Metric> metrics(const retrace::LossValue& loss, const std::string& of) const;
-  retrace::LossValue evaluate_into(StepReport& report);
+  retrace::LossValue evaluate_into(StepReport& report, ConfusionMatrix& matrix);
 
   double weight_of(Indices indices) const;
+  double weight_of_pixels() const;
   BatchQueue::Requests training_requests() const;
+  HostBatch take_host_batch();
   Batch next_training_batch(retrace::Index images);
   Batch training_batch(std::size_t epoch, Indices indices);
 
@@ -84,8 +90,9 @@ class Trainer {
   RecordedSteps recorded_;  ///< empty: steps are not recorded
   TrainingState state_;
   BatchMaker training_maker_, test_maker_;
-  std::optional<BatchQueue> queue_;  ///< of training batches, or of their micro-batches
-  std::size_t taken_ = 0;            ///< of them in this step
+  std::optional<BatchQueue> queue_;  ///< of micro-batches, or of batches if pixels have labels
+  HostBatch batch_;                  ///< of this step, if pixels have labels
+  retrace::Index taken_ = 0;         ///< images of this step that were taken
 };
 
 /// Gives the network those weights of a safetensors file that have the names and shapes of its own.

@@ -21,6 +21,7 @@
 #include "retrace/interop/borrow.hpp"
 #include "retrace/interop/dlpack.hpp"
 #include "retrace/layer/affine_coupling.hpp"
+#include "retrace/layer/channel_unpooling.hpp"
 #include "retrace/layer/chunked_head.hpp"
 #include "retrace/layer/dropout.hpp"
 #include "retrace/layer/leaky_relu.hpp"

@@ -13,22 +13,48 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import xml.dom.minidom
 import zlib
 
 PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve() / "examples" / "train_images"
+CLASSIFY = PROGRAM.with_name("classify")
 SMALL = ["--channels", "8,16", "--blocks", "1,1", "--batch", "4", "--threads", "1"]
 
 
-def png(width, height, pixel):
-    """A PNG file of RGB, whose pixel (x, y) is pixel(x, y)."""
+def png(width, height, pixel, grey=False):
+    """A PNG file of RGB or grey, whose pixel (x, y) is pixel(x, y)."""
     rows = b"".join(b"\0" + bytes(v for x in range(width) for v in pixel(x, y)) for y in range(height))
 
     def chunk(name, data):
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, 0 if grey else 2, 0, 0, 0)
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows))
             + chunk(b"IEND", b""))
+
+
+def crc64(data):
+    """The checksum of checkpoints: ECMA-182, bits reversed."""
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0xC96C5795D7870F42 if byte & 1 else 0)
+        table.append(byte)
+    crc = 0xFFFFFFFFFFFFFFFF
+    for byte in data:
+        crc = table[(crc ^ byte) & 255] ^ crc >> 8
+    return f"{crc ^ 0xFFFFFFFFFFFFFFFF:016x}"
+
+
+def read_checkpoint(path):
+    """The metadata and the bytes of each tensor of a safetensors file."""
+    data = path.read_bytes()
+    size, = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8:8 + size])
+    metadata = header.pop("__metadata__")
+    start = 8 + size
+    return metadata, {name: data[start + each["data_offsets"][0]:start + each["data_offsets"][1]]
+                      for name, each in header.items()}
 
 
 def crc32c(data):
@@ -139,7 +165,7 @@ class TrainImages(unittest.TestCase):
     def test_a_network_of_its_own_is_chosen(self):
         self.add_classes()
         done = subprocess.run([PROGRAM, "--data", "photos", "--plan"], cwd=self.folder, text=True, capture_output=True)
-        self.assertRegex(done.stdout, r"A training step of revnet, mode reversible, on 128 images of \d+x\d+")
+        self.assertRegex(done.stdout, r"A training step of revnet, mode reversible, on 8 images of \d+x\d+")
 
     def test_threads_and_cache_change_nothing(self):
         self.add_classes()
@@ -222,6 +248,130 @@ class TrainImages(unittest.TestCase):
         self.assertRegex(out, r"starting from \d+ of \d+ tensors of first/best.safetensors; it has no "
                               "head.linear.weight, head.linear.bias of this shape")
         self.refuses("first/best.safetensors: has no tensor of this network", *start, "--channels", "4,6")
+
+    def test_frozen_layers_do_not_change(self):
+        self.add_classes()
+        common = ["--data", "photos", "--steps", 5, "--lr", 0.05]
+        self.trains(*common, "--freeze", "stem,level1.*", "--checkpoint-dir", "frozen")
+        self.trains(*common, "--checkpoint-dir", "all")
+        self.trains("--data", "photos", "--steps", 5, "--lr", 0, "--checkpoint-dir", "first")
+        name = "checkpoint-00000005.safetensors"
+        frozen, every, first = (read_checkpoint(self.folder / run / name)[1] for run in ("frozen", "all", "first"))
+        for tensor in ("stem.weight", "level1.block0.f.conv0.weight", "level1.block0.f.conv0.norm.gamma"):
+            self.assertEqual(frozen[tensor], first[tensor], tensor)
+            self.assertNotEqual(every[tensor], first[tensor], tensor)
+        self.assertNotEqual(frozen["head.linear.weight"], first["head.linear.weight"])
+        self.refuses('is of another training: --freeze is stem,level1.* there and not set here',
+                     *common, "--checkpoint-dir", "frozen", "--resume")
+        self.refuses("--freeze levels: ", *common, "--freeze", "levels")
+
+    def test_pixels_are_learned_from_masks(self):
+        draw = random.Random(1)
+        for i in range(24):
+            x0, y0, side = draw.randrange(16), draw.randrange(12), draw.randrange(5, 9)
+
+            def inside(x, y):
+                return x0 <= x < x0 + side and y0 <= y < y0 + side
+
+            def mask(x, y):
+                return [255 if (x, y) == (0, 0) else int(inside(x, y))]  # the corner has no class
+
+            light, dark = noisy([190, 120, 60], i), noisy([60, 120, 190], i + 100)
+            self.write(f"cells/images/{i}.png", png(24, 20, lambda x, y: (light if inside(x, y) else dark)(x, y)))
+            self.write(f"cells/masks/{i}.png", png(24, 20, mask, grey=True))
+        self.write("cells/classes.txt", "ground\ncell\n")
+        common = ["--data", "cells", "--channels", "8,32", "--lr", 0.05, "--validation", 0.25, "--seed", 1]
+        out = self.trains(*common, "--epochs", 12, "--checkpoint-dir", "run", "--json", "whole.jsonl")
+        self.assertIn("irevnet of pixels, mode reversible", out)
+        accuracy = float(out.rsplit("cells test pixel accuracy ", 1)[1].split()[0])
+        iou = float(out.rsplit("mean IoU ", 1)[1].split()[0])
+        self.assertGreater(accuracy, 95)
+        self.assertGreater(iou, 85)
+        self.assertRegex(out, r"(?m)^ground +\d+ +\d+ +\d")  # the matrix
+        lines = (self.folder / "whole.jsonl").read_text().splitlines()
+        self.assertAlmostEqual(100 * json.loads(lines[-1])["test_mean_iou"], iou, 1)
+
+        done = subprocess.run([CLASSIFY, "run/best.safetensors", "cells", "--json", "cells.json", "--worst", "w.svg",
+                               "--masks", "predicted"], cwd=self.folder, text=True, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        result = json.loads((self.folder / "cells.json").read_text())
+        self.assertEqual(sum(map(sum, result["confusion"])), 6 * (20 * 24 - 1))
+        best = max(json.loads(line).get("test_mean_iou", 0) for line in lines)
+        self.assertAlmostEqual(result["mean_iou"], best, 3)
+        self.assertEqual(len(list((self.folder / "predicted").iterdir())), 6)
+        self.assertEqual(len(xml.dom.minidom.parse(str(self.folder / "w.svg")).getElementsByTagName("image")), 3 * 6)
+
+        short = [*common, "--steps", 8, "--checkpoint-every", 4]
+        self.trains(*short, "--checkpoint-dir", "a", "--json", "a.jsonl")
+        (self.folder / "a" / "checkpoint-00000008.safetensors").unlink()
+        before = self.log("a.jsonl")
+        self.trains(*short, "--checkpoint-dir", "a", "--json", "a.jsonl", "--resume", "--decode-threads", 2)
+        self.assertEqual(before, self.log("a.jsonl"))
+        self.trains(*common, "--steps", 4, "--micro-batch", 3, "--class-weights", "1,3")
+        self.refuses("--arch revnet labels whole images, but cells has masks", *common, "--arch", "revnet")
+        self.refuses("must grow 4 times from level to level, but 16 follows 8", *common, "--channels", "8,16")
+        self.refuses("--compare is for images of one class", *common, "--compare")
+
+    def test_classify_knows_the_classes_of_a_training(self):
+        self.add_classes(names=("dark", "grey", "light"))
+        self.trains("--data", "photos", "--epochs", 6, "--lr", 0.05, "--checkpoint-dir", "run", "--json", "log")
+
+        def classify(*options):
+            return subprocess.run([CLASSIFY, "run/best.safetensors", *map(str, options)], cwd=self.folder, text=True,
+                                  capture_output=True)
+
+        best = max(json.loads(line).get("test_accuracy", 0) for line in (self.folder / "log").read_text().splitlines())
+        done = classify("photos", "--json", "test.json", "--confusion", "matrix.svg", "--worst", "worst.svg")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        result = json.loads((self.folder / "test.json").read_text())
+        self.assertEqual(result["classes"], ["dark", "grey", "light"])
+        self.assertEqual(result["accuracy"], best)
+        self.assertEqual([sum(row) for row in result["confusion"]], [2, 2, 2])
+        right = sum(image["label"] == image["predicted"] for image in result["images"])
+        self.assertAlmostEqual(right / 6, best)
+        for image in result["images"]:
+            self.assertIn("/" + image["label"] + "/", image["name"])
+        matrix, worst = (xml.dom.minidom.parse(str(self.folder / name)) for name in ("matrix.svg", "worst.svg"))
+        self.assertEqual(len(matrix.getElementsByTagName("rect")), 1 + 9)
+        self.assertEqual(len(worst.getElementsByTagName("image")), 6)
+
+        self.assertRegex(classify("photos/light/0.png").stdout, r"^photos/light/0.png: light, \d+\.\d %\n$")
+        self.assertEqual(len(classify("photos", "--part", "train", "--first", 7).stdout.splitlines()), 7 + 5)
+        (self.folder / "photos" / "dark").rename(self.folder / "photos" / "black")
+        self.assertRegex(classify("photos").stderr, "have a class 'black', but the network only knows dark, grey or light")
+
+    def test_a_checkpoint_of_a_former_version_goes_on(self):
+        records = b"".join(bytes([i % 10]) + random.Random(i).randbytes(3072) for i in range(16))
+        for name in [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]:
+            self.write(f"cifar/{name}", records)
+        common = ["--data", "cifar", "--steps", 4, "--checkpoint-every", 2, "--checkpoint-dir", "run"]
+        self.trains(*common)
+        path = self.folder / "run" / "checkpoint-00000002.safetensors"
+        (self.folder / "run" / "checkpoint-00000004.safetensors").unlink()
+        data = path.read_bytes()
+        now = read_checkpoint(path)[0]["data_crc64"]
+        labels, pixels = bytes(i % 10 for i in range(16)), b"".join(
+            bytes(planes[c * 1024 + i] for i in range(1024) for c in range(3))
+            for planes in (random.Random(i).randbytes(3072) for i in range(16)))
+        for former, pattern in ((crc64(labels * 5 + pixels * 5 + labels + pixels), None),
+                                (crc64(labels), "was trained on other images")):
+            size, = struct.unpack("<Q", data[:8])
+            header = data[8:8 + size].replace(now.encode(), former.encode())
+            start = header.index(b'"crc64":"') + 9
+            header = header[:start] + b"0" * 16 + header[start + 16:]
+            header += b" " * (-len(header) % 8)
+            whole = struct.pack("<Q", len(header)) + header + data[8 + size:]
+            path.write_bytes(whole[:8 + start] + crc64(whole).encode() + whole[8 + start + 16:])
+            if pattern:
+                self.refuses(pattern, *common, "--resume")
+            else:
+                self.assertIn("continuing after step 2", self.trains(*common, "--resume"))
+                (self.folder / "run" / "checkpoint-00000004.safetensors").unlink()
+
+    def test_the_data_set_the_length_of_training(self):
+        self.add_classes(count=12)
+        done = subprocess.run([PROGRAM, "--data", "photos", "--plan"], cwd=self.folder, text=True, capture_output=True)
+        self.assertIn("for 22 training samples: batches of 8, 50 epochs, learning rate up to 0.00625", done.stdout)
 
     def test_idx_files_are_trained_on(self):
         draw = random.Random(1)

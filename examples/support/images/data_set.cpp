@@ -152,7 +152,7 @@ class PictureSizes {
                                 : size_text(*low, *narrow) + " to " + size_text(*high, *wide)) +
                       " are fitted into " + size_text(height, width) +
                       " (--image-size and --fit change that)");
-    return {1, height, width, channels_};
+    return {1, height, width, options.channels > 0 ? options.channels : channels_};
   }
 
  private:

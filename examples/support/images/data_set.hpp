@@ -34,6 +34,7 @@ struct DataOptions {
   int threads = 1;        ///< threads that decode at the start
 
   std::optional<std::pair<retrace::Index, retrace::Index>> image_size{};  ///< height and width
+  retrace::Index channels = 0;  ///< of PNG and JPEG images; 0: 1 if all are grey, otherwise 3
   PictureOptions pictures{};
   std::string label_column{};                 ///< label column of a table; see read_csv
   std::optional<retrace::Shape> row_shape{};  ///< shape of table rows; see usual_shape

@@ -38,7 +38,9 @@ void require_same_training(const Checkpoint& checkpoint, const RunIdentity& run)
   const std::string differences = option_differences(checkpoint.metadata("options"), run.options);
   if (!differences.empty())
     throw CheckpointMismatch(checkpoint.name() + " is of another training: " + differences);
-  if (checkpoint.metadata("data_crc64") != run.data)
+  const std::string& recorded = checkpoint.metadata("data_crc64");
+  const bool is_former = recorded.size() < run.data.size() && run.former_data;
+  if (recorded != (is_former ? run.former_data() : run.data))
     throw CheckpointMismatch(checkpoint.name() +
                              " was trained on other images than those that are there now");
 }

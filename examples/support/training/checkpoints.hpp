@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <utility>
 
@@ -15,8 +16,11 @@
 
 /// The identity of a training run. A checkpoint with other options or other data is refused.
 struct RunIdentity {
-  std::string options;                 ///< JSON object of the options that determine the result
-  std::string data;                    ///< checksum of the training data
+  std::string options;  ///< JSON object of the options that determine the result
+  std::string data;     ///< checksum of the training data
+  /// Returns the checksum of the data that Retrace recorded before it had train_images; empty if
+  /// there were no such checkpoints.
+  std::function<std::string()> former_data{};
   std::string mode;                    ///< memory modes, which may differ
   retrace::CheckpointMetadata more{};  ///< other entries to save, such as names of classes
 };

@@ -15,7 +15,7 @@ void add_training_options(OptionTable& table, RunOptions& options, RawRunOptions
       "passes over the training " + samples + " (default " + std::to_string(options.epochs) + ")",
       1);
   table.count("--steps", options.steps, "batches to train on, instead of --epochs", 1);
-  table.count("--batch", options.batch,
+  table.count("--batch", raw.batch,
               samples + " in a step (default " + std::to_string(options.batch) + ")", 1);
   table.number("--lr", raw.learning_rate, "highest learning rate of the schedule");
   table.number("--weight-decay", options.weight_decay,
@@ -59,6 +59,7 @@ void add_run_options(OptionTable& table, RunOptions& options, RawRunOptions& raw
 void resolve_run_options(RunOptions& options, const RawRunOptions& raw) {
   options.on_nan = named("--on-nan", raw.on_nan, std::array{OnNan::stop, OnNan::skip},
                          [](OnNan what) { return what == OnNan::stop ? "stop" : "skip"; });
+  options.batch = raw.batch.value_or(options.batch);
   options.epochs = raw.epochs.value_or(options.epochs);
   options.learning_rate = raw.learning_rate.value_or(options.learning_rate);
   if (!raw.memory_limit.empty())

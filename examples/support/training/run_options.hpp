@@ -44,6 +44,7 @@ struct RunOptions {
 /// Options that need further parsing, or whose defaults depend on other options.
 struct RawRunOptions {
   std::string on_nan = "stop", memory_limit;
+  std::optional<retrace::Index> batch;
   std::optional<std::size_t> epochs;
   std::optional<double> learning_rate;
 };
