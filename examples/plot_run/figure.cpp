@@ -4,6 +4,7 @@
 #include <cmath>
 #include <ostream>
 
+#include "markup.hpp"
 #include "text.hpp"
 
 namespace {
@@ -83,8 +84,9 @@ void draw_axes(std::ostream& out, const Frame& frame, const Figure& figure) {
 
 void draw_curve(std::ostream& out, const Frame& frame, const Figure& figure, const Curve& curve,
                 const std::vector<Series::Point>& points) {
-  out << "<g stroke=\"" << curve.colour << "\" fill=\"" << curve.colour << "\"><title>"
-      << escaped(curve.name) << "</title><polyline fill=\"none\" points=\"";
+  out << "<g stroke=\"" << curve.colour << "\" fill=\"" << curve.colour << '"'
+      << (curve.faint ? " opacity=\"0.4\"" : "") << "><title>" << escaped(curve.name)
+      << "</title><polyline fill=\"none\" points=\"";
   for (Series::Point point : points) out << frame.place(point) << ' ';
   out << "\"/>";
   if (points.size() <= most_dots)
@@ -117,27 +119,6 @@ std::ostream& operator<<(std::ostream& out, const Figure& figure) {
   for (std::size_t i = 0; i < curves.size(); ++i)
     if (!curves[i].empty()) draw_curve(out, frame, figure, figure.curves[i], curves[i]);
   return out << "</svg>\n";
-}
-
-std::string escaped(std::string_view text) {
-  std::string result;
-  for (char letter : text) switch (letter) {
-      case '<':
-        result += "&lt;";
-        break;
-      case '>':
-        result += "&gt;";
-        break;
-      case '&':
-        result += "&amp;";
-        break;
-      case '"':
-        result += "&quot;";
-        break;
-      default:
-        result += letter;
-    }
-  return result;
 }
 
 std::string thousands(double value) {

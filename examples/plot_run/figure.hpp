@@ -12,6 +12,7 @@
 struct Curve {
   std::string name, colour;
   const Series* series;
+  bool faint = false;  ///< drawn lightly, behind others
 };
 
 struct Figure {
@@ -25,9 +26,6 @@ struct Figure {
 
 /// Draws a figure. Long curves show the means of a few hundred stretches, short ones all points.
 std::ostream& operator<<(std::ostream& out, const Figure& figure);
-
-/// Escapes text for HTML and SVG: '<' becomes "&lt;".
-std::string escaped(std::string_view text);
 
 /// Formats 12500 as "12.5 k" and 3200000 as "3.2 M".
 std::string thousands(double value);

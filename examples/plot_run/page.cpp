@@ -4,6 +4,7 @@
 #include <ostream>
 
 #include "figure.hpp"
+#include "markup.hpp"
 #include "results.hpp"
 #include "text.hpp"
 
@@ -50,18 +51,24 @@ void print_table(std::ostream& out, const std::vector<Run>& runs) {
   out << "</table>\n";
 }
 
+std::string share(double value) { return percent(value); }
+std::string decibels(double value) { return fixed(value, 0) + " dB"; }
+std::string bytes(double value) { return thousands(value) + "B"; }
+
+void add_curves(Figure& figure, const std::vector<Run>& runs, Series Run::*series,
+                bool faint = false) {
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    figure.curves.push_back({runs[i].name, colour(i), &(runs[i].*series), faint});
+}
+
 }  // namespace
 
 void print_page(std::ostream& out, const std::vector<Run>& runs) {
   const auto figure = [&](std::string title, auto format, bool from_zero, Series Run::*series) {
     Figure result{std::move(title), format, from_zero, {}};
-    for (std::size_t i = 0; i < runs.size(); ++i)
-      result.curves.push_back({runs[i].name, colour(i), &(runs[i].*series)});
+    add_curves(result, runs, series);
     return result;
   };
-  const auto share = [](double value) { return percent(value); };
-  const auto decibels = [](double value) { return fixed(value, 0) + " dB"; };
-  const auto bytes = [](double value) { return thousands(value) + "B"; };
 
   out << "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
          "<meta name=\"viewport\" content=\"width=device-width\">\n<title>Training</title>\n<style>"
@@ -81,4 +88,38 @@ void print_page(std::ostream& out, const std::vector<Run>& runs) {
                                     false, &Run::worst_snr)})
     if (!each.empty()) out << "<figure>\n" << each << "</figure>\n";
   out << "</div>\n</body>\n</html>\n";
+}
+
+void print_picture(std::ostream& out, const std::vector<Run>& runs) {
+  constexpr std::size_t columns = 2, width = 560, height = 300, line = 20, margin = 12;
+  std::vector<Figure> figures{
+      {"Loss", thousands, true, {}},
+      {"Accuracy", share, true, {}},
+      {"Peak memory", bytes, true, {}},
+      {"Worst signal-to-noise ratio of a reconstruction", decibels, false, {}}};
+  add_curves(figures[0], runs, &Run::loss, true);
+  add_curves(figures[0], runs, &Run::test_loss);
+  add_curves(figures[1], runs, &Run::train_accuracy, true);
+  add_curves(figures[1], runs, &Run::test_accuracy);
+  add_curves(figures[2], runs, &Run::bytes);
+  add_curves(figures[3], runs, &Run::worst_snr);
+  std::erase_if(figures, [](const Figure& each) { return each.empty(); });
+  const std::size_t rows = (figures.size() + columns - 1) / columns,
+                    legend = margin + line * runs.size();
+  out << "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 " << columns * width << ' '
+      << legend + rows * height
+      << "\">\n<style>text { font: 12px Helvetica, Arial, 'DejaVu Sans', sans-serif; fill: #57606a "
+         "}"
+         " .title { font-size: 15px; font-weight: bold; fill: #24292f } .grid { stroke: #e3e6ea }"
+         " polyline { stroke-width: 1.6; stroke-linejoin: round }</style>\n"
+         "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n";
+  for (std::size_t i = 0; i < runs.size(); ++i)
+    out << "<rect x=\"64\" y=\"" << margin + i * line << "\" width=\"12\" height=\"12\" fill=\""
+        << colour(i) << "\"/><text x=\"84\" y=\"" << margin + i * line + 11 << "\">"
+        << escaped(runs[i].name + ", " + runs[i].data) << "</text>\n";
+  for (std::size_t i = 0; i < figures.size(); ++i)
+    out << "<svg x=\"" << i % columns * width << "\" y=\"" << legend + i / columns * height
+        << "\" width=\"" << width << "\" height=\"" << height << "\">\n"
+        << figures[i] << "</svg>\n";
+  out << "</svg>\n";
 }

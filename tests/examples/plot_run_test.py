@@ -10,6 +10,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import xml.dom.minidom
 
 VOID = {"meta", "link", "br", "img", "input"}
 
@@ -101,6 +102,14 @@ def main():
         assert len(table) == 5 and len({row.count("|") for row in table}) == 1, table
         assert table[2] == ("| one | revnet | reversible | synthetic | 6 | 10 | 1 | 0.100 | 75.0 % | "
                             "75.0 % | 0:30 | 100 | 0.0 MB |"), table[2]
+
+        done = plot(one, two, "--svg", "runs.svg", "--page", "")
+        assert done.returncode == 0, done
+        picture = xml.dom.minidom.parse(str(folder / "runs.svg"))
+        panels = [each for each in picture.getElementsByTagName("svg") if each.hasAttribute("aria-label")]
+        assert [panel.getAttribute("aria-label") for panel in panels] == [
+            "Loss", "Accuracy", "Peak memory", "Worst signal-to-noise ratio of a reconstruction"]
+        assert [len(panel.getElementsByTagName("polyline")) for panel in panels] == [6, 6, 3, 1]
 
         again = write("again", lines(200))
         plot(one, again)
