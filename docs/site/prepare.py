@@ -37,6 +37,17 @@ def document(text, page):
     return "\n".join(lines) + "\n"
 
 
+def opening(groups):
+    """The end of the opening page: the groups of headers, each with its sentence."""
+    entries = re.findall(r"@defgroup (\w+) ([^\n]*)\n \*  (.*?)(?:\n \*  @ingroup (\w+))? \*/", groups, re.DOTALL)
+    lines = ["", "## Headers by folder", "", "| folder | contents |", "|---|---|"]
+    for name, title, sentence, _ in entries:
+        folder, contents = title.split(": ", 1)
+        sentence = re.sub(r"\s*\n \*  ", " ", sentence)
+        lines.append(f"| @ref {name} \"{folder}\" | **{contents[0].upper()}{contents[1:]}.** {sentence} |")
+    return "\n".join(lines) + "\n"
+
+
 def header(text, group):
     text = re.sub(rf"^namespace {ISA} {{$", rf"namespace retrace\1 {{ /** @addtogroup {group} */ /** @{{ */", text, flags=re.MULTILINE)
     text = text.replace("et al. ", r"et al.\ ")  # is not the end of a sentence
@@ -51,7 +62,10 @@ def main():
         copy.parent.mkdir(parents=True, exist_ok=True)
         text = path.read_text()
         copy.write_text(document(text, path.stem) if path.suffix == ".md" else header(text, path.parent.name))
-    shutil.copy(project / "docs" / "site" / "groups.dox", out)
+    groups = project / "docs" / "site" / "groups.dox"
+    shutil.copy(groups, out)
+    with (out / "README.md").open("a") as opening_page:
+        opening_page.write(opening(groups.read_text()))
 
 
 if __name__ == "__main__":

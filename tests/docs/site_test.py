@@ -36,6 +36,14 @@ class Site(unittest.TestCase):
                 if not target.startswith(("javascript:", "data:")):
                     self.assertTrue((SITE / unquote(target)).is_file(), f"{name}: {target}")
 
+    def test_the_opening_page_leads_to_every_group(self):
+        groups = re.findall(r"@defgroup (\w+)", (Path(__file__).parents[2] / "docs/site/groups.dox").read_text())
+        self.assertGreater(len(groups), 10)
+        for group in groups:
+            name = "group__" + group.replace("_", "__") + ".html"
+            self.assertIn(name, self.pages)
+            self.assertIn(f'href="{name}"', self.pages["index.html"])
+
     def test_every_class_has_a_sentence(self):
         rows = re.findall(r'<tr id="row_[\d_]+"[^>]*>(.*?)</tr>', self.pages["annotated.html"], re.DOTALL)
         classes = [row for row in rows if 'class="icon">C<' in row]
