@@ -29,7 +29,7 @@ struct Matrix {
 /// of a transposed a in panels as high as one.
 template <class T>
 struct MatrixProduct {
-  static constexpr Index width = tile_columns<T>;
+  static constexpr Index width = matrix_columns<T>;
   /// Products of a sum that are added to c at once, and elements of b that are packed at once.
   static constexpr Index most_depth = 512, packed_elements = 1 << 18;
   /// Elements of a that stay in the cache of a thread.
@@ -46,13 +46,13 @@ struct MatrixProduct {
   Index block_depth() const { return std::min(depth, most_depth); }
   Index group_columns() const {
     return std::min(
-        round_up_to(columns, width),
+        rounded_up(columns, width),
         std::max(packed_elements / std::max<Index>(block_depth(), 1) / width, Index{1}) * width);
   }
   Index group_rows() const {
     const Index most = row_elements / std::max<Index>(block_depth(), 1);
-    return std::clamp<Index>(most / tile_rows * tile_rows, tile_rows,
-                             round_up_to(std::max<Index>(rows, 1), tile_rows));
+    return std::clamp<Index>(most / matrix_rows * matrix_rows, matrix_rows,
+                             rounded_up(std::max<Index>(rows, 1), matrix_rows));
   }
   Index row_groups() const { return (rows + group_rows() - 1) / group_rows(); }
   /// Elements of workspace for the columns, and for the rows of one thread.
@@ -106,21 +106,21 @@ struct MatrixProduct {
         product_panel(p, some, 0, count - done);
         continue;
       }
-      p.a_row = 1, p.a_step = tile_rows;
-      for (Index row = 0; row < some; row += tile_rows, p.c += tile_rows * c_row) {
+      p.a_row = 1, p.a_step = matrix_rows;
+      for (Index row = 0; row < some; row += matrix_rows, p.c += matrix_rows * c_row) {
         p.a = packed_rows + row * products;
-        product_panel(p, std::min<Index>(tile_rows, some - row), 0, count - done);
+        product_panel(p, std::min<Index>(matrix_rows, some - row), 0, count - done);
       }
     }
   }
 
  private:
   void pack_rows(T* to, const T* from, Index some, Index products) const {
-    for (Index row = 0; row < some; row += tile_rows, to += products * tile_rows) {
-      const Index n = std::min<Index>(tile_rows, some - row);
+    for (Index row = 0; row < some; row += matrix_rows, to += products * matrix_rows) {
+      const Index n = std::min<Index>(matrix_rows, some - row);
       for (Index k = 0; k < products; ++k)
-        for (Index i = 0; i < tile_rows; ++i)
-          to[k * tile_rows + i] = i < n ? from[k * a.column + (row + i) * a.row] : T(0);
+        for (Index i = 0; i < matrix_rows; ++i)
+          to[k * matrix_rows + i] = i < n ? from[k * a.column + (row + i) * a.row] : T(0);
     }
   }
 };

@@ -1,8 +1,6 @@
 // The inner loop of a matrix product: tiles of sums in registers.
 #pragma once
 
-#include <algorithm>
-
 #include "retrace/cpu/store_block.hpp"
 
 namespace retrace::inline RETRACE_ISA::cpu {
@@ -10,15 +8,15 @@ namespace retrace::inline RETRACE_ISA::cpu {
 /// Rows and registers of a tile: with the registers that hold a row of b and an element of a, they
 /// fill the register file, which has 32 registers with AVX-512 or 64-bit Arm and 16 elsewhere.
 #if defined(__AVX512F__) || defined(__aarch64__)
-inline constexpr int tile_rows = 12;
+inline constexpr int matrix_rows = 12;
 #else
-inline constexpr int tile_rows = 6;
+inline constexpr int matrix_rows = 6;
 #endif
-inline constexpr int tile_registers = 2;
+inline constexpr int matrix_registers = 2;
 template <class T>
-inline constexpr Index tile_columns = tile_registers* lanes<T>;
+inline constexpr Index matrix_columns = matrix_registers* lanes<T>;
 
-constexpr Index round_up_to(Index count, Index multiple) {
+constexpr Index rounded_up(Index count, Index multiple) {
   return (count + multiple - 1) / multiple * multiple;
 }
 
@@ -35,14 +33,6 @@ struct Product {
   Index c_row;
   Store how = Store::set;
 };
-
-/// Loads the first `count` of W elements, and zeros.
-template <int W, class T>
-Block<T, W> load_part(const T* from, Index count) {
-  T values[W] = {};
-  for (Index c = 0; c < std::min<Index>(W, count); ++c) values[c] = from[c];
-  return load<W>(static_cast<const T*>(values));
-}
 
 /// R rows and V registers of W columns, of which `count` exist. Rows of b have as many elements
 /// unless the tile is `Partial`. Each sum is a chain over k in order
@@ -91,23 +81,23 @@ template <class T, int R, int V, int W, bool Partial = false>
   }
 }
 
-/// All rows of one tile of columns. Rows of b have tile_columns elements, even where `count` is
+/// All rows of one tile of columns. Rows of b have matrix_columns elements, even where `count` is
 /// smaller.
 template <class T>
 [[gnu::noinline]] void product_panel(const Product<T>& p, Index rows, Index column, Index count) {
-  constexpr int W = lanes<T>, half = tile_rows / 2;
+  constexpr int W = lanes<T>, half = matrix_rows / 2;
   Index row = 0;
-  for (; row + tile_rows <= rows; row += tile_rows)
-    product_tile<T, tile_rows, tile_registers, W>(p, row, column, count);
+  for (; row + matrix_rows <= rows; row += matrix_rows)
+    product_tile<T, matrix_rows, matrix_registers, W>(p, row, column, count);
   for (; row + half <= rows; row += half)
-    product_tile<T, half, tile_registers, W>(p, row, column, count);
-  for (; row < rows; ++row) product_tile<T, 1, tile_registers, W>(p, row, column, count);
+    product_tile<T, half, matrix_registers, W>(p, row, column, count);
+  for (; row < rows; ++row) product_tile<T, 1, matrix_registers, W>(p, row, column, count);
 }
 
-/// The whole product. Rows of b are readable up to a multiple of tile_columns.
+/// The whole product. Rows of b are readable up to a multiple of matrix_columns.
 template <class T>
 void multiply(const Product<T>& p, Index rows, Index columns) {
-  for (Index column = 0; column < columns; column += tile_columns<T>)
+  for (Index column = 0; column < columns; column += matrix_columns<T>)
     product_panel(p, rows, column, columns - column);
 }
 
@@ -120,11 +110,11 @@ void product_of_few_rows(const Product<T>& p, Index rows, Index first, Index las
     Index column = first;
     for (; column + wide * W <= last; column += wide * W)
       product_tile<T, 1, wide, W>(p, row, column, wide * W);
-    for (; column < last; column += tile_columns<T>)
-      if (last - column >= tile_columns<T>)
-        product_tile<T, 1, tile_registers, W>(p, row, column, last - column);
+    for (; column < last; column += matrix_columns<T>)
+      if (last - column >= matrix_columns<T>)
+        product_tile<T, 1, matrix_registers, W>(p, row, column, last - column);
       else
-        product_tile<T, 1, tile_registers, W, true>(p, row, column, last - column);
+        product_tile<T, 1, matrix_registers, W, true>(p, row, column, last - column);
   }
 }
 

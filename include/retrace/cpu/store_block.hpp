@@ -1,6 +1,9 @@
 // Sets, adds or subtracts vectors of channels.
 #pragma once
 
+#include <algorithm>
+#include <type_traits>
+
 #include "retrace/core/store.hpp"
 #include "retrace/cpu/simd.hpp"
 
@@ -25,6 +28,20 @@ template <int W, class T>
     for (; c + quarter <= count; c += quarter)
       store_block<quarter>(target + c, load<quarter>(values + c), how);
   for (; c < count; ++c) store_block<1>(target + c, values[c], how);
+}
+
+/// Loads the first `count` of W elements, and zeros.
+template <int W, class T>
+Block<T, W> load_part(const T* from, Index count) {
+  T values[W] = {};
+  for (Index c = 0; c < std::min<Index>(W, count); ++c) values[c] = from[c];
+  return load<W>(static_cast<const T*>(values));
+}
+
+/// Loads the channels that exist if `count` remain, and zeros.
+template <int W, class T>
+Block<std::remove_const_t<T>, W> load_channels(T* from, Index count) {
+  return count >= W ? load<W>(from) : load_part<W>(static_cast<const T*>(from), count);
 }
 
 /// Stores the channels that exist if `count` remain.

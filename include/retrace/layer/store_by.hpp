@@ -31,4 +31,13 @@ void copy_unless_same(View<T, D> y, ConstView<T, D> x) {
   if (y.data() != x.data()) copy(y, x);
 }
 
+/// target =, += or −= value; nothing moves if the target is set to itself.
+template <class T, Device D>
+void store_unless_same(View<T, D> target, ConstView<T, D> value, Store how) {
+  if (how == Store::set)
+    copy_unless_same(target, value);
+  else
+    add(target, value, how);
+}
+
 }  // namespace retrace::inline RETRACE_ISA

@@ -1,0 +1,83 @@
+// The exponential function of a vector register.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <iterator>
+#include <utility>
+
+#include "retrace/cpu/simd.hpp"
+
+namespace retrace::inline RETRACE_ISA::cpu {
+
+template <class T>
+struct ExponentialTerms;
+
+/// The float polynomial is that of Cephes' expf; the double one is the Taylor series.
+template <>
+struct ExponentialTerms<float> {
+  using Bits = std::int32_t;
+  static constexpr int mantissa = 23;
+  static constexpr Bits one = 0x3F800000;
+  static constexpr float magic = 12582912.0f, lowest = -87.0f, highest = 88.0f,
+                         log2_of_e = 1.44269504088896341f, ln2_high = 0.693359375f,
+                         ln2_low = -2.12194440e-4f;
+  static constexpr float powers[]{1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
+                                  4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
+};
+template <>
+struct ExponentialTerms<double> {
+  using Bits = std::int64_t;
+  static constexpr int mantissa = 52;
+  static constexpr Bits one = 0x3FF0000000000000;
+  static constexpr double magic = 6755399441055744.0, lowest = -708.0, highest = 709.0,
+                          log2_of_e = 1.4426950408889634074, ln2_high = 6.93145751953125e-1,
+                          ln2_low = 1.42860682030941723212e-6;
+  static constexpr double powers[]{1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800,
+                                   1.0 / 362880,     1.0 / 40320,     1.0 / 5040,     1.0 / 720,
+                                   1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5};
+};
+
+/// exp(x) to about one unit in the last place; 0 below the range of normal numbers, NaN for NaN,
+/// and the largest power instead of infinity. V is a vector of T.
+template <class T, class V>
+[[gnu::always_inline]] inline V exponential(V x) {
+  using Terms = ExponentialTerms<T>;
+  constexpr int width = static_cast<int>(sizeof(V) / sizeof(T));
+  using Integers = Block<typename Terms::Bits, width>;
+  const V lowest = V{} + Terms::lowest, highest = V{} + Terms::highest;
+  const V bounded = x < lowest ? lowest : x > highest ? highest : x;
+  // The sum's last bits are the nearest integer to x/ln 2.
+  const V shifted = bounded * Terms::log2_of_e + Terms::magic, number = shifted - Terms::magic;
+  const V rest = bounded - number * Terms::ln2_high - number * Terms::ln2_low;
+  V sum = V{} + Terms::powers[0];
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    ((sum = sum * rest + Terms::powers[I + 1]), ...);
+  }
+  (std::make_index_sequence<std::size(Terms::powers) - 1>());
+  sum = sum * rest * rest + rest + T(1);
+  Integers bits;
+  std::memcpy(&bits, &shifted, sizeof bits);
+  bits = (bits << Terms::mantissa) + Terms::one;
+  V power;
+  std::memcpy(&power, &bits, sizeof power);
+  return x < lowest ? V{} : sum * power;
+}
+
+/// 1/(1 + exp(−x)).
+template <class T, class V>
+[[gnu::always_inline]] inline V sigmoid(V x) {
+  return T(1) / (T(1) + exponential<T>(-x));
+}
+
+/// Calls body(channel, count) for full vectors of a row, then once for the rest.
+template <class T, class Body>
+[[gnu::always_inline]] inline void for_each_vector(Index channels, Body body) {
+  constexpr int W = lanes<T>;
+  Index c = 0;
+  for (; c + W <= channels; c += W) body(c, Index{W});
+  if (c < channels) body(c, channels - c);
+}
+
+}  // namespace retrace::inline RETRACE_ISA::cpu
