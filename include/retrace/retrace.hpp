@@ -46,6 +46,7 @@
 #include "retrace/net/repeat.hpp"
 #include "retrace/net/summary.hpp"
 #include "retrace/ode/ode_block.hpp"
+#include "retrace/net/transformer.hpp"
 #include "retrace/train/augmentation.hpp"
 #include "retrace/train/batch.hpp"
 #include "retrace/train/buffer_snapshot.hpp"

@@ -19,6 +19,10 @@ struct Shape {
   constexpr bool operator==(const Shape&) const = default;
 };
 
+/// Stands for images, rows and columns of any number, where a network is built: a power of two that
+/// no input reaches.
+inline constexpr Index any_extent = 1 << 20;
+
 /// One value per channel: the shape of a BatchNorm scale, and of every per-channel sum.
 constexpr Shape per_channel(Index channels) { return {1, 1, 1, channels}; }
 

@@ -72,27 +72,13 @@ class Attention {
 
   void apply(View<T, D> y, View<const T, D> x, Run run, Store how) {
     require_same_shape("Attention", "y", y.shape(), "x", output_shape(x.shape()));
-    run_ = run;
-    values_.reset();
-    keys_.reset();
-    const Use use = run.chunk.count > 0 ? Use::workspace : Use::stash;
-    Values values{State(x.device(), x.shape(), run.keep ? use : Use::activation),
-                  State(x.device(), with_channels(x.shape(), options_.heads),
-                        run.keep ? use : Use::workspace)};
-    const bool whole = run.keep && run.chunk.count == 0;
-    const Index some = whole ? options_.key_heads : heads_at_once(x);
-    for (Index first = 0; first < options_.key_heads; first += some) {
-      const Heads at{first, std::min(some, options_.key_heads - first)};
-      Keys keys = project(x, at, whole ? use : Use::workspace);
-      attention(heads(values.y.view(), at), logs(values.logs.view(), at),
-                std::as_const(keys.q).view(), std::as_const(keys.k).view(),
-                std::as_const(keys.v).view(), terms(x.shape(), at));
-      if (whole) keys_.emplace(std::move(keys));
-    }
+    Values values = evaluate(x, run);
     matmul(as_matrix(y), as_matrix(std::as_const(values.y).view()), Factor::plain, o_.value.view(),
            Factor::plain, how);
     if (run.keep) values_.emplace(std::move(values));
   }
+  /// Keeps what apply() would, without y.
+  void keep(View<const T, D> x, Run run) { values_.emplace(evaluate(x, run)); }
 
   /// @throws StateError unless an apply() has kept what it needs.
   void gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) {
@@ -186,6 +172,30 @@ class Attention {
             options_.window,
             1 / std::sqrt(static_cast<double>(head_channels())),
             mask_ && !mask_->empty() ? &*mask_view_ : nullptr};
+  }
+
+  /// The outputs of the heads; those of keys_ too, if the run keeps a whole batch.
+  /// @throws StateError if one pass uses the stage twice: it keeps what one use needs.
+  Values evaluate(View<const T, D> x, Run run) {
+    if (values_ && run.keep && run.pass != 0 && run.pass == run_.pass)
+      throw StateError("Attention: it is used twice in one pass, but keeps what one use needs");
+    run_ = run;
+    values_.reset();
+    keys_.reset();
+    const Use use = !run.keep || run.chunk.count > 0 ? Use::workspace : Use::stash;
+    Values values{State(x.device(), x.shape(), use),
+                  State(x.device(), with_channels(x.shape(), options_.heads), use)};
+    const bool whole = run.keep && run.chunk.count == 0;
+    const Index some = whole ? options_.key_heads : heads_at_once(x);
+    for (Index first = 0; first < options_.key_heads; first += some) {
+      const Heads at{first, std::min(some, options_.key_heads - first)};
+      Keys keys = project(x, at, whole ? use : Use::workspace);
+      attention(heads(values.y.view(), at), logs(values.logs.view(), at),
+                std::as_const(keys.q).view(), std::as_const(keys.k).view(),
+                std::as_const(keys.v).view(), terms(x.shape(), at));
+      if (whole) keys_.emplace(std::move(keys));
+    }
+    return values;
   }
 
   Keys project(View<const T, D> x, Heads at, Use use) const {

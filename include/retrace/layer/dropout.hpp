@@ -37,10 +37,10 @@ class Dropout {
   ///         mask.
   void apply(View<T, D> y, View<const T, D> x, Run run, Store how) {
     require_same_shape("Dropout", "y", y.shape(), "x", x.shape());
-    if (run.statistics == Statistics::batch) begin_step(x.device(), run.pass);
-    drops_ = run.statistics != Statistics::running;
     // An image of a chunk has the mask that it has in its batch.
     const Chunk chunk = run.chunk;
+    if (run.statistics == Statistics::batch && chunk.first == 0) begin_step(x.device(), run.pass);
+    drops_ = run.statistics != Statistics::running;
     first_ = chunk.count > 0 ? chunk.first * (x.shape().size() / chunk.count) : 0;
     drop(y, x, how, Use::activation);
   }

@@ -49,6 +49,8 @@ concept Node = requires(N node, Shape shape) {
 ///                                               solver or a Repeat evaluates it at a time
 ///   apply(y, x, run, how, of_x, of_y)           takes the Moments of x and gives those of y, each
 ///                                               unless it is null
+///   keep(x, run)                                keeps what an apply that keeps would, without y:
+///                                               for stages that store more than their caller does
 ///   take_off_means(dx, x)                       after gradient() while a normalisation at its very
 ///                                               beginning gathers sums: makes dx right
 template <class M>

@@ -36,7 +36,7 @@ class LearnedPositions {
   /// @throws ShapeError unless x has C channels and no more positions than w.
   Shape output_shape(Shape x) const {
     require_channels("LearnedPositions", "x", x, input_channels());
-    if (first_ + x.h * x.w > weight_.value.shape().w)
+    if (x.w != any_extent && first_ + x.h * x.w > weight_.value.shape().w)
       throw ShapeError("LearnedPositions: x is " + to_string(x) + ", positions " +
                        std::to_string(first_) + " to " + std::to_string(first_ + x.h * x.w) +
                        ", but there are vectors of " + std::to_string(weight_.value.shape().w));
@@ -93,7 +93,7 @@ class AxialPositions {
   Shape output_shape(Shape x) const {
     require_channels("AxialPositions", "x", x, input_channels());
     const Index rows = row_.value.shape().w, columns = column_.value.shape().w;
-    if (first_ + x.h * x.w > rows * columns)
+    if (x.w != any_extent && first_ + x.h * x.w > rows * columns)
       throw ShapeError("AxialPositions: x is " + to_string(x) + ", positions " +
                        std::to_string(first_) + " to " + std::to_string(first_ + x.h * x.w) +
                        ", but the grid is " + std::to_string(rows) + " x " +

@@ -54,7 +54,7 @@ class RoundedBranch {
   void undo(View<E, D> target, View<const E, D> source, View<const T, D> dtarget,
             View<T, D> dsource, Run run) {
     if constexpr (requires { branch_.in_chunks(source, Index{}); })
-      if (branch_.in_chunks(source, bytes_beside(source.shape())))
+      if (branch_.in_chunks(source, bytes_beside(branch_.seen(source).shape())))
         return undo_by_chunks(target, source, dtarget, dsource, run);
     apply(target, source, replay(run), Store::subtract);
     gradient(source, dtarget, dsource, Store::add);
@@ -70,6 +70,8 @@ class RoundedBranch {
  private:
   void undo_by_chunks(View<E, D> target, View<const E, D> source, View<const T, D> dtarget,
                       View<T, D> dsource, Run run) {
+    source = branch_.seen(source);
+    target = branch_.seen(target);
     branch_.backward_in_chunks(
         source.device(), source.shape(), bytes_beside(source.shape()),
         [&](Chunk at) { return widened(source.images(at.first, at.count), Use::workspace); },

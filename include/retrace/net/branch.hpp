@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "retrace/core/sequence.hpp"
 #include "retrace/layer/chunks.hpp"
 #include "retrace/layer/kept.hpp"
 #include "retrace/layer/store_by.hpp"
@@ -24,6 +25,9 @@ namespace retrace::inline RETRACE_ISA {
 ///           kept, gradient() evaluates the chain again. In mode `inverted` layers reconstruct
 ///           their inputs; in the other modes they store them. In mode `chunked` all of this
 ///           exists for one chunk of images at a time.
+///
+/// A branch *by positions* treats every position as an image of its own, so that chunks of images
+/// are chunks of positions: for chains that see no position beside another.
 template <class T, Device D>
 class Branch {
  public:
@@ -37,7 +41,10 @@ class Branch {
   Branch(Branch&&) noexcept = default;
   Branch& operator=(Branch&&) noexcept = default;
   Branch(const Branch& other)
-      : chain_(other.chain_.clone()), mode_(other.mode_), chunk_(other.chunk_) {}
+      : chain_(other.chain_.clone()),
+        by_positions_(other.by_positions_),
+        mode_(other.mode_),
+        chunk_(other.chunk_) {}
 
   /// Adds a stage or a layer, as Chain::add does.
   template <class N>
@@ -47,14 +54,36 @@ class Branch {
     return *this;
   }
 
-  Shape output_shape(Shape x) const { return chain_.output_shape(x); }
+  Branch&& by_positions() && {
+    by_positions_ = true;
+    return std::move(*this);
+  }
+  /// The same elements as the chain sees them.
+  template <class V>
+  V seen(V x) const {
+    return by_positions_ ? positions(x) : x;
+  }
+
+  /// @throws ShapeError if the chain cannot take x, or changes its pixels and is one by positions.
+  Shape output_shape(Shape x) const {
+    const Shape y = chain_.output_shape(seen(x));
+    if (!by_positions_) return y;
+    require_same_shape("Branch", "its output", y, "one pixel for each position",
+                       with_channels(positions(x), y.c));
+    return with_channels(x, y.c);
+  }
 
   /// target =, += or −= H(source).
-  void apply(Target target, Source source, Run run, Store how) {
+  void apply(Target whole_target, Source whole_source, Run run, Store how) {
+    const Target target = seen(whole_target);
+    const Source source = seen(whole_source);
+    run = seen(run, whole_source.shape());
     run_ = run;
     kept_.abandon();
+    // The statistics of a batch need all of it; a branch of one pass has no normalisation.
     const bool by_chunks =
-        run.statistics != Statistics::batch && run.chunk.count == 0 && in_chunks(source);
+        run.chunk.count == 0 && splits(source) &&
+        (run.statistics != Statistics::batch || (by_positions_ && chunks_.size() == 1));
     if (!by_chunks) return evaluate_to(target, source, run, how);
     for_each_chunk(source.shape().n, chunks_.back(), [&](Chunk at) {
       Run some = preview(run);
@@ -68,9 +97,11 @@ class Branch {
   bool reads_source_first() const { return chain_.size() > 1 && mode_ != Mode::chunked; }
 
   /// dsource =, += or −= (∂H/∂source)ᵀ dtarget, of the last apply().
-  void gradient(Source source, Source dtarget, Target dsource, Store how) {
+  void gradient(Source whole_source, Source whole_dtarget, Target whole_dsource, Store how) {
+    const Source source = seen(whole_source), dtarget = seen(whole_dtarget);
+    const Target dsource = seen(whole_dsource);
     if (kept_.holds()) return differentiate(0, source, dtarget, dsource, how);
-    if (in_chunks(source)) {
+    if (splits(source)) {
       if (how == Store::set) fill(dsource, T(0));
       if (how == Store::subtract) throw StateError("Branch: a gradient is set or added, in chunks");
       return backward_in_chunks(
@@ -78,40 +109,49 @@ class Branch {
           [](Chunk, auto) {}, dtarget, dsource, run_);
     }
     evaluate_insides(source, replay(run_), 0);
+    keep_for_last(source, replay(run_));
     differentiate(0, source, dtarget, dsource, how);
   }
 
   /// target −= H(source) and dsource += (∂H/∂source)ᵀ dtarget, with one evaluation of H.
-  void undo(Target target, Source source, Source dtarget, Target dsource, Run run) {
+  void undo(Target whole_target, Source whole_source, Source whole_dtarget, Target whole_dsource,
+            Run run) {
+    const Target target = seen(whole_target), dsource = seen(whole_dsource);
+    const Source source = seen(whole_source), dtarget = seen(whole_dtarget);
+    run = seen(run, whole_source.shape());
     run_ = run;
-    if (in_chunks(source))
+    if (splits(source))
       return backward_in_chunks(
           source.device(), source.shape(), 0, [&](Chunk at) { return images(source, at); },
           [&](Chunk at, auto evaluate) { evaluate(images(target, at), Store::subtract); }, dtarget,
           dsource, run);
     kept_.abandon();
-    evaluate_to(target, source, replay(run), Store::subtract);
+    const bool as_chunk = mode_ == Mode::chunked && run.chunk.count == 0;
+    evaluate_to(target, source, as_chunk ? replay(run, {0, source.shape().n}) : replay(run),
+                Store::subtract);
     differentiate(0, source, dtarget, dsource, Store::add);
   }
 
   /// H(x), storing nothing; x is freed as soon as it has been read.
   State evaluate(State x, Run run) {
     run.restore = false;
-    chain_.forward(x, preview(run), 0, chain_.size());
+    const Shape whole = x.shape();
+    x.reshape(seen(whole));
+    chain_.forward(x, preview(seen(run, whole)), 0, chain_.size());
+    if (by_positions_) x.reshape(with_channels(whole, x.shape().c));
     return x;
   }
 
   /// Returns whether a batch of such sources is split into chunks: in mode `chunked`, if it is
   /// larger than one chunk. Each image takes `beside` bytes in addition to those of the branch.
   template <class Any>
-  bool in_chunks(const Any& source, Index beside = 0) {
-    if (mode_ != Mode::chunked || chain_.size() == 0) return false;
-    return chunks(source.device(), source.shape(), beside).front() < source.shape().n;
+  bool in_chunks(Any source, Index beside = 0) {
+    return splits(seen(source), beside);
   }
 
   /// Computes dsource += (∂H/∂source)ᵀ dtarget chunk by chunk. load(chunk) returns the source as a
   /// view or a tensor. restore(chunk, evaluate) is called once per chunk; evaluate(view, how)
-  /// computes H of the chunk.
+  /// computes H of the chunk. All shapes are those that the chain sees.
   ///
   /// Pass p ends with the sums of normalisation p − 1, whose input gradient, except for the means,
   /// is then s/σ·g. If the chain begins with that normalisation, s/σ·g is added to dsource at once,
@@ -120,7 +160,9 @@ class Branch {
   /// ordinary step 6.
   template <class Load, class Restore>
   void backward_in_chunks(D& device, Shape source, Index beside, Load load, Restore restore,
-                          Source dtarget, Target dsource, Run run) {
+                          Source whole_dtarget, Target whole_dsource, Run run) {
+    const Source dtarget = seen(whole_dtarget);
+    const Target dsource = seen(whole_dsource);
     const std::vector<Index> sizes = chunks(device, source, beside);
     const std::vector<std::size_t> ends = ends_of_passes(chain_);
     GradientPasses passes(chain_.parameters());
@@ -132,8 +174,13 @@ class Branch {
         const auto some = load(at);
         const Run again = replay(run, at);
         evaluate_insides(view_of(some), again, ends[pass]);
+        bool finished = false;
         if (pass == passes.first())
-          restore(at, [&](Target target, Store how) { finish(target, view_of(some), again, how); });
+          restore(at, [&](Target target, Store how) {
+            finish(target, view_of(some), again, how);
+            finished = true;
+          });
+        if (!finished) keep_for_last(view_of(some), again);
         differentiate(ends[pass], view_of(some), images(dtarget, at), images(dsource, at),
                       Store::add);
       });
@@ -177,6 +224,13 @@ class Branch {
   const Chain<T, D>& chain() const { return chain_; }
 
  private:
+  Shape seen(Shape x) const { return by_positions_ ? positions(x) : x; }
+  /// The chunk of a run counts positions too.
+  Run seen(Run run, Shape x) const {
+    if (!by_positions_ || run.chunk.count == 0) return run;
+    run.chunk = {run.chunk.first * x.h * x.w, run.chunk.count * x.h * x.w};
+    return run;
+  }
   static Source view_of(Source some) { return some; }
   static Source view_of(const State& some) { return some.view(); }
   template <class V>
@@ -245,6 +299,14 @@ class Branch {
     of_last_.reset();
   }
 
+  /// Lets the last stage keep what finish() would have kept.
+  void keep_for_last(Source source, Run run) {
+    const std::size_t last = chain_.size() - 1;
+    if (!stage(last)) return;
+    const Source x = is_one_stage() ? source : kept_.peek("Branch").view();
+    at(last, source.device(), [&] { stage(last)->keep(x, run); });
+  }
+
   /// Consumes the insides. Backward stops at layer `lowest`; dsource is written only if that is 0.
   void differentiate(std::size_t lowest, Source source, Source dtarget, Target dsource, Store how) {
     const std::size_t last = chain_.size() - 1;
@@ -274,6 +336,13 @@ class Branch {
     at_place(device.memory(), chain_.name(index), body);
   }
 
+  /// in_chunks() of a source as the chain sees it.
+  template <class Any>
+  bool splits(Any source, Index beside = 0) {
+    if (mode_ != Mode::chunked || chain_.size() == 0) return false;
+    return chunks(source.device(), source.shape(), beside).front() < source.shape().n;
+  }
+
   /// By pass; the first of them, which goes back furthest, has the fewest images.
   const std::vector<Index>& chunks(D& device, Shape source, Index beside) {
     if (source == measured_ && beside == beside_) return chunks_;
@@ -298,6 +367,7 @@ class Branch {
     device.memory().restart_peak();
     const Run run = replay(training, {0, shape.n});
     evaluate_insides(source.view(), run, lowest);
+    keep_for_last(source.view(), run);
     differentiate(lowest, source.view(), dtarget.view(), dsource.view(), Store::add);
     return static_cast<Index>(device.memory().peak().total() - before);
   }
@@ -305,6 +375,7 @@ class Branch {
   static constexpr Shape none{0, 0, 0, 0};
 
   Chain<T, D> chain_;
+  bool by_positions_ = false;
   Mode mode_ = Mode::reversible;
   Run run_ = training;
   Kept<State> kept_;                   ///< the input of the last stage, or the output

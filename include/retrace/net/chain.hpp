@@ -306,12 +306,11 @@ class Chain : public LinkSequence<T, D, S> {
         throw std::invalid_argument("Chain::add: there is a layer '" + name + "' already");
   }
 
-  /// The shape that a link makes of the output so far, of unknown extents: large powers of two.
+  /// The shape that a link makes of the output so far, of unknown extents.
   std::optional<Shape> output_of(const Link<T, D, S>& link) const {
-    constexpr Index any = 1 << 20;
     if (output_) return link.output_shape(*output_);
     if (link.input_channels() == 0) return {};
-    return link.output_shape({any, any, any, link.input_channels()});
+    return link.output_shape({any_extent, any_extent, any_extent, link.input_channels()});
   }
 
   /// The run of a part whose first layer restores its input if the layer before needs that.

@@ -26,6 +26,8 @@ class StageAccess {
   virtual void apply(Target y, Source x, Run run, Store how, const Moments<D>* of_x,
                      Moments<D>* of_y) = 0;
   virtual void gradient(Source x, View<const T, D> dy, View<T, D> dx, Store how) = 0;
+  /// Lets a stage keep what its gradient needs of x, without an apply.
+  virtual void keep(Source x, Run run) = 0;
   /// Whether it begins with a normalisation, and has no other.
   virtual bool takes_off_means() const = 0;
   virtual void take_off_means(View<T, D> dx, Source x) = 0;

@@ -122,6 +122,9 @@ class StageLink final : public LinkTo<M, T, D, S>, private StageAccess<T, D, S> 
   void gradient(Source x, View<const T, D> dy, View<T, D> dx, Store how) override {
     this->node_.gradient(x, dy, dx, how);
   }
+  void keep([[maybe_unused]] Source x, [[maybe_unused]] Run run) override {
+    if constexpr (requires { this->node_.keep(x, run); }) this->node_.keep(x, run);
+  }
   bool takes_off_means() const override { return begins_with_norm; }
   void take_off_means([[maybe_unused]] View<T, D> dx, [[maybe_unused]] Source x) override {
     if constexpr (begins_with_norm) this->node_.take_off_means(dx, x);
