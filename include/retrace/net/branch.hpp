@@ -27,7 +27,7 @@ namespace retrace::inline RETRACE_ISA {
 ///           exists for one chunk of images at a time.
 ///
 /// A branch *by positions* treats every position as an image of its own, so that chunks of images
-/// are chunks of positions: for chains that see no position beside another.
+/// are chunks of positions. Each output of such a chain depends on one position only.
 template <class T, Device D>
 class Branch {
  public:

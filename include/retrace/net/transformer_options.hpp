@@ -15,7 +15,7 @@ namespace retrace::inline RETRACE_ISA {
 /// How a layer attends: to all positions or a sliding window (Attention), to those of neighbouring
 /// chunks (LocalAttention), to those that hash alike (LshAttention).
 enum class AttentionKind { full, local, lsh };
-/// How positions are told apart.
+/// The source of differences between positions.
 enum class PositionKind { none, rotary, learned, axial };
 /// The layers between the two linear ones of a feed-forward branch.
 enum class FeedForwardKind { gelu, silu, gated_gelu, gated_silu };
