@@ -464,6 +464,8 @@ def main():
     if not (options.build / "examples" / "train_cifar10").exists():
         print("train_cifar10 was not built: nothing to test")
         sys.exit()
+    # A shell starts what it runs in the background with SIGINT ignored, and programs inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     seed = options.seed if options.seed is not None else random.randrange(1 << 32)
     print(f"seed {seed}\n")
     failed = False
