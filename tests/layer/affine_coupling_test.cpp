@@ -6,7 +6,9 @@
 #include "support/catch.hpp"
 #include "support/contract.hpp"
 
-namespace retrace::test {
+using namespace retrace;
+using namespace retrace::test;
+
 namespace {
 
 /// `growth` 2 makes branches of scale and shift, 1 of scale alone.
@@ -83,4 +85,3 @@ TEST_CASE("an affine coupling refuses what it cannot do") {
 }
 
 }  // namespace
-}  // namespace retrace::test

@@ -6,7 +6,9 @@
 #include "support/catch.hpp"
 #include "support/contract.hpp"
 
-namespace retrace::test {
+using namespace retrace;
+using namespace retrace::test;
+
 namespace {
 
 template <class T>
@@ -57,4 +59,3 @@ TEST_CASE("a swap coupling refuses odd channels") {
 }
 
 }  // namespace
-}  // namespace retrace::test
