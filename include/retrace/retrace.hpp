@@ -41,6 +41,7 @@
 #include "retrace/layer/token_embedding.hpp"
 #include "retrace/math/noise_gain.hpp"
 #include "retrace/net/architectures.hpp"
+#include "retrace/net/decoder.hpp"
 #include "retrace/net/inference.hpp"
 #include "retrace/net/invertible_residual.hpp"
 #include "retrace/net/repeat.hpp"

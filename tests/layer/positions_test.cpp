@@ -35,7 +35,8 @@ TEST_CASE("Axial positions join a vector of the row and one of the column") {
   layer.apply(y.view(), x.view(), training, Store::set);
   CHECK(values(y) == Values{1.5, 10.5, 20.5, 1.5, 30.5, 40.5, 1.5, 50.5, 60.5, 2.5, 10.5, 20.5, 2.5,
                             30.5, 40.5});
-  layer.set_first(4);
+  const auto decoding = std::make_shared<Decoding>(Decoding{.longest = 6, .done = 4});
+  layer.set_decoding(decoding);
   Tensor<double, Cpu> one(device, {1, 1, 1, 3});
   layer.apply(one.view(), View<const double, Cpu>(device, x.data(), one.shape(), 3), training,
               Store::set);

@@ -10,6 +10,7 @@
 
 #include "retrace/core/attention.hpp"
 #include "retrace/core/sequence.hpp"
+#include "retrace/layer/decoding.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/parameter.hpp"
 #include "retrace/layer/sequence_mask.hpp"
@@ -61,6 +62,8 @@ class Attention {
   /// Positions that the mask hides are no keys, in this and every later pass. Attention stages of a
   /// network share one.
   void set_mask(std::shared_ptr<const SequenceMask<D>> mask) { mask_ = std::move(mask); }
+  /// Continues sequences from now on, whenever they are active.
+  void set_decoding(std::shared_ptr<const Decoding> decoding) { decoding_ = std::move(decoding); }
   const AttentionOptions& options() const { return options_; }
 
   Index input_channels() const { return q_.value.shape().w; }
@@ -72,7 +75,9 @@ class Attention {
 
   void apply(View<T, D> y, View<const T, D> x, Run run, Store how) {
     require_same_shape("Attention", "y", y.shape(), "x", output_shape(x.shape()));
-    Values values = evaluate(x, run);
+    const bool decodes =
+        decoding_ && decoding_->active() && !run.keep && run.statistics == Statistics::running;
+    Values values = decodes ? decode(x, run) : evaluate(x, run);
     matmul(as_matrix(y), as_matrix(std::as_const(values.y).view()), Factor::plain, o_.value.view(),
            Factor::plain, how);
     if (run.keep) values_.emplace(std::move(values));
@@ -100,6 +105,7 @@ class Attention {
   void on_abandon() {
     values_.reset();
     keys_.reset();
+    earlier_.reset();
   }
   template <class V>
   void inside(V visit) {
@@ -119,6 +125,9 @@ class Attention {
   };
   struct Values {
     State y, logs;
+  };
+  struct Earlier {
+    State k, v;
   };
 
   static AttentionOptions checked(Index channels, AttentionOptions options) {
@@ -198,6 +207,43 @@ class Attention {
     return values;
   }
 
+  /// The same for positions behind those whose keys and values are kept.
+  Values decode(View<const T, D> x, Run run) {
+    const Shape s = x.shape();
+    const Index images = s.n, some = s.h * s.w, first = decoding_->done;
+    if (!earlier_ || number_ != decoding_->number) {
+      if (first > 0) throw StateError("Attention: it has not seen the positions before");
+      const Shape all = sequence(images, decoding_->longest, k_.value.shape().c);
+      earlier_.emplace(
+          Earlier{State(x.device(), all, Use::stash), State(x.device(), all, Use::stash)});
+      number_ = decoding_->number;
+    }
+    run_ = run;
+    first_ = first;
+    const Heads all{0, options_.key_heads};
+    const Keys keys = project(x, all, Use::workspace);
+    first_ = 0;
+    Values values{State(x.device(), s, Use::workspace),
+                  State(x.device(), with_channels(s, options_.heads), Use::workspace)};
+    require_same_shape("Attention", "the kept keys", earlier_->k.shape(), "those of x",
+                       sequence(images, decoding_->longest, k_.value.shape().c));
+    for (Index n = 0; n < images; ++n) {
+      const auto part = [&](State& kept, Index begin, Index count) {
+        const View<T, D> one = kept.view().images(n, 1);
+        return View<T, D>(one.device(), one.pixel(begin), sequence(1, count, one.shape().c),
+                          one.pitch());
+      };
+      copy(part(earlier_->k, first, some),
+           with_shape(keys.k.view().images(n, 1), sequence(1, some, keys.k.shape().c)));
+      copy(part(earlier_->v, first, some),
+           with_shape(keys.v.view().images(n, 1), sequence(1, some, keys.v.shape().c)));
+      attention(values.y.view().images(n, 1), values.logs.view().images(n, 1),
+                keys.q.view().images(n, 1), part(earlier_->k, 0, first + some),
+                part(earlier_->v, 0, first + some), terms({1, 1, first + some, s.c}, all));
+    }
+    return values;
+  }
+
   Keys project(View<const T, D> x, Heads at, Use use) const {
     const auto product = [&](View<const T, D> w) {
       State result(x.device(), with_channels(x.shape(), w.shape().c), use);
@@ -260,7 +306,10 @@ class Attention {
   std::shared_ptr<const SequenceMask<D>> mask_;
   std::optional<View<const std::uint8_t, D>> mask_view_;
   Run run_ = training;
-  Index first_ = 0;
+  std::shared_ptr<const Decoding> decoding_;
+  std::optional<Earlier> earlier_;  ///< of the sequences that are continued
+  std::uint64_t number_ = 0;        ///< of these sequences
+  Index first_ = 0;                 ///< position of x
   std::optional<Values> values_;
   std::optional<Keys> keys_;
 };

@@ -1,9 +1,12 @@
 // Positions as vectors that are added to the state.
 #pragma once
 
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "retrace/core/sequence.hpp"
+#include "retrace/layer/decoding.hpp"
 #include "retrace/layer/layer.hpp"
 #include "retrace/layer/parameter.hpp"
 #include "retrace/layer/store_by.hpp"
@@ -30,25 +33,25 @@ class LearnedPositions {
   }
 
   Index input_channels() const { return weight_.value.shape().c; }
-  /// Sequences begin at this position from now on, as generation needs.
-  void set_first(Index position) { first_ = position; }
+  /// Continues sequences from now on, whenever they are active.
+  void set_decoding(std::shared_ptr<const Decoding> decoding) { decoding_ = std::move(decoding); }
 
   /// @throws ShapeError unless x has C channels and no more positions than w.
   Shape output_shape(Shape x) const {
     require_channels("LearnedPositions", "x", x, input_channels());
-    if (x.w != any_extent && first_ + x.h * x.w > weight_.value.shape().w)
+    if (x.w != any_extent && first() + x.h * x.w > weight_.value.shape().w)
       throw ShapeError("LearnedPositions: x is " + to_string(x) + ", positions " +
-                       std::to_string(first_) + " to " + std::to_string(first_ + x.h * x.w) +
+                       std::to_string(first()) + " to " + std::to_string(first() + x.h * x.w) +
                        ", but there are vectors of " + std::to_string(weight_.value.shape().w));
     return x;
   }
 
   void apply(View<T, D> y, View<const T, D> x, Run, Store how) const {
     require_same_shape("LearnedPositions", "y", y.shape(), "x", output_shape(x.shape()));
-    add_positions(y, x, weight_.value.view(), first_, how);
+    add_positions(y, x, weight_.value.view(), first(), how);
   }
   void gradient(View<const T, D>, View<const T, D> dy, View<T, D> dx, Store how) {
-    weight_.accumulate([&](View<T, D> dw) { add_position_sums(dw, dy, first_); });
+    weight_.accumulate([&](View<T, D> dw) { add_position_sums(dw, dy, first()); });
     store_unless_same(dx, dy, how);
   }
 
@@ -58,8 +61,10 @@ class LearnedPositions {
   }
 
  private:
+  Index first() const { return decoding_ && decoding_->active() ? decoding_->done : 0; }
+
   Parameter<T, D> weight_;
-  Index first_ = 0;
+  std::shared_ptr<const Decoding> decoding_;
 };
 
 /// y[n,t] = x[n,t] + (a[t/W'], b[t mod W']): positions as cells of a grid of H' rows and W'
@@ -87,15 +92,15 @@ class AxialPositions {
   }
 
   Index input_channels() const { return row_.value.shape().c + column_.value.shape().c; }
-  void set_first(Index position) { first_ = position; }
+  void set_decoding(std::shared_ptr<const Decoding> decoding) { decoding_ = std::move(decoding); }
 
   /// @throws ShapeError unless x has C channels and no more positions than the grid.
   Shape output_shape(Shape x) const {
     require_channels("AxialPositions", "x", x, input_channels());
     const Index rows = row_.value.shape().w, columns = column_.value.shape().w;
-    if (x.w != any_extent && first_ + x.h * x.w > rows * columns)
+    if (x.w != any_extent && first() + x.h * x.w > rows * columns)
       throw ShapeError("AxialPositions: x is " + to_string(x) + ", positions " +
-                       std::to_string(first_) + " to " + std::to_string(first_ + x.h * x.w) +
+                       std::to_string(first()) + " to " + std::to_string(first() + x.h * x.w) +
                        ", but the grid is " + std::to_string(rows) + " x " +
                        std::to_string(columns));
     return x;
@@ -103,11 +108,11 @@ class AxialPositions {
 
   void apply(View<T, D> y, View<const T, D> x, Run, Store how) const {
     require_same_shape("AxialPositions", "y", y.shape(), "x", output_shape(x.shape()));
-    add_axial_positions(y, x, row_.value.view(), column_.value.view(), first_, how);
+    add_axial_positions(y, x, row_.value.view(), column_.value.view(), first(), how);
   }
   void gradient(View<const T, D>, View<const T, D> dy, View<T, D> dx, Store how) {
     Parameter<T, D>::accumulate(row_, column_, [&](View<T, D> da, View<T, D> db) {
-      add_axial_position_sums(da, db, dy, first_);
+      add_axial_position_sums(da, db, dy, first());
     });
     store_unless_same(dx, dy, how);
   }
@@ -119,8 +124,10 @@ class AxialPositions {
   }
 
  private:
+  Index first() const { return decoding_ && decoding_->active() ? decoding_->done : 0; }
+
   Parameter<T, D> row_, column_;
-  Index first_ = 0;
+  std::shared_ptr<const Decoding> decoding_;
 };
 
 }  // namespace retrace::inline RETRACE_ISA

@@ -20,6 +20,7 @@
 #include "retrace/layer/lsh_attention.hpp"
 #include "retrace/layer/patches.hpp"
 #include "retrace/layer/positions.hpp"
+#include "retrace/net/decoder.hpp"
 #include "retrace/net/fixed_stream.hpp"
 #include "retrace/net/residual.hpp"
 #include "retrace/net/transformer_options.hpp"
@@ -38,7 +39,8 @@ class TransformerBlocks {
       : device_(device),
         options_(options),
         random_(options.seed, substream("weights")),
-        mask_(std::make_shared<SequenceMask<D>>(device)) {
+        mask_(std::make_shared<SequenceMask<D>>(device)),
+        decoding_(std::make_shared<Decoding>()) {
     options_.require();
   }
 
@@ -46,6 +48,10 @@ class TransformerBlocks {
   std::shared_ptr<SequenceMask<D>> mask() const {
     const bool full = !options_.has(AttentionKind::local) && !options_.has(AttentionKind::lsh);
     return full ? mask_ : nullptr;
+  }
+  /// By which a Decoder continues sequences; null if some layers cannot.
+  std::shared_ptr<Decoding> decoding() const {
+    return options_.causal && mask() ? decoding_ : nullptr;
   }
   Random& random() { return random_; }
 
@@ -131,6 +137,7 @@ class TransformerBlocks {
                                      .output_gain = output_gain() / std::sqrt(0.5)};
     auto stage = made<Attention<T, D>>(options_.channels, random_, attention);
     stage.set_mask(mask_);
+    stage.set_decoding(decoding_);
     chain.add("attention", std::move(stage));
   }
 
@@ -163,12 +170,15 @@ class TransformerBlocks {
   }
 
   void add_positions_to(Chain<T, D>& net) {
+    const auto add = [&](auto stage) {
+      stage.set_decoding(decoding_);
+      net.add("positions", std::move(stage));
+    };
     if (options_.positions == PositionKind::learned)
-      net.add("positions",
-              made<LearnedPositions<T, D>>(options_.longest, options_.channels, random_));
+      add(made<LearnedPositions<T, D>>(options_.longest, options_.channels, random_));
     if (options_.positions == PositionKind::axial)
-      net.add("positions", made<AxialPositions<T, D>>(options_.axial_rows, options_.axial_columns,
-                                                      options_.channels, random_));
+      add(made<AxialPositions<T, D>>(options_.axial_rows, options_.axial_columns, options_.channels,
+                                     random_));
   }
 
   template <class E>
@@ -184,6 +194,7 @@ class TransformerBlocks {
   TransformerOptions options_;
   Random random_;
   std::shared_ptr<SequenceMask<D>> mask_;
+  std::shared_ptr<Decoding> decoding_;
 };
 
 /// A model of sequences of tokens: an embedding, which takes integers, and a network. The logits at
@@ -198,6 +209,7 @@ template <class T, Device D>
 struct Transformer {
   TransformerOptions options;
   std::shared_ptr<SequenceMask<D>> mask;  ///< of the keys; without effect until it is set
+  std::shared_ptr<Decoding> decoding;     ///< for a Decoder; null if the layers cannot
   Embedding<T, D> embedding;
   Chain<T, D> net;  ///< [N,1,T,d] to logits [N,1,T,tokens], or to the head's input
 
@@ -218,7 +230,7 @@ template <class T, Device D>
 Transformer<T, D> transformer(D& device, const TransformerOptions& options = {}) {
   TransformerBlocks<T, D> make(device, options);
   Transformer<T, D> model{
-      options, make.mask(),
+      options, make.mask(), make.decoding(),
       make.template made<Embedding<T, D>>(options.tokens, options.channels, make.random()),
       Chain<T, D>()};
   make.add_layers(model.net);
