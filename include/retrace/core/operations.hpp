@@ -7,10 +7,15 @@
 #include <string>
 #include <type_traits>
 
+<<<<<<< HEAD
 #include "retrace/core/addend.hpp"
+=======
+#include "retrace/core/attention.hpp"
+>>>>>>> 14a367d (Choose tiles of products as high as the rows that are left, and list the operations of sequences)
 #include "retrace/core/channel_norm.hpp"
 #include "retrace/core/chunk_attention.hpp"
 #include "retrace/core/cross_entropy.hpp"
+#include "retrace/core/gate.hpp"
 #include "retrace/core/loss_sum.hpp"
 #include "retrace/core/metered_device.hpp"
 #include "retrace/core/pointwise_loss.hpp"
@@ -109,6 +114,33 @@ template <class D, class T>
 concept Multiplies = requires(View<T, D> y, View<const T, D> a, Factor factor, Store how) {
   matmul(y, a, factor, a, factor, how);  // y =, += or −= a·b, image by image
   add_to_pixels(y, a, how);              // x[pixel] += or −= bias
+};
+
+/// Optional: the other operations of layers of sequences.
+template <class D, class T>
+concept AttendsAndGates = Multiplies<D, T> &&
+    requires(View<T, D> y, View<const T, D> x, View<double, D> sums, View<const double, D> given,
+             std::span<const std::int32_t> ids, const AttentionTerms<D>& terms, const T* scale,
+             Gate gate, Index number, double epsilon, Store how, const D& device) {
+  apply_gate(y, x, gate, how);              // y = x·σ(v(x))
+  apply_gate_backward(y, x, x, gate, how);  // dx from x and dy
+  apply_gated_unit(y, x, gate, how);        // y = act(x₁)·x₂
+  apply_gated_unit_backward(y, x, x, gate, how);
+  row_statistics(y, x, epsilon, true);         // (μ, 1/σ) of every position
+  normalise_rows(y, x, x, scale, scale, how);  // γ·(x − μ)/σ + β
+  normalise_rows_sums(sums, x, x, x);          // Σ dy·z and Σ dy
+  normalise_rows_backward(y, x, x, x, scale, true, how);
+  add_converted(y, given);              // y += sums in double
+  gather_rows(y, x, ids);               // rows of a table
+  add_rows(y, x, ids);                  // table[id] += dy, in order
+  add_positions(y, x, x, number, how);  // x + table[t]
+  add_position_sums(y, x, number);
+  add_axial_positions(y, x, x, x, number, how);  // x + (rows[t/W], columns[t mod W])
+  add_axial_position_sums(y, y, x, number);
+  rotate_heads(y, number, number, epsilon, true);  // rotary positions
+  attention(y, y, x, x, x, terms);                 // core/attention.hpp
+  attention_backward(y, y, y, x, x, x, x, x, x, terms);
+  { parallelism(device) } -> std::same_as<Index>;  // images and heads at the same time
 };
 
 /// A bias per channel, [1,1,1,C].

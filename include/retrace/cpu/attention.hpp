@@ -65,14 +65,14 @@ class AttentionTile {
       auto now = before;
       for (Index r = 0; r < rows; ++r) {
         const auto score = load<W>(scores + r * columns_ + i);
-        now = score > now || score != score ? score : now;
+        now = score > now ? score : now;  // a NaN makes the sum NaN
       }
       const auto zero = Block<T, W>{};
       const auto shift = now == none ? zero : now;
-      const auto share = exponential<T>(before - shift);
+      const auto share = exponential_below<T>(before - shift);
       auto sum = load<W>(total + i) * share;
       for (Index r = 0; r < rows; ++r) {
-        const auto weight = exponential<T>(load<W>(scores + r * columns_ + i) - shift);
+        const auto weight = exponential_below<T>(load<W>(scores + r * columns_ + i) - shift);
         save<W>(scores + r * columns_ + i, weight);
         sum += weight;
       }
@@ -165,7 +165,7 @@ class AttentionGradient {
       const auto shift = load<W>(logs + i), mean = load<W>(delta + i);
       for (Index r = 0; r < rows; ++r) {
         const Index at = r * columns_ + i;
-        const auto weight = exponential<T>(load<W>(scores + at) - shift);
+        const auto weight = exponential_below<T>(load<W>(scores + at) - shift);
         save<W>(scores + at, weight);
         save<W>(slopes + at, weight * (load<W>(slopes + at) - mean));
       }

@@ -39,15 +39,15 @@ struct ExponentialTerms<double> {
                                    1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5};
 };
 
-/// exp(x) to about one unit in the last place; 0 below the range of normal numbers, NaN for NaN,
-/// and the largest power instead of infinity. V is a vector of T.
+/// exp(x) for x below the end of the range, to about one unit in the last place; 0 below the range
+/// of normal numbers, NaN for NaN. V is a vector of T.
 template <class T, class V>
-[[gnu::always_inline]] inline V exponential(V x) {
+[[gnu::always_inline]] inline V exponential_below(V x) {
   using Terms = ExponentialTerms<T>;
   constexpr int width = static_cast<int>(sizeof(V) / sizeof(T));
   using Integers = Block<typename Terms::Bits, width>;
-  const V lowest = V{} + Terms::lowest, highest = V{} + Terms::highest;
-  const V bounded = x < lowest ? lowest : x > highest ? highest : x;
+  const V lowest = V{} + Terms::lowest;
+  const V bounded = x < lowest ? lowest : x;
   // The sum's last bits are the nearest integer to x/ln 2.
   const V shifted = bounded * Terms::log2_of_e + Terms::magic, number = shifted - Terms::magic;
   const V rest = bounded - number * Terms::ln2_high - number * Terms::ln2_low;
@@ -63,6 +63,13 @@ template <class T, class V>
   V power;
   std::memcpy(&power, &bits, sizeof power);
   return x < lowest ? V{} : sum * power;
+}
+
+/// The same for any x, with the largest power instead of infinity.
+template <class T, class V>
+[[gnu::always_inline]] inline V exponential(V x) {
+  const V highest = V{} + ExponentialTerms<T>::highest;
+  return exponential_below<T>(x > highest ? highest : x);
 }
 
 /// 1/(1 + exp(−x)).

@@ -35,10 +35,9 @@ struct Product {
 };
 
 /// R rows and V registers of W columns, of which `count` exist. Rows of b have as many elements
-/// unless the tile is `Partial`. Each sum is a chain over k in order
-/// from zero, in tiles of all sizes: it has the same bits wherever its element lies. A tile has two
-/// sums at least, since GCC fuses no multiply-adds into a single one if it tunes for some
-/// processors.
+/// unless the tile is `Partial`. Each sum is a chain over k in order from zero, in tiles of all
+/// sizes: it has the same bits wherever its element lies. A tile has two sums at least, since GCC
+/// fuses no multiply-adds into a single one if it tunes for some processors.
 template <class T, int R, int V, int W, bool Partial = false>
 [[gnu::always_inline]] inline void product_tile(const Product<T>& p, Index row, Index column,
                                                 Index count) {
@@ -46,11 +45,13 @@ template <class T, int R, int V, int W, bool Partial = false>
   Block<T, W> sums[R][V];
   for (auto& of_row : sums)
     for (auto& sum : of_row) sum = Block<T, W>{};
+  if (p.depth >= 128) {  // the sum takes as long as the cache line
 #pragma GCC unroll 16
-  for (int r = 0; r < R; ++r)
+    for (int r = 0; r < R; ++r)
 #pragma GCC unroll 8
-    for (int v = 0; v < V; v += line_registers)
-      __builtin_prefetch(p.c + (row + r) * p.c_row + column + v * W, 1);
+      for (int v = 0; v < V; v += line_registers)
+        __builtin_prefetch(p.c + (row + r) * p.c_row + column + v * W, 1);
+  }
   const T* a = p.a + row * p.a_row;
   const T* b = p.b + column;
   for (Index k = 0; k < p.depth; ++k, a += p.a_step, b += p.b_step) {
@@ -81,17 +82,26 @@ template <class T, int R, int V, int W, bool Partial = false>
   }
 }
 
+/// A tile of `rows` rows, at most R: as high as it must be, since two tiles of few rows take
+/// longer.
+template <class T, int R>
+void product_rest(const Product<T>& p, Index row, Index rows, Index column, Index count) {
+  if constexpr (R > 0) {
+    if (rows == R)
+      product_tile<T, R, matrix_registers, lanes<T>>(p, row, column, count);
+    else
+      product_rest<T, R - 1>(p, row, rows, column, count);
+  }
+}
+
 /// All rows of one tile of columns. Rows of b have matrix_columns elements, even where `count` is
 /// smaller.
 template <class T>
 [[gnu::noinline]] void product_panel(const Product<T>& p, Index rows, Index column, Index count) {
-  constexpr int W = lanes<T>, half = matrix_rows / 2;
   Index row = 0;
   for (; row + matrix_rows <= rows; row += matrix_rows)
-    product_tile<T, matrix_rows, matrix_registers, W>(p, row, column, count);
-  for (; row + half <= rows; row += half)
-    product_tile<T, half, matrix_registers, W>(p, row, column, count);
-  for (; row < rows; ++row) product_tile<T, 1, matrix_registers, W>(p, row, column, count);
+    product_tile<T, matrix_rows, matrix_registers, lanes<T>>(p, row, column, count);
+  product_rest<T, matrix_rows - 1>(p, row, rows - row, column, count);
 }
 
 /// The whole product. Rows of b are readable up to a multiple of matrix_columns.

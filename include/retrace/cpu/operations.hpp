@@ -35,6 +35,6 @@ static_assert(operations::TokenLosses<Cpu, float> && operations::TokenLosses<Cpu
 static_assert(operations::AttendsInChunks<Cpu, float> && operations::AttendsInChunks<Cpu, double>);
 static_assert(operations::Solves<Cpu, float> && operations::Smooths<Cpu, float>);
 static_assert(operations::NarrowState<Cpu, float, math::Bfloat16>);
-static_assert(operations::Multiplies<Cpu, float> && operations::Multiplies<Cpu, double>);
+static_assert(operations::AttendsAndGates<Cpu, float> && operations::AttendsAndGates<Cpu, double>);
 
 }  // namespace retrace::inline RETRACE_ISA
