@@ -141,17 +141,23 @@ TEST_CASE("Twelve layers of a fixed-point transformer are inverted bit for bit")
 }
 
 TEST_CASE("Memory of a reversible transformer depends on tokens alone, at most 24·d bytes each") {
-  const auto bytes_of_token = [](Index layers) {
-    const auto options = with(TransformerOptions{}, [=](auto& o) {
+  const auto of_layers = [](Index layers) {
+    return with(TransformerOptions{}, [=](auto& o) {
       o.layers = layers;
       o.head = false;
     });
+  };
+  const auto bytes_of_token = [&](Index layers) {
+    const TransformerOptions options = of_layers(layers);
     return static_cast<double>(peak(options, 32, 512) - peak(options, 16, 512)) / (16 * 512);
   };
   const double two = bytes_of_token(2);
   CHECK(two <= 24 * 256);
   CHECK(bytes_of_token(12) == two);
   CHECK(bytes_of_token(24) == two);
+  // A chunk of attention is a whole sequence.
+  const TransformerOptions options = of_layers(12);
+  CHECK(peak(options, 1, 16384) - peak(options, 1, 8192) <= 36 * 256 * 8192);
 }
 
 TEST_CASE("A transformer names its parameters as its branches") {

@@ -7,11 +7,8 @@
 #include <string>
 #include <type_traits>
 
-<<<<<<< HEAD
 #include "retrace/core/addend.hpp"
-=======
 #include "retrace/core/attention.hpp"
->>>>>>> 14a367d (Choose tiles of products as high as the rows that are left, and list the operations of sequences)
 #include "retrace/core/channel_norm.hpp"
 #include "retrace/core/chunk_attention.hpp"
 #include "retrace/core/cross_entropy.hpp"
