@@ -168,10 +168,11 @@ void add_axial_positions(View<T, Cpu> y, ConstView<T, Cpu> x, ConstView<T, Cpu> 
                         for (Index p = begin; p < end; ++p) {
                           const Index t = first + p % length;
                           const T *from = x.pixel(p), *a = rows.pixel(t / wide),
-                                  *b = columns.pixel(t % wide) - half;
+                                  *b = columns.pixel(t % wide);
                           T* to = y.pixel(p);
                           for (Index c = 0; c < half; ++c) store(to[c], from[c] + a[c], how);
-                          for (Index c = half; c < channels; ++c) store(to[c], from[c] + b[c], how);
+                          for (Index c = half; c < channels; ++c)
+                            store(to[c], from[c] + b[c - half], how);
                         }
                       });
 }
@@ -187,9 +188,10 @@ void add_axial_position_sums(View<T, Cpu> rows, View<T, Cpu> columns, ConstView<
                          for (Index p = 0; p < pixels; ++p) {
                            const Index t = first + p % length;
                            const T* from = dy.pixel(p);
-                           T *a = rows.pixel(t / wide), *b = columns.pixel(t % wide) - half;
+                           T *a = rows.pixel(t / wide), *b = columns.pixel(t % wide);
                            for (Index c = begin; c < std::min(end, half); ++c) a[c] += from[c];
-                           for (Index c = std::max(begin, half); c < end; ++c) b[c] += from[c];
+                           for (Index c = std::max(begin, half); c < end; ++c)
+                             b[c - half] += from[c];
                          }
                        });
 }
