@@ -45,8 +45,6 @@ class BiasActivation {
   /// db += Σ g, of sums = (Σ g, Σ g·z).
   void add_gradient(const Tensor<double, D>& sums) {
     bias_.accumulate([&](View<T, D> db) {
-      const View<const double, D> first(sums.device(), sums.data(), per_channel(channels()),
-                                        channels());
       Tensor<T, D> unused(db.device(), db.shape(), Use::workspace);
       fill(unused.view(), T(0));
       add_normalisation_gradient(unused.view(), db, std::as_const(unused).view(), sums.view(), {});

@@ -17,11 +17,6 @@ namespace retrace::inline RETRACE_ISA {
 /// odd.
 enum class Pixels { all, even, odd };
 
-/// Returns the other colour of the checkerboard.
-constexpr Pixels other(Pixels pixels) {
-  return pixels == Pixels::even ? Pixels::odd : pixels == Pixels::odd ? Pixels::even : pixels;
-}
-
 /// A map has
 ///
 ///   parameters()                       p, the number of parameters of an element
