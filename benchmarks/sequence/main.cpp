@@ -3,6 +3,7 @@
 //
 //   sequence                  512 and 2,048 positions
 //   sequence --positions 8192
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdlib>
@@ -10,10 +11,12 @@
 #include <functional>
 #include <iostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "retrace/cpu/attention.hpp"
 #include "retrace/cpu/matmul.hpp"
+#include "retrace/math/philox.hpp"
 #include "support/statistics.hpp"
 #include "support/table.hpp"
 
