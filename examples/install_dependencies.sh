@@ -70,6 +70,7 @@ _missing_packages() {
       arm64) command -v aarch64-linux-gnu-g++ >/dev/null || echo g++-aarch64-linux-gnu ;;
       arm32) command -v arm-linux-gnueabihf-g++ >/dev/null || echo g++-arm-linux-gnueabihf ;;
       qemu) command -v qemu-arm >/dev/null || echo qemu-user ;;
+      lzma) _has_header lzma.h || echo liblzma-dev ;;
       json) _has_header nlohmann/json.hpp || echo nlohmann-json3-dev ;;
       *) echo "install_dependencies: unknown name '$need'" >&2; return 1 ;;
     esac

@@ -1,0 +1,7 @@
+// The program train_text: trains, evaluates, logs and saves.
+#pragma once
+
+#include "options.hpp"
+
+/// Returns the exit status of the program.
+int train_text(Options options);

@@ -1,0 +1,158 @@
+#include "trainer.hpp"
+
+#include <chrono>
+#include <cmath>
+#include <ctime>
+#include <numbers>
+
+using retrace::Index, retrace::LossValue;
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Returns the time that all threads of the process have computed.
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
+
+void set_modes(Net& net, const Options& options) {
+  if (options.plan)
+    options.plan->apply(net);
+  else
+    net.set_mode(options.mode);
+  net.set_chunk(options.chunk);
+}
+
+std::vector<Metric> metrics(const std::string& prefix, double nats) {
+  return {{prefix + "loss", "loss", nats},
+          {prefix + "bits_per_byte", "bits/byte", nats / std::numbers::ln2}};
+}
+
+}  // namespace
+
+Net::State token_tensor(Device& device, const std::vector<std::int32_t>& tokens,
+                        retrace::Shape shape) {
+  Net::State x(device, shape);
+  retrace::upload(x.view(), std::vector<float>(tokens.begin(), tokens.end()));
+  return x;
+}
+
+TextTrainer::TextTrainer(Device& device, const Options& options, const TextSplit& split)
+    : device_(device),
+      options_(options),
+      split_(split),
+      model_(build_model(device, options.model)),
+      optimizer_(model_.net.parameters(), options),
+      schedule_{options.warm_up,
+                {.peak = options.learning_rate, .steps = 1, .floor = options.learning_rate / 10}} {
+  set_modes(model_.net, options);
+  const std::size_t steps = total_steps();
+  schedule_.steps = std::min(options.warm_up, steps / 2);
+  schedule_.then.steps = std::max<std::size_t>(1, steps - schedule_.steps);
+  retrace::GuardedStepOptions guard{.drift = {}, .discards = options.on_nan == OnNan::skip};
+  if (options.drift) guard.drift = retrace::DriftOptions{.policy = *options.drift};
+  guarded_.emplace(model_.net, optimizer_, guard);
+}
+
+retrace::ParameterList<float, Device> TextTrainer::tensors() {
+  auto list = model_.net.parameters();
+  optimizer_.collect(list);
+  return list;
+}
+
+std::size_t TextTrainer::total_steps() const {
+  const auto per_step = static_cast<std::uint64_t>(options_.batch * options_.model.length);
+  const std::uint64_t per_epoch = std::max<std::uint64_t>(1, split_.training_bytes() / per_step);
+  return options_.steps.value_or(options_.epochs * static_cast<std::size_t>(per_epoch));
+}
+std::size_t TextTrainer::eval_every() const {
+  return options_.eval_every > 0 ? options_.eval_every
+                                 : std::max<std::size_t>(1, total_steps() / 10);
+}
+
+TextTrainer::Loaded TextTrainer::load(const TextBatch& batch) {
+  model_.targets->set(batch.labels);
+  const auto windows = static_cast<Index>(batch.tokens.size()) / options_.model.length;
+  return {token_tensor(device_, batch.tokens, options_.batch_shape(windows))};
+}
+
+TrainingSummary TextTrainer::train(const Listener& listener) {
+  device_.memory().restart_peak();
+  TrainingSummary summary;
+  bool go_on = true;
+  while (go_on && state_.step < total_steps()) {
+    const double before = cpu_seconds();
+    StepReport report = take_step(state_.step);
+    summary.cpu_seconds += cpu_seconds() - before;
+    ++state_.step;
+    state_.discarded += !report.discarded.empty();
+    report.total_seconds = state_.seconds += report.seconds;
+    if (state_.step % eval_every() == 0 || state_.step == total_steps()) evaluate_into(report);
+    go_on = listener(report);
+  }
+  summary.finished = state_.step >= total_steps();
+  summary.bytes_per_second = static_cast<double>(state_.step) *
+                             static_cast<double>(options_.batch * options_.model.length) /
+                             state_.seconds;
+  summary.peak = device_.memory().peak();
+  if (summary.finished) summary.nats = evaluate(split_.held_out_bytes());
+  return summary;
+}
+
+StepReport TextTrainer::take_step(std::size_t step) try {
+  const Clock::time_point start = Clock::now();
+  StepReport report{.step = step + 1, .steps = total_steps(), .epoch = 1};
+  const auto length = static_cast<std::uint64_t>(options_.batch * options_.model.length);
+  report.epoch = static_cast<std::size_t>(step * length / split_.training_bytes()) + 1;
+  report.learning_rate = schedule_(step);
+  report.samples = static_cast<std::size_t>(length);
+  report.unit = "bytes";
+  retrace::StepOutcome outcome = (*guarded_)(
+      options_.batch, options_.at_a_time(),
+      [&](Index first, Index count) {
+        return load(training_batch(split_, options_.batches(), step,
+                                   static_cast<std::size_t>(first),
+                                   static_cast<std::size_t>(count)));
+      },
+      [&](const Loaded&) { return retrace::mean_of(model_.targets); }, report.learning_rate);
+  report.metrics = metrics("", outcome.loss.mean());
+  report.discarded = outcome.discarded.value_or("");
+  for (const retrace::Drift& drift : outcome.drifts)
+    report.drifts.push_back({drift.layer, drift.decibels, drift.anchored});
+  if (!outcome.drift.layer.empty()) report.lowest_ratio = outcome.drift.lowest;
+  report.worst_layer = outcome.drift.layer;
+  report.seconds = seconds_since(start);
+  report.live = device_.memory().live();
+  report.peak = device_.memory().peak();
+  return report;
+} catch (const retrace::Divergence& divergence) {
+  throw retrace::Divergence("at step " + std::to_string(step + 1) + ": " + divergence.what());
+}
+
+void TextTrainer::evaluate_into(StepReport& report) {
+  const std::uint64_t bytes = std::min(options_.eval_bytes, split_.held_out_bytes());
+  const double nats = evaluate(bytes);
+  report.test = metrics("test_", nats);
+  report.tested_on = std::to_string(bytes) + " held-out bytes";
+  const double score = 1 / (1 + nats);  // the higher, the better
+  report.best = score > state_.best_accuracy;
+  if (!report.best) return;
+  state_.best_accuracy = score;
+  state_.best_step = report.step;
+}
+
+double TextTrainer::evaluate(std::uint64_t bytes) {
+  const auto length = static_cast<std::size_t>(options_.model.length);
+  const std::size_t windows = held_out_windows(split_, length, bytes),
+                    at_a_time = static_cast<std::size_t>(options_.at_a_time());
+  LossValue sum;
+  for (std::size_t first = 0; first < windows; first += at_a_time) {
+    Loaded batch =
+        load(held_out_batch(split_, length, bytes, first, std::min(at_a_time, windows - first)));
+    sum += retrace::evaluate(model_.net, batch.x, retrace::mean_of(model_.targets));
+  }
+  return sum.mean();
+}
