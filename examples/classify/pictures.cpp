@@ -102,7 +102,9 @@ void draw_matrix(std::ostream& out, const ConfusionMatrix& matrix,
   const auto count = static_cast<double>(classes.size());
   const double cell = classes.size() <= most_numbers ? 44 : 14,
                margin = 24 + 7.2 * static_cast<double>(std::min(longest(classes), most_letters));
-  begin_svg(out, margin + count * cell + 12, margin + count * cell + 40);
+  constexpr double width_of_caption = 360;
+  begin_svg(out, std::max(margin + count * cell + 12, width_of_caption),
+            margin + count * cell + 40);
   draw_text(out, 8, margin + count * cell + 28,
             "rows: label; columns: prediction; colour: share of the row");
   for (std::size_t i = 0; i < classes.size(); ++i) {
@@ -174,7 +176,8 @@ void draw_worst(std::ostream& out, Device& device, const Predictions& results, T
     }
     draw_text(out, x, y + side + 14, shortened(first, trained.labels_pixels ? 40 : 17));
     draw_text(out, x, y + side + 28, shortened(second, trained.labels_pixels ? 40 : 19),
-              "fill=\"#b00020\"");
+              trained.labels_pixels || each.label == each.predicted ? "fill=\"#57606a\""
+                                                                    : "fill=\"#b00020\"");
   }
   out << "</svg>\n";
 }
