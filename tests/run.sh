@@ -47,7 +47,7 @@ esac
 
 # shellcheck source=examples/install_dependencies.sh
 . "$root/examples/install_dependencies.sh"
-install_dependencies compiler cmake ninja python eigen catch2 cli11 json images
+install_dependencies compiler cmake ninja python eigen catch2 cli11 json images lzma
 if [[ -e ${CUDA_PATH:-/usr/local/cuda}/include/cuda_runtime.h ]]; then
   install_dependencies boost_context  # for the emulator of CUDA
 fi

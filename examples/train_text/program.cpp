@@ -102,7 +102,8 @@ void train(const Options& options, const Corpus& corpus, const TextSplit& split,
     checkpoints.emplace(options,
                         RunIdentity{.options = recorded_options(options),
                                     .data = corpus.checksum(),
-                                    .mode = modes(options)},
+                                    .mode = modes(options),
+                                    .samples = "bytes"},
                         trainer);
   const std::string resumed = checkpoints ? checkpoints->resume() : "";
   Logs logs;

@@ -111,7 +111,7 @@ class TrainText(unittest.TestCase):
         self.refuses("--channels is 16 there and 32 here|channels", "--data", "text", *common, "--checkpoint-dir",
                      "whole", "--resume", "--channels", 32)
         self.write("text", sentences(4001))
-        self.refuses("was trained on other", "--data", "text", *common, "--checkpoint-dir", "whole", "--resume")
+        self.refuses("was trained on other bytes than", "--data", "text", *common, "--checkpoint-dir", "whole", "--resume")
 
     def test_signals_stop_it_and_lose_nothing(self):
         common = ["--steps", 40, "--checkpoint-every", 7, "--data", "text"]

@@ -41,8 +41,8 @@ void require_same_training(const Checkpoint& checkpoint, const RunIdentity& run)
   const std::string& recorded = checkpoint.metadata("data_crc64");
   const bool is_former = recorded.size() < run.data.size() && run.former_data;
   if (recorded != (is_former ? run.former_data() : run.data))
-    throw CheckpointMismatch(checkpoint.name() +
-                             " was trained on other images than those that are there now");
+    throw CheckpointMismatch(checkpoint.name() + " was trained on other " + run.samples +
+                             " than those that are there now");
 }
 
 std::string checkpoint_differences(const Checkpoint& checkpoint, const CheckpointMetadata& now) {

@@ -22,6 +22,7 @@ struct RunIdentity {
   /// there were no such checkpoints.
   std::function<std::string()> former_data{};
   std::string mode;                    ///< memory modes, which may differ
+  std::string samples = "images";      ///< what the data are, for messages
   retrace::CheckpointMetadata more{};  ///< other entries to save, such as names of classes
 };
 
