@@ -33,7 +33,7 @@ struct GateOf {
   }
 };
 
-/// Calls body.operator()<GateOf>() for a gate.
+/// Calls `body(GateOf<T, G>{})` with G = gate.
 template <class T, class Body>
 void with_gate(Gate gate, Body body) {
   if (gate == Gate::gelu)
