@@ -58,7 +58,8 @@ Inputs data_set_inputs(const InputOptions& options, const TrainedNet& trained) {
       .threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency())),
       .image_size = {{trained.sample.h, trained.sample.w}},
       .pictures = {.fit = trained.fit},
-      .label_column = options.label_column};
+      .label_column = options.label_column,
+      .row_shape = trained.sample};
   reading.channels = trained.sample.c;
   const DataSet data = read_data_set(options.path, reading);
   if (data.labels_pixels() != trained.labels_pixels)

@@ -390,10 +390,14 @@ class TrainImages(unittest.TestCase):
         rows = [f"{draw.gauss(4 * (i % 3), 1):.3f},{draw.gauss(-4 * (i % 3), 1):.3f},kind {i % 3}" for i in range(120)]
         self.write("table.csv", "x,y,class\n" + "\n".join(rows) + "\n")
         out = self.trains("--data", "table.csv", "--channels", 16, "--blocks", 2, "--epochs", 10, "--lr", 0.02,
-                          "--batch", 12)
+                          "--batch", 12, "--checkpoint-dir", "run")
         self.assertIn("classes are in column class, the 2 others become 1x1 pixel with 2 channels", out)
         accuracy = float(out.rsplit("test accuracy ", 1)[1].split()[0])
         self.assertGreater(accuracy, 80)
+        done = subprocess.run([CLASSIFY, "run/best.safetensors", "table.csv"], cwd=self.folder, text=True,
+                              capture_output=True)
+        self.assertRegex(done.stdout, r"^\d+\.\d % of 12 images, loss .*\n.*recall")
+        self.assertIn("kind 2 ", done.stdout)
 
     def test_weights_of_classes_are_those_of_the_loss(self):
         self.add_classes(count=20)
