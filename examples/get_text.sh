@@ -104,5 +104,6 @@ case $text in
     [ -n "$(ls -A "$scratch/text")" ] || fail "$package has no files *.rst"
     mv "$scratch/text"/* "$directory/" ;;
 esac
+rm -rf "$scratch"
 touch "$finished"
 echo "The text of $text is in $directory: $(du -sh --apparent-size "$directory" | cut -f 1)."
