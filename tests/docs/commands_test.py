@@ -16,7 +16,8 @@ from markdown import ROOT, documents  # noqa: E402
 
 BUILD = Build(sys.argv.pop(1))
 PLACES = ("examples", "benchmarks", "tests")  # of programs: in the build folder, and their sources
-ELSEWHERE = {"apt-get", "cd", "clang-format", "conan", "echo", "g++", "git", "pkg-config", "vcpkg"}
+ELSEWHERE = {"apt-get", "cd", "clang-format", "conan", "echo", "g++", "git", "mpicxx", "mpirun",
+             "pkg-config", "srun", "vcpkg"}
 PASSES_ON = {"quickstart.sh": "train_cifar10", "text_quickstart.sh": "train_text"}  # all options, and builds before it does
 OPTION = re.compile(r"^--[a-z][\w-]*")
 

@@ -33,7 +33,9 @@ struct MpiOptions {
 namespace retrace::inline RETRACE_ISA::mpi {
 
 /// Every rank sends a beat to the rank after it each second and expects one from the rank before
-/// it. A rank that fails sends a notice to rank 0, which prints it and ends the run.
+/// it: 'w' if it waits for others, 'c' if it computes, 'f' if a failure is being reported, 'e' if
+/// it ends. A rank that fails sends a notice to rank 0, which prints it and ends the run. If rank 0
+/// does not, or has been stopped meanwhile, the rank does so itself.
 class Watch {
  public:
   Watch(const MpiOptions& options, MPI_Comm comm, int rank, int size)
@@ -64,18 +66,25 @@ class Watch {
             std::chrono::duration<double> patience) {
     if (size_ == 1) return;
     const auto now = Clock::now();
-    send_beat(now, waits.has_value());
+    send_beat(now, failing_since_ || reported_ ? 'f' : waits ? 'w' : 'c');
     while (received(before_)) {
       heard_ = Clock::now();
       previous_waits_ = beat_[0] == 'w';
       if (beat_[0] == 'e') ended_ = true;
+      if (beat_[0] == 'f' && !reported_) {  // another rank reports the failure: pass it on
+        reported_ = now;
+        sent_ = {};
+      }
       listen(before_, beat_, previous(), beat_tag);
     }
-    if (rank_ == 0 && received(notice_)) end(text_.data());
+    const bool paused = looked_ != Clock::time_point{} && now - looked_ > 2 * period;
+    looked_ = now;
+    if (rank_ == 0 && received(notice_) && !paused) end(text_.data());
     if (failing_since_) {
       if (now - *failing_since_ > grace) end(notice_of_own_.data());
       return;
     }
+    if (reported_ && now - *reported_ < 2 * grace) return;
     if (!ended_ && now - heard_ > options_.silence)
       fail(previous(), "gives no sign of life for " + seconds(now - heard_) +
                            " s; its machine or its network is lost, or it was stopped");
@@ -89,6 +98,7 @@ class Watch {
   void fail(int rank, const std::string& cause) {
     if (failing_since_) return;
     failing_since_ = Clock::now();
+    sent_ = {};
     const std::string text = describe(rank) + ": " + cause;
     text.copy(notice_of_own_.data(), notice_of_own_.size() - 1);
     if (rank_ == 0) end(notice_of_own_.data());
@@ -138,11 +148,11 @@ class Watch {
     require(MPI_Test(&request, &complete, MPI_STATUS_IGNORE));
     return complete != 0;
   }
-  void send_beat(Clock::time_point now, bool waits) {
+  void send_beat(Clock::time_point now, char state) {
     if (now - sent_ < period) return;
     if (beat_out_ != MPI_REQUEST_NULL && !received(beat_out_)) return;
     sent_ = now;
-    own_beat_ = {waits ? 'w' : 'c'};
+    own_beat_ = {state};
     require(MPI_Isend(own_beat_.data(), 1, MPI_BYTE, next(), beat_tag, comm_, &beat_out_));
   }
 
@@ -158,9 +168,9 @@ class Watch {
   MPI_Comm comm_;
   int rank_, size_;
   std::vector<std::string> names_;
-  Clock::time_point heard_, sent_{};
+  Clock::time_point heard_, sent_{}, looked_{};
   bool previous_waits_ = false, ended_ = false;
-  std::optional<Clock::time_point> failing_since_;
+  std::optional<Clock::time_point> failing_since_, reported_;
   std::array<char, 1> beat_{}, own_beat_{};
   std::array<char, 1024> text_{}, notice_of_own_{};
   MPI_Request before_ = MPI_REQUEST_NULL, notice_ = MPI_REQUEST_NULL, beat_out_ = MPI_REQUEST_NULL,
