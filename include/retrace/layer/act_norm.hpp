@@ -61,7 +61,7 @@ class ActNorm {
         for (Index c = 0; c < channels; ++c)
           both[static_cast<std::size_t>(channels + c)] +=
               log_det->gradient * static_cast<double>(y.shape().pixels());
-      const auto middle = both.begin() + channels;
+      const auto middle = both.begin() + static_cast<std::ptrdiff_t>(channels);
       add_from_host(db, {both.begin(), middle});
       add_from_host(ds, {middle, both.end()});
     });

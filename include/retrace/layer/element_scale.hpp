@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
 #include <vector>
 
 #include "retrace/layer/exp_scale.hpp"
@@ -57,7 +58,7 @@ class ElementScale {
       Tensor<double, D> sums(y.device(), {1, 1, 2, size}, Use::workspace);
       normalise_activate_sums(sums.view(), rows(y), rows(dy), at.norm(), identity);
       std::vector<double> both = to_host(sums.view());
-      const auto middle = both.begin() + size;
+      const auto middle = both.begin() + static_cast<std::ptrdiff_t>(size);
       if (log_det)
         for (auto s = middle; s != both.end(); ++s)
           *s += log_det->gradient * static_cast<double>(y.shape().n);
