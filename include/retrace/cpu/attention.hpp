@@ -206,7 +206,7 @@ ScoreTiles<T> score_tiles(View<const T, Cpu> q, View<const T, Cpu> k, View<const
 /// Pairs of a query and a key that attend, about: those of whole sequences or windows.
 template <class T>
 double attending_pairs(const ScoreTiles<T>& tiles) {
-  const double queries = static_cast<double>(tiles.queries), keys = static_cast<double>(tiles.keys);
+  const auto queries = static_cast<double>(tiles.queries), keys = static_cast<double>(tiles.keys);
   const double all = tiles.causal ? queries * (keys - queries / 2) : queries * keys;
   const double near = static_cast<double>(tiles.window) * (tiles.causal ? 1 : 2);
   return tiles.window > 0 ? std::min(all, queries * near) : all;

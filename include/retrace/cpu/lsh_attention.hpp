@@ -136,7 +136,7 @@ void lsh_buckets(View<std::uint16_t, Cpu> buckets, View<const T, Cpu> x, Index c
   Tensor<T, Cpu> rotations(device, {terms.rounds, 1, deep, wide}, Use::workspace);
   Tensor<T, Cpu> rotated(device, {device.threads(), 1, rows, wide}, Use::workspace);
   fill(rotations.view(), T(0));
-  const double products = static_cast<double>(x.shape().pixels() * channels * terms.rounds * wide);
+  const auto products = static_cast<double>(x.shape().pixels() * channels * terms.rounds * wide);
   device.parallel_uncounted(terms.rounds * deep, {}, [&](Index first, Index last, int) {
     for (Index i = first; i < last; ++i)
       for (Index pair = 0; 2 * pair < count.columns(); ++pair) {

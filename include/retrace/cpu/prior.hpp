@@ -18,7 +18,7 @@ void prior_log_density(View<double, Cpu> density, View<T, Cpu> dz, ConstView<T, 
     double sum = of_element * static_cast<double>(shape.w * shape.c);
     for (Index pixel = r * shape.w; pixel < (r + 1) * shape.w; ++pixel)
       for (Index c = 0; c < shape.c; ++c) {
-        const double value = static_cast<double>(z.pixel(pixel)[c]);
+        const auto value = static_cast<double>(z.pixel(pixel)[c]);
         const bool normal = prior == Prior::normal;
         const double size = std::abs(value);
         sum -= normal ? value * value / 2 : size + 2 * std::log1p(std::exp(-size));

@@ -39,7 +39,8 @@ template <Device D>
 void add_to_all(LogDet<D>& log_det, double of_pixel, Shape x) {
   const Index images = log_det.value.shape().n;
   if (images == 0) return;
-  const double pixels = static_cast<double>(x.pixels() / images);
+  const Index each = x.pixels() / images;
+  const auto pixels = static_cast<double>(each);
   Tensor<double, D> more(log_det.value.device(), log_det.value.shape(), Use::workspace);
   fill(more.view(), of_pixel * pixels);
   add(log_det.value.view(), std::as_const(more).view());

@@ -22,8 +22,8 @@ inline float quick_exp(float x) {
   p = p * r + 1.6666665459e-1f;
   p = p * r + 5.0000001201e-1f;
   p = p * r * r + r + 1.f;
-  const float scaled = std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) +
-                                            (std::bit_cast<std::uint32_t>(shifted) << 23));
+  const auto scaled = std::bit_cast<float>(std::bit_cast<std::uint32_t>(p) +
+                                           (std::bit_cast<std::uint32_t>(shifted) << 23));
   return x == x ? scaled : x;
 }
 inline double quick_exp(double x) { return std::exp(x); }

@@ -1,6 +1,7 @@
 // Sums the gradients of all ranks bucket by bucket while backward computes those that are missing.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <concepts>
@@ -154,9 +155,8 @@ class GradientSum {
   }
 
   bool bucket_is_ready() {
-    for (const BucketPart& part : bucket().parts)
-      if (!ready_[part.parameter]) return false;
-    return true;
+    return std::ranges::all_of(bucket().parts,
+                               [&](const BucketPart& part) { return ready_[part.parameter]; });
   }
 
   /// Copies the next gradient of the bucket, divided by the number of ranks.

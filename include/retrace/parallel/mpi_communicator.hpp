@@ -69,9 +69,9 @@ class MpiCommunicator {
   int rank() const { return world_.rank; }
   /// Whether this process was started by mpirun, srun or the like.
   static bool launched() {
-    for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMI_RANK", "PMIX_RANK"})
-      if (std::getenv(name)) return true;
-    return false;
+    const char* const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMI_RANK", "PMIX_RANK"};
+    return std::ranges::any_of(names,
+                               [](const char* name) { return std::getenv(name) != nullptr; });
   }
   /// The rank among those of the same machine, such as the number of its GPU.
   int local_rank() const { return local_rank_; }

@@ -68,7 +68,7 @@ class Exchange {
   void send(const void* data, std::size_t bytes, int to, int tag) {
     world_.bytes_sent += bytes;
     require(
-        MPI_Isend(data, static_cast<int>(bytes), MPI_BYTE, to, tag, world_.comm, &requests_[0]));
+        MPI_Isend(data, static_cast<int>(bytes), MPI_BYTE, to, tag, world_.comm, requests_.data()));
   }
   void receive(void* data, std::size_t bytes, int from, int tag) {
     expected_ = bytes;

@@ -67,7 +67,7 @@ class ThreadGroup {
     }
     meeting->parts[static_cast<std::size_t>(rank)] = part;
     meeting->results[static_cast<std::size_t>(rank)] = result;
-    const auto present = meeting;
+    auto present = meeting;
     if (++meeting->arrived == size_) {
       work(*present);
       present->finished = TransferState::Clock::now();

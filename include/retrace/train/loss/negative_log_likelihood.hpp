@@ -73,7 +73,8 @@ class NegativeLogLikelihood {
 
   /// Nats in a unit of the loss: 1, or those of a bit in every dimension.
   double unit_of(Shape z, Index images) const {
-    const double dimensions = static_cast<double>(z.size() / images);
+    const Index each = z.size() / images;
+    const auto dimensions = static_cast<double>(each);
     return options_.bins > 0 ? dimensions * std::log(2.0) : 1;
   }
 
