@@ -103,8 +103,8 @@ TEST_CASE("matmul gives a row the same bits for any threads, images and other ro
       const View<float, Cpu> of_row(one, narrow(a).images(1, 1).pixel(row), {1, 1, 1, p.depth},
                                     p.depth + gap);
       matmul(y.view(), of_row, Factor::plain, narrow(b), of_b);
-      const auto first = all.begin() + (p.rows + row) * p.columns;
-      CHECK(same_bits(values(y), Values(first, first + p.columns)));
+      const auto first = all.begin() + static_cast<std::ptrdiff_t>((p.rows + row) * p.columns);
+      CHECK(same_bits(values(y), Values(first, first + static_cast<std::ptrdiff_t>(p.columns))));
     }
   }
   const Problem long_sum{1, 40, 2000, 50, false, false};

@@ -50,8 +50,9 @@ TEST_CASE("A decoder gives the logits of the whole pass, position by position") 
               model.embedding.forward(std::span(ids).subspan(static_cast<std::size_t>(done),
                                                              static_cast<std::size_t>(some)),
                                       1, some));
-          const auto first = all.begin() + done * 11;
-          CHECK(relative_distance(values(part), Values(first, first + some * 11)) < 1e-5);
+          const auto first = all.begin() + static_cast<std::ptrdiff_t>(done * 11);
+          CHECK(relative_distance(values(part), Values(first, first + static_cast<std::ptrdiff_t>(
+                                                                          some * 11))) < 1e-5);
           done += some;
         }
         CHECK(decoder.done() == 70);
