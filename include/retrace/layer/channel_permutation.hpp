@@ -9,6 +9,7 @@
 
 #include "retrace/layer/host_values.hpp"
 #include "retrace/layer/layer.hpp"
+#include "retrace/math/philox.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
