@@ -24,4 +24,4 @@ fi
 
 "$root/examples/get_co2.sh"
 "$root/build/examples/train_ode" --data "$root/data/co2.csv" --context 52 --horizon 52 \
-  --steps 1500 --plot "$root/build/ode.svg" "$@"
+  --steps 600 --plot "$root/build/ode.svg" "$@"
