@@ -62,8 +62,9 @@ template <class T>
 void add_token_gradients(View<T, Cpu> table, View<const T, Cpu> x, ConstView<T, Cpu> dy) {
   const Index rows = table.shape().pixels(), pixels = x.shape().pixels(), channels = dy.shape().c;
   Tensor<std::int32_t, Cpu> memory(x.device(), {1, 1, 1, rows + 1 + pixels}, Use::workspace);
-  std::int32_t *first = memory.data(), *order = first + rows + 1;
+  std::int32_t *first = memory.data(), *order = nullptr;
   if (!x.device().dry()) {
+    order = first + rows + 1;
     std::fill_n(first, rows + 1, 0);
     for (Index i = 0; i < pixels; ++i) ++first[cpu::token_row(*x.pixel(i), rows) + 1];
     for (Index row = 0; row < rows; ++row) first[row + 1] += first[row];
