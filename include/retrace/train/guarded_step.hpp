@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cmath>
 #include <cstddef>
 #include <optional>
@@ -131,9 +132,15 @@ class GuardedStep {
   /// Returns the loss of this process with the gradient's share of the loss of all.
   template <class L>
   auto shared(L loss) const {
-    return [peers = options_.peers, loss = std::move(loss)](const auto& y, auto& dy) {
-      const LossValue own = loss(y, dy);
-      return peers ? peers->share(own, [&](double factor) { scale(dy.view(), factor); }) : own;
+    return [ peers = options_.peers, loss = std::move(loss) ]<class Y, class DY, class... LogDets>(
+        const Y& y, DY& dy, LogDets&... log_dets)  //
+        requires std::invocable<const L&, const Y&, DY&, LogDets&...> {
+      const LossValue own = loss(y, dy, log_dets...);
+      if (!peers) return own;
+      return peers->share(own, [&](double factor) {
+        scale(dy.view(), factor);
+        ((log_dets.gradient *= factor), ...);
+      });
     };
   }
 

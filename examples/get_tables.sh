@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# Writes the tables Shuttle, Letter and Satellite of Debian's package r-cran-mlbench as CSV files.
+set -euo pipefail
+
+directory=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/data/tables
+package=r-cran-mlbench
+
+usage() {
+  cat <<END
+Usage: examples/get_tables.sh [--dir DIR]
+
+Writes Shuttle.csv, LetterRecognition.csv and Satellite.csv into DIR (default:
+data/tables in the repository), from Debian's package $package, which apt-get
+downloads if it is not installed (needs no root). R converts them: r-base-core.
+Does nothing if they are there already. Then:
+
+  build/examples/train_flow --data DIR/Shuttle.csv
+END
+}
+
+fail() {
+  echo "get_tables.sh: $*" >&2
+  exit 1
+}
+
+while [ $# -gt 0 ]; do
+  case $1 in
+    --help) usage; exit 0 ;;
+    --dir)
+      [ -n "${2:-}" ] || fail "--dir needs a value; see --help"
+      directory=$2
+      shift 2 ;;
+    *) fail "unknown option $1; see --help" ;;
+  esac
+done
+
+tables="Shuttle LetterRecognition Satellite"
+missing=
+for table in $tables; do [ -s "$directory/$table.csv" ] || missing=yes; done
+if [ -z "$missing" ]; then
+  echo "The tables are in $directory."
+  exit 0
+fi
+command -v Rscript >/dev/null || fail "Rscript is needed to convert the tables (Debian's package r-base-core)"
+
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+library=
+for place in /usr/lib/R/site-library /usr/local/lib/R/site-library; do
+  if [ -d "$place/mlbench" ]; then library=$place; fi
+done
+if [ -z "$library" ]; then
+  echo "Downloading Debian's package $package"
+  (cd "$scratch" && apt-get download -qq "$package" && dpkg-deb -x ./*.deb files) ||
+    fail "$package cannot be downloaded: is it in the sources of apt?"
+  library=$scratch/files/usr/lib/R/site-library
+fi
+mkdir -p "$directory"
+for table in $tables; do
+  Rscript --vanilla -e "data($table, package = 'mlbench', lib.loc = '$library')" \
+    -e "write.csv($table, '$scratch/$table.csv', row.names = FALSE, quote = FALSE)" >/dev/null ||
+    fail "$table cannot be converted"
+  mv "$scratch/$table.csv" "$directory/$table.csv"
+done
+echo "The tables are in $directory."

@@ -1,0 +1,117 @@
+#include "flow_network.hpp"
+
+#include <stdexcept>
+
+#include "retrace/flows.hpp"
+
+using namespace retrace;
+
+namespace {
+
+constexpr int most_levels = 3;
+
+/// Affine couplings that map one half of the columns and then the other.
+FlowNet real_nvp_of_rows(Cpu& device, const FlowChoice& choice, Index columns) {
+  FlowParts<float, Cpu> make(device, choice.seed);
+  const Index first = (columns + 1) / 2, rest = columns - first;
+  FlowNet net;
+  for (int i = 0; i < choice.depth; ++i) {
+    const bool maps_first = i % 2 == 1;
+    const Index read = maps_first ? rest : first, mapped = columns - read;
+    const std::string step = "step" + std::to_string(i);
+    net.add(step + ".norm", make.act_norm(columns));
+    net.add(step + ".coupling",
+            FlowCoupling(make.table_branch(read, choice.width, choice.hidden, 2 * mapped),
+                         maps::Affine{}, {.maps_first = maps_first}));
+  }
+  return net;
+}
+
+/// How often height and width can be halved.
+int halvings(Shape image) {
+  int count = 0;
+  for (; image.h % 2 == 0 && image.w % 2 == 0; ++count) {
+    image.h /= 2;
+    image.w /= 2;
+  }
+  return count;
+}
+
+}  // namespace
+
+std::string_view name(FlowArchitecture architecture) {
+  constexpr std::array<std::string_view, 4> names{"nice", "realnvp", "glow", "spline"};
+  return names[static_cast<std::size_t>(architecture)];
+}
+
+Prior prior_of(FlowArchitecture architecture) {
+  return architecture == FlowArchitecture::nice ? Prior::logistic : Prior::normal;
+}
+
+void fit_flow_to_data(FlowChoice& choice, bool open, const FlowData& data) {
+  using enum FlowArchitecture;
+  if (open) choice.architecture = data.images ? glow : spline;
+  if (!data.images) {
+    if (choice.architecture == glow)
+      throw std::invalid_argument(
+          "--arch glow is for images, but the data is a table: use nice, realnvp or spline");
+    return;
+  }
+  if (choice.architecture == spline)
+    throw std::invalid_argument(
+        "--arch spline is for tables, but the data has images: use nice, realnvp or glow");
+  const int possible = halvings(data.shape);
+  if (possible == 0)
+    throw std::invalid_argument("the images are " + std::to_string(data.shape.h) + "x" +
+                                std::to_string(data.shape.w) +
+                                ", but height and width must be even");
+  if (choice.levels > possible)
+    throw std::invalid_argument("--levels is " + std::to_string(choice.levels) +
+                                ", but images of " + std::to_string(data.shape.h) + "x" +
+                                std::to_string(data.shape.w) + " can be halved " +
+                                std::to_string(possible) + " times");
+  if (choice.levels == 0) choice.levels = std::min(possible, most_levels);
+}
+
+std::string to_string(const FlowChoice& choice, const FlowData& data) {
+  std::string text(name(choice.architecture));
+  if (data.images) text += ", " + std::to_string(choice.levels) + " levels";
+  return text + ", depth " + std::to_string(choice.depth) + ", width " +
+         std::to_string(choice.width) + ", mode " + std::string(retrace::name(choice.mode));
+}
+
+FlowNet build_flow(Cpu& device, const FlowChoice& choice, const FlowData& data) {
+  using enum FlowArchitecture;
+  const auto build = [&]() -> FlowNet {
+    const Shape image = data.shape;
+    if (choice.architecture == glow)
+      return retrace::glow<float>(device, {.channels = image.c,
+                                           .levels = choice.levels,
+                                           .steps = choice.depth,
+                                           .width = choice.width,
+                                           .additive = choice.additive,
+                                           .seed = choice.seed});
+    if (choice.architecture == nice)
+      return retrace::nice<float>(device, {.image = image,
+                                           .couplings = choice.depth,
+                                           .width = choice.width,
+                                           .hidden = choice.hidden,
+                                           .seed = choice.seed});
+    if (choice.architecture == spline)
+      return spline_flow<float>(device, {.features = image.c,
+                                         .steps = choice.depth,
+                                         .width = choice.width,
+                                         .hidden = choice.hidden,
+                                         .spline = {choice.spline_bins, choice.tail},
+                                         .seed = choice.seed});
+    if (!data.images) return real_nvp_of_rows(device, choice, image.c);
+    return real_nvp<float>(device, {.channels = image.c,
+                                    .levels = choice.levels,
+                                    .couplings = choice.depth,
+                                    .width = choice.width,
+                                    .seed = choice.seed});
+  };
+  FlowNet net = build();
+  net.set_mode(choice.mode);
+  return net;
+}

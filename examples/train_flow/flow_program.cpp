@@ -1,0 +1,99 @@
+#include "flow_program.hpp"
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "command_line.hpp"
+#include "flow_results.hpp"
+#include "logs.hpp"
+#include "progress.hpp"
+#include "retrace/core/thread_team.hpp"
+#include "retrace/train/planner.hpp"
+#include "stop.hpp"
+#include "text.hpp"
+
+namespace {
+
+/// Chooses the modes of all layers for the budget.
+/// @throws retrace::NoPlan if no plan fits, with the smallest budget that would.
+void plan_modes(FlowTrainer& trainer, retrace::Cpu& device, const FlowOptions& options,
+                const FlowData& data) {
+  const retrace::Shape batch{options.batch, data.shape.h, data.shape.w, data.shape.c};
+  const std::size_t moments =
+      2 * static_cast<std::size_t>(trainer.parameter_count()) * sizeof(float);
+  retrace::PlanOptions chosen{.other_bytes = moments, .may_fuse = false, .may_cut = false};
+  const retrace::Plan plan = retrace::plan(trainer.net(), device, batch, *options.memory, chosen);
+  for (const retrace::PlannedLayer& layer : plan.layers)
+    std::cout << "  " << layer.name << ": " << mode_name(layer) << '\n';
+  std::cout << "planned: " << megabytes(plan.peak_bytes) << " at the peak, in " << plan.peak_place
+            << '\n';
+}
+
+void print_start(const FlowOptions& options, const FlowData& data, FlowTrainer& trainer) {
+  std::cout << to_string(options.net, data) << ": "
+            << fixed(static_cast<double>(trainer.parameter_count()) / 1e6, 2)
+            << " M parameters, batch " << options.batch << ", " << data.train.count
+            << " samples of " << data.name << ", threads " << trainer.threads() << std::endl;
+}
+
+FlowSummary train(const FlowOptions& options, const FlowData& data, FlowTrainer& trainer,
+                  const Stop& stop) {
+  std::optional<Checkpoints<FlowTrainer>> checkpoints;
+  if (!options.checkpoint_dir.empty())
+    checkpoints.emplace(options,
+                        RunIdentity{.options = recorded_flow_options(options),
+                                    .data = data.checksum,
+                                    .mode = std::string(retrace::name(options.net.mode))},
+                        trainer);
+  const std::string resumed = checkpoints ? checkpoints->resume() : "";
+  Logs logs;
+  logs.open(options, trainer.state().step);
+  print_start(options, data, trainer);
+  std::cout << resumed << std::flush;
+  const nlohmann::ordered_json start_of_line{{"arch", name(options.net.architecture)},
+                                             {"mode", retrace::name(options.net.mode)},
+                                             {"data", data.name},
+                                             {"batch", options.batch},
+                                             {"seed", options.seed}};
+  Progress progress;
+  return trainer.train([&](const StepReport& report) {
+    const bool stopping = stop.wanted();
+    progress(report);
+    logs.write(start_of_line, report);
+    if (checkpoints && checkpoints->due(report, stopping)) {
+      logs.sync();
+      checkpoints->save(report);
+    }
+    return !stopping;
+  });
+}
+
+int run(FlowOptions options) {
+  const Stop stop(options.max_minutes);
+  const FlowData data = read_flow_data(options.data);
+  for (const std::string& note : data.notes) std::cout << note << '\n';
+  fit_flow_to_data(options.net, options.net_is_open, data);
+  retrace::Cpu device(options.threads);
+  device.memory().set_limit(options.memory_limit);
+  FlowTrainer trainer(device, options, data);
+  if (options.memory) plan_modes(trainer, device, options, data);
+  const FlowSummary summary = train(options, data, trainer, stop);
+  std::cout << fixed(summary.samples_per_second, 0) << (data.images ? " images" : " rows")
+            << "/s; peak memory " << megabytes(summary.peak.total()) << '\n';
+  if (summary.test)
+    std::cout << "test: " << fixed(*summary.test, 3)
+              << (data.images ? " bits per dimension of " + std::to_string(data.bins) + " bins"
+                              : " nats per row of standardised columns")
+              << '\n';
+  if (!summary.finished)
+    std::cout << "stopped by " << stop.reason() << " before the last step\n";
+  else if (!options.results.empty())
+    write_flow_results(std::cout, trainer, device, options, data);
+  return stop.status();
+}
+
+}  // namespace
+
+int run_flow_program(int count, char** arguments) {
+  return run_and_report("train_flow", [&] { return run(parse_flow_options(count, arguments)); });
+}
