@@ -177,6 +177,8 @@ void add_commands(CLI::App& app, Options& options) {
 int main(int count, char** arguments) {
   CLI::App app("Stores images without loss by a reversible network of integers.");
   app.require_subcommand(1);
+  app.footer(
+      "`pack --embed` puts the model into the file; `unpack --model MODEL` names one that is not.");
   Options options;
   add_commands(app, options);
   try {
