@@ -65,7 +65,7 @@ class TrainFlow(unittest.TestCase):
     def test_table(self):
         self.write("rows.csv", self.table(400))
         self.write("odd.csv", self.table(3, 2).rstrip() + "\n40,-30,5,x\n")
-        said = self.trains("--data", "rows.csv", "--arch", "realnvp", "--steps", 400, "--lr", "1e-2", "--depth", 4,
+        said = self.trains("--data", "rows.csv", "--arch", "spline", "--steps", 400, "--lr", "1e-2", "--depth", 4,
                            "--results", "results", "--score", "odd.csv", "--samples", 20)
         self.assertRegex(said, "column 'kind' is left out")
         self.assertRegex(said, "1 of 3 columns have whole numbers")
