@@ -2,8 +2,8 @@
 #pragma once
 
 #include <algorithm>
-#include <concepts>
 #include <cmath>
+#include <concepts>
 #include <cstddef>
 #include <optional>
 #include <stdexcept>
