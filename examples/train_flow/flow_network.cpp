@@ -10,19 +10,18 @@ namespace {
 
 constexpr int most_levels = 3;
 
-/// Affine couplings that map one half of the columns and then the other.
+/// Steps of ActNorm, an invertible linear layer, which mixes the columns, and an affine coupling.
 FlowNet real_nvp_of_rows(Cpu& device, const FlowChoice& choice, Index columns) {
   FlowParts<float, Cpu> make(device, choice.seed);
-  const Index first = (columns + 1) / 2, rest = columns - first;
+  const Index read = (columns + 1) / 2, mapped = columns - read;
   FlowNet net;
   for (int i = 0; i < choice.depth; ++i) {
-    const bool maps_first = i % 2 == 1;
-    const Index read = maps_first ? rest : first, mapped = columns - read;
     const std::string step = "step" + std::to_string(i);
     net.add(step + ".norm", make.act_norm(columns));
+    net.add(step + ".linear", make.invertible_conv(columns));
     net.add(step + ".coupling",
             FlowCoupling(make.table_branch(read, choice.width, choice.hidden, 2 * mapped),
-                         maps::Affine{}, {.maps_first = maps_first}));
+                         maps::Affine{}));
   }
   return net;
 }
