@@ -78,6 +78,8 @@ Findings check_log_det(AnyLayer<T>& layer, const Tensor<T, Cpu>& batch) {
   if (!layer.flow() || images == 0 || batch.shape().size() / batch.shape().n > largest_image)
     return {};
   Tensor<T, Cpu> x = clone(batch.view().images(0, images));
+  // Pieces of images have no determinant of their own: their layer may only move elements.
+  if (layer.output_shape(x.shape()).n != images) return {};
   Tensor<T, Cpu> y = clone(x), plain = clone(x);
   constexpr double before = 3;
   LogDet<Cpu> of_forward(x.device(), images), of_inverse(x.device(), images);
