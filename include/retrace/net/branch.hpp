@@ -81,9 +81,9 @@ class Branch {
     run_ = run;
     kept_.abandon();
     // The statistics of a batch need all of it; a branch of one pass has no normalisation.
-    const bool by_chunks =
-        run.chunk.count == 0 && splits(source) &&
-        (run.statistics != Statistics::batch || (by_positions_ && chunks_.size() == 1));
+    const bool needs_batch = run.statistics == Statistics::batch &&
+                             !(by_positions_ && ends_of_passes(chain_).size() == 1);
+    const bool by_chunks = run.chunk.count == 0 && !needs_batch && splits(source);
     if (!by_chunks) return evaluate_to(target, source, run, how);
     for_each_chunk(source.shape().n, chunks_.back(), [&](Chunk at) {
       Run some = preview(run);
