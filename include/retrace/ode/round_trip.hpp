@@ -7,6 +7,7 @@
 #include <string>
 #include <utility>
 
+#include "retrace/core/tensor.hpp"
 #include "retrace/layer/input_watch.hpp"
 #include "retrace/math/signal_noise.hpp"
 #include "retrace/ode/ode_options.hpp"
