@@ -11,10 +11,12 @@
 
 namespace retrace::inline RETRACE_ISA::cpu {
 
+/// The constants of exp(x) = 2^n exp(r) for elements of type T: the bounds of x, ln 2 in two parts,
+/// and the coefficients of the polynomial in r.
 template <class T>
 struct ExponentialTerms;
 
-/// The float polynomial is that of Cephes' expf; the double one is the Taylor series.
+/// The float polynomial is that of Cephes' expf.
 template <>
 struct ExponentialTerms<float> {
   using Bits = std::int32_t;
@@ -26,6 +28,8 @@ struct ExponentialTerms<float> {
   static constexpr float powers[]{1.9875691500e-4f, 1.3981999507e-3f, 8.3334519073e-3f,
                                   4.1665795894e-2f, 1.6666665459e-1f, 5.0000001201e-1f};
 };
+
+/// The double polynomial is the Taylor series.
 template <>
 struct ExponentialTerms<double> {
   using Bits = std::int64_t;

@@ -12,6 +12,7 @@ namespace retrace::inline RETRACE_ISA::ring {
 /// The largest piece of a vector that travels as one message.
 inline constexpr std::size_t segment_bytes = 256 << 10;
 
+/// The elements of a vector from `first` on.
 struct Range {
   std::size_t first = 0, count = 0;
 };

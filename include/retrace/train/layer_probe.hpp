@@ -24,6 +24,7 @@ namespace retrace::inline RETRACE_ISA {
 /// The work of a layer in one mode, in a pass that restores its input and in one that does not.
 /// Equal work takes equal time.
 struct LayerWork {
+  /// The cost of one layer in one kind of pass.
   struct InPass {
     std::int64_t forward = 0, backward = 0;  ///< multiply-adds
     std::int64_t kept = 0;                   ///< bytes
