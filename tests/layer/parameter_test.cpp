@@ -42,6 +42,13 @@ TEST_CASE("on_complete is called once a backward pass, when the gradient is ther
   CHECK(bias_calls == 1);
 }
 
+TEST_CASE("a parameter of no channels has no elements") {
+  Cpu device(1);
+  const Parameter<double, Cpu> none(device, per_channel(0), false);
+  CHECK(none.value.shape().size() == 0);
+  CHECK(device.memory().live().total() == 0);
+}
+
 TEST_CASE("names are joined by dots") {
   CHECK(joined("level1.block0", "weight") == "level1.block0.weight");
   CHECK(joined("", "weight") == "weight");

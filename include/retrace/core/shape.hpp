@@ -23,8 +23,12 @@ struct Shape {
 /// no input reaches.
 inline constexpr Index any_extent = 1 << 20;
 
-/// One value per channel: the shape of a BatchNorm scale, and of every per-channel sum.
-constexpr Shape per_channel(Index channels) { return {1, 1, 1, channels}; }
+/// One value per channel: the shape of a BatchNorm scale, and of every per-channel sum. Without
+/// channels all extents are 0, since GCC 12 passes the constant {1, 1, 1, 0} as {1, 1, 1, 1} if it
+/// compiles for AVX-512.
+constexpr Shape per_channel(Index channels) {
+  return channels == 0 ? Shape{0, 0, 0, 0} : Shape{1, 1, 1, channels};
+}
 
 /// The same pixels with another number of channels.
 constexpr Shape with_channels(Shape shape, Index channels) {
