@@ -55,6 +55,18 @@ TEST_CASE("a branch of a wrong gradient is refused, and what is wrong is said") 
   CHECK_THAT(found.text(), containing("2x3x4x4: dx is") && containing("1x1x5x6: what dx leaves"));
 }
 
+TEST_CASE("a gradient of roundings alone is compared relative to the largest of its pass") {
+  const std::vector<Values> exact{{2, -4}, {1e-17}};
+  const auto distance = [&](const std::vector<Values>& a, std::size_t i) {
+    return gradient_distance(a, exact, i);
+  };
+  CHECK(distance({{2, -3}, {1e-8}}, 0) == 0.25);
+  CHECK(distance({{2, -4}, {1e-8}}, 1) == Approx(0.25e-8));
+  CHECK(distance({{2, -4}, {1e-2}}, 1) == Approx(0.25e-2));
+  CHECK(std::isinf(distance({{2, -4}, {std::nan("")}}, 1)));
+  CHECK(gradient_distance({{0}, {0}}, {{0}, {0}}, 1) == 0);
+}
+
 TEST_CASE("findings are sentences, one a line") {
   Findings inner, outer;
   CHECK(inner == "");

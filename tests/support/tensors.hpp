@@ -8,6 +8,7 @@ namespace retrace::test {
 using contract::assign;
 using contract::distance_in_roundings;
 using contract::dot;
+using contract::gradient_distance;
 using contract::largest;
 using contract::normal;
 using contract::normal_values;

@@ -71,15 +71,16 @@ Findings check_agreement(AnyLayer<T>& layer, AnyLayer<double>& reference, const 
   const PassValues single = pass(layer, x, run);
   const PassValues exact = pass(reference, tensor<double>(x.device(), x.shape(), values(x)), run);
   Findings wrong;
-  const auto compared = [&](const std::string& what, const Values& a, const Values& b) {
-    wrong.add(too_far(what + " in float", distance_in_roundings<T>(a, b), roundings));
+  const auto compared = [&](const std::string& what, double relative) {
+    wrong.add(too_far(what + " in float", in_roundings<T>(relative), roundings));
   };
-  compared("y", single.y, exact.y);
-  compared("dx", single.dx, exact.dx);
+  compared("y", relative_distance(single.y, exact.y));
+  compared("dx", relative_distance(single.dx, exact.dx));
   for (std::size_t i = 0; i < exact.gradients.size(); ++i)
-    compared("the gradient of " + from.parameters[i].name, single.gradients[i], exact.gradients[i]);
+    compared("the gradient of " + from.parameters[i].name,
+             gradient_distance(single.gradients, exact.gradients, i));
   for (std::size_t i = 0; i < exact.buffers.size(); ++i)
-    compared(from.buffers[i].name, single.buffers[i], exact.buffers[i]);
+    compared(from.buffers[i].name, relative_distance(single.buffers[i], exact.buffers[i]));
   return wrong;
 }
 

@@ -94,10 +94,28 @@ inline double relative_distance(const Values& a, const Values& b) {
   return distance == 0 ? 0 : distance / size;
 }
 
-/// Returns the distance in rounding units of T.
+/// Returns the relative distance of gradient i of a pass to that of a reference pass. A gradient
+/// that is at most 1e-12 of the largest of the reference is zero except for roundings: its
+/// difference is taken relative to that largest one.
+inline double gradient_distance(const std::vector<Values>& a, const std::vector<Values>& b,
+                                std::size_t i) {
+  double most = 0;
+  for (const Values& gradient : b) most = std::max(most, largest(gradient));
+  if (largest(b.at(i)) > 1e-12 * most) return relative_distance(a.at(i), b[i]);
+  Values x = a.at(i), y = b[i];
+  x.push_back(most);
+  y.push_back(most);
+  return relative_distance(x, y);
+}
+
+/// Returns a relative distance in rounding units of T.
+template <class T>
+double in_roundings(double relative) {
+  return relative / static_cast<double>(std::numeric_limits<T>::epsilon());
+}
 template <class T>
 double distance_in_roundings(const Values& a, const Values& b) {
-  return relative_distance(a, b) / static_cast<double>(std::numeric_limits<T>::epsilon());
+  return in_roundings<T>(relative_distance(a, b));
 }
 
 inline bool same_bits(const Values& a, const Values& b) {
