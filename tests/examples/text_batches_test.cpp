@@ -33,7 +33,7 @@ class Folder {
   fs::path path_;
 };
 
-/// Bytes that tell their place.
+/// Returns bytes of which each is its position modulo 251.
 std::string counting(int count) {
   std::string text;
   for (int i = 0; i < count; ++i) text += static_cast<char>(i % 251);
