@@ -9,8 +9,8 @@
 
 #include "retrace/core/chunk_attention.hpp"
 #include "retrace/cpu/chunk_orders.hpp"
-#include "retrace/cpu/small_product.hpp"
-#include "retrace/cpu/vector_exp.hpp"
+#include "retrace/cpu/exponential.hpp"
+#include "retrace/cpu/matrix_tile.hpp"
 
 namespace retrace::inline RETRACE_ISA::cpu {
 
@@ -30,9 +30,9 @@ class ChunkAttention {
         n_(positions),
         m_(std::min(terms.chunk, std::max<Index>(positions, 1))),
         channels_(channels),
-        wide_(in_registers<T>(channels)),
+        wide_(rounded_up(channels, matrix_columns<T>)),
         behind_(!hashed && !terms.causal ? 3 : 2),
-        keys_(in_registers<T>(behind_ * m_)),
+        keys_(rounded_up(behind_ * m_, matrix_columns<T>)),
         rounds_(hashed ? terms.rounds : 1),
         scale_(hashed ? T(1) : T(1) / std::sqrt(static_cast<T>(channels))) {}
 
@@ -81,10 +81,8 @@ class ChunkAttention {
     std::fill(out_.begin(), out_.end(), T(0));
     for_each_tile([&](Index) {
       gather_rows(value_, v_, key_at_, keys_);
-      std::fill(result_.begin(), result_.end(), T(0));
       for (Index i = 0; i < m_; ++i) scale_out(query_at_[at(i)], accumulate_row(i, nullptr));
-      add_small_product<T>(m_, keys_, wide_, {score_.data(), keys_, 1}, value_.data(), wide_,
-                           result_.data(), wide_);
+      multiply(untransposed(score_, value_), m_, wide_);
       for (Index i = 0; i < m_; ++i)
         if (const Index position = query_at_[at(i)]; position >= 0)
           for (Index c = 0; c < wide_; ++c)
@@ -177,9 +175,9 @@ class ChunkAttention {
           squares += key_columns_[at(c * keys_ + j)] * key_columns_[at(c * keys_ + j)];
       norm_[at(j)] = k_.data ? scale_ : squares > 0 ? T(1) / std::sqrt(squares) : T(0);
     }
-    std::fill(score_.begin(), score_.end(), T(0));
-    add_small_product<T>(m_, channels_, keys_, {query_.data(), wide_, 1}, key_columns_.data(),
-                         keys_, score_.data(), keys_);
+    multiply<T>(
+        {channels_, query_.data(), wide_, 1, key_columns_.data(), keys_, score_.data(), keys_}, m_,
+        keys_);
     for (Index i = 0; i < m_; ++i)
       for (Index j = 0; j < keys_; ++j) score_[at(i * keys_ + j)] *= norm_[at(j)];
   }
@@ -245,7 +243,7 @@ class ChunkAttention {
     Block<T, w> sums{}, dots{};
     for (Index j = 0; j < keys_; j += w) {
       const Block<T, w> weight = load<w>(weights + j);
-      Block<T, w> p = vector_exp<w, T>(load<w>(scores + j) - most) * weight;
+      Block<T, w> p = exponential<T>(load<w>(scores + j) - most) * weight;
       p = weight > T(0) ? p : Block<T, w>{};
       save<w>(scores + j, p);
       sums += p;
@@ -267,9 +265,9 @@ class ChunkAttention {
   void load_slopes() {
     gather_rows(dout_, dy_, query_at_, m_);
     gather_columns(value_columns_, v_);
-    std::fill(slope_.begin(), slope_.end(), T(0));
-    add_small_product<T>(m_, channels_, keys_, {dout_.data(), wide_, 1}, value_columns_.data(),
-                         keys_, slope_.data(), keys_);
+    multiply<T>(
+        {channels_, dout_.data(), wide_, 1, value_columns_.data(), keys_, slope_.data(), keys_}, m_,
+        keys_);
   }
 
   /// Leaves exp(score − largest so far) in the scores.
@@ -287,7 +285,7 @@ class ChunkAttention {
       const T most = query >= 0 && sum_[at(query)] > 0 ? largest_[at(query)] : T(0);
       for (Index j = 0; j < keys_; j += w) {
         const Block<T, w> weight = load<w>(weights + j);
-        const Block<T, w> p = vector_exp<w, T>(load<w>(scores + j) - most) * weight;
+        const Block<T, w> p = exponential<T>(load<w>(scores + j) - most) * weight;
         save<w>(scores + j, weight > T(0) ? p : Block<T, w>{});
       }
     }
@@ -307,20 +305,27 @@ class ChunkAttention {
         slope = p * (slope - mean) * norm_[at(j)];
       }
     }
-    product_into(dv, key_at_, keys_, m_, {score_.data(), 1, keys_}, dout_, sign);
+    product_into(dv, key_at_, keys_, transposed(score_, dout_), sign);
     gather_rows(value_, k_.data ? k_ : q_, key_at_, keys_);  // keys, not normalised
-    product_into(dq, query_at_, m_, keys_, {slope_.data(), keys_, 1}, value_, sign);
+    product_into(dq, query_at_, m_, untransposed(slope_, value_), sign);
     if (k_.data)
-      product_into(dk, key_at_, keys_, m_, {slope_.data(), 1, keys_}, query_, sign);
+      product_into(dk, key_at_, keys_, transposed(slope_, query_), sign);
     else
       keys_into(dq, sign);
   }
 
-  /// rows[position] += sign·(A·B)[row].
-  void product_into(HeadRows<T> rows, Positions positions, Index count, Index inner,
-                    SmallMatrix<T> a, Rows b, T sign) {
-    std::fill_n(result_.begin(), count * wide_, T(0));
-    add_small_product<T>(count, inner, wide_, a, b.data(), wide_, result_.data(), wide_);
+  /// The product pairs·b or pairsᵀ·b of a [queries, keys] matrix and rows of channels.
+  Product<T> untransposed(Rows pairs, Rows b) const {
+    return {keys_, pairs.data(), keys_, 1, b.data(), wide_, result_.data(), wide_};
+  }
+  Product<T> transposed(Rows pairs, Rows b) const {
+    return {m_, pairs.data(), 1, keys_, b.data(), wide_, result_.data(), wide_};
+  }
+
+  /// rows[position] += sign·product[row] for the first `count` rows of the product.
+  void product_into(HeadRows<T> rows, Positions positions, Index count, const Product<T>& product,
+                    T sign) {
+    multiply(product, count, wide_);
     for (Index i = 0; i < count; ++i)
       if (positions[at(i)] >= 0)
         for (Index c = 0; c < channels_; ++c)
@@ -329,9 +334,7 @@ class ChunkAttention {
 
   /// Through k = q/|q|: dq += g − (g·q)·q/|q|² for g = dk/|q|.
   void keys_into(HeadRows<T> dq, T sign) {
-    std::fill(result_.begin(), result_.end(), T(0));
-    add_small_product<T>(keys_, m_, wide_, {slope_.data(), 1, keys_}, query_.data(), wide_,
-                         result_.data(), wide_);
+    multiply(transposed(slope_, query_), keys_, wide_);
     for (Index j = 0; j < keys_; ++j) {
       if (key_at_[at(j)] < 0) continue;
       const T *g = result_.data() + j * wide_, *key = value_.data() + j * wide_;

@@ -43,30 +43,50 @@ struct ExponentialTerms<double> {
                                    1.0 / 120,        1.0 / 24,        1.0 / 6,        0.5};
 };
 
-/// exp(x) for x below the end of the range, to about one unit in the last place; 0 below the range
-/// of normal numbers, NaN for NaN. V is a vector of T.
+/// The factors of exp(x) = 2ⁿ·exp(r), x = n·ln 2 + r, |r| ≤ ln 2/2: power = 2ⁿ and less_one =
+/// exp(r) − 1.
+template <class V>
+struct ExponentialParts {
+  V power, less_one;
+};
+
+/// @pre x lies between Terms::lowest and Terms::highest, or is NaN
 template <class T, class V>
-[[gnu::always_inline]] inline V exponential_below(V x) {
+[[gnu::always_inline]] inline ExponentialParts<V> exponential_parts(V x) {
   using Terms = ExponentialTerms<T>;
   constexpr int width = static_cast<int>(sizeof(V) / sizeof(T));
   using Integers = Block<typename Terms::Bits, width>;
-  const V lowest = V{} + Terms::lowest;
-  const V bounded = x < lowest ? lowest : x;
   // The sum's last bits are the nearest integer to x/ln 2.
-  const V shifted = bounded * Terms::log2_of_e + Terms::magic, number = shifted - Terms::magic;
-  const V rest = bounded - number * Terms::ln2_high - number * Terms::ln2_low;
+  const V shifted = x * Terms::log2_of_e + Terms::magic, number = shifted - Terms::magic;
+  const V rest = x - number * Terms::ln2_high - number * Terms::ln2_low;
   V sum = V{} + Terms::powers[0];
   [&]<std::size_t... I>(std::index_sequence<I...>) {
     ((sum = sum * rest + Terms::powers[I + 1]), ...);
   }
   (std::make_index_sequence<std::size(Terms::powers) - 1>());
-  sum = sum * rest * rest + rest + T(1);
   Integers bits;
   std::memcpy(&bits, &shifted, sizeof bits);
   bits = (bits << Terms::mantissa) + Terms::one;
   V power;
   std::memcpy(&power, &bits, sizeof power);
-  return x < lowest ? V{} : sum * power;
+  return {power, sum * rest * rest + rest};
+}
+
+/// exp(x) for x below the end of the range, to about one unit in the last place; 0 below the range
+/// of normal numbers, NaN for NaN. V is a vector of T.
+template <class T, class V>
+[[gnu::always_inline]] inline V exponential_below(V x) {
+  const V lowest = V{} + ExponentialTerms<T>::lowest;
+  const auto [power, less_one] = exponential_parts<T>(x < lowest ? lowest : x);
+  return x < lowest ? V{} : (less_one + T(1)) * power;
+}
+
+/// exp(x) − 1 for x ≤ 0, to about one unit in the last place also near 0; NaN for NaN.
+template <class T, class V>
+[[gnu::always_inline]] inline V exponential_less_one(V x) {
+  const V lowest = V{} + ExponentialTerms<T>::lowest;
+  const auto [power, less_one] = exponential_parts<T>(x < lowest ? lowest : x);
+  return power * less_one + (power - T(1));
 }
 
 /// The same for any x, with the largest power instead of infinity.

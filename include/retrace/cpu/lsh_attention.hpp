@@ -131,7 +131,8 @@ void lsh_buckets(View<std::uint16_t, Cpu> buckets, View<const T, Cpu> x, Index c
                  const ChunkAttentionTerms& terms, math::LshBuckets count, std::uint64_t seed,
                  std::uint64_t draw) {
   Cpu& device = x.device();
-  const Index deep = channels / terms.heads, wide = cpu::in_registers<T>(count.columns());
+  const Index deep = channels / terms.heads,
+              wide = cpu::rounded_up(count.columns(), cpu::matrix_columns<T>);
   constexpr Index rows = 48;
   Tensor<T, Cpu> rotations(device, {terms.rounds, 1, deep, wide}, Use::workspace);
   Tensor<T, Cpu> rotated(device, {device.threads(), 1, rows, wide}, Use::workspace);
@@ -147,24 +148,23 @@ void lsh_buckets(View<std::uint16_t, Cpu> buckets, View<const T, Cpu> x, Index c
       }
   });
   const Index tiles = (x.shape().pixels() + rows - 1) / rows;
-  device.parallel(tiles, {products, sweep_work<T>(x.shape(), 1).bytes},
-                  [&](Index first, Index last, int thread) {
-                    T* out = rotated.data() + thread * rows * wide;
-                    for (Index tile = first; tile < last; ++tile) {
-                      const Index begin = tile * rows,
-                                  number = std::min(rows, x.shape().pixels() - begin);
-                      for (Index head = 0; head < terms.heads; ++head)
-                        for (Index round = 0; round < terms.rounds; ++round) {
-                          std::fill_n(out, number * wide, T(0));
-                          cpu::add_small_product<T>(
-                              number, deep, wide, {x.pixel(begin) + head * deep, x.pitch(), 1},
-                              rotations.data() + round * deep * wide, wide, out, wide);
-                          for (Index i = 0; i < number; ++i)
-                            buckets.pixel(begin + i)[head * terms.rounds + round] =
-                                math::lsh_bucket(out + i * wide, count);
-                        }
-                    }
-                  });
+  device.parallel(
+      tiles, {products, sweep_work<T>(x.shape(), 1).bytes},
+      [&](Index first, Index last, int thread) {
+        T* out = rotated.data() + thread * rows * wide;
+        for (Index tile = first; tile < last; ++tile) {
+          const Index begin = tile * rows, number = std::min(rows, x.shape().pixels() - begin);
+          for (Index head = 0; head < terms.heads; ++head)
+            for (Index round = 0; round < terms.rounds; ++round) {
+              cpu::multiply<T>({deep, x.pixel(begin) + head * deep, x.pitch(), 1,
+                                rotations.data() + round * deep * wide, wide, out, wide},
+                               number, wide);
+              for (Index i = 0; i < number; ++i)
+                buckets.pixel(begin + i)[head * terms.rounds + round] =
+                    math::lsh_bucket(out + i * wide, count);
+            }
+        }
+      });
 }
 
 /// y =, += or −= the attention of Kitaev et al. 2020 for x = (qk, v) by its buckets.

@@ -3,7 +3,7 @@
 
 #include "retrace/core/store.hpp"
 #include "retrace/cpu/elementwise.hpp"
-#include "retrace/cpu/vector_expm1.hpp"
+#include "retrace/cpu/exponential.hpp"
 #include "retrace/math/smooth_activation.hpp"
 
 namespace retrace::inline RETRACE_ISA {
@@ -49,8 +49,8 @@ void smooth_activation(View<T, Cpu> y, ConstView<T, Cpu> x, SmoothActivation act
   const auto timed = y.device().timed(Operation::normalisation);
   cpu::detail::for_each_smooth(
       y, 2, activation, [=]<SmoothActivation which, int W>(Index p, Index channel) {
-        const auto value =
-            math::smooth_value<which>(cpu::load<W>(x.pixel(p) + channel), cpu::vector_expm1<T, W>);
+        const auto value = math::smooth_value<which>(
+            cpu::load<W>(x.pixel(p) + channel), cpu::exponential_less_one<T, cpu::Block<T, W>>);
         cpu::store_block<W>(y.pixel(p) + channel, value, how);
       });
 }
@@ -63,8 +63,8 @@ void smooth_activation_gradient(View<T, Cpu> dx, ConstView<T, Cpu> x, ConstView<
   const auto timed = dx.device().timed(Operation::normalisation);
   cpu::detail::for_each_smooth(
       dx, 3, activation, [=]<SmoothActivation which, int W>(Index p, Index channel) {
-        const auto at = math::smooth_derivatives<which>(cpu::load<W>(x.pixel(p) + channel),
-                                                        cpu::vector_expm1<T, W>);
+        const auto at = math::smooth_derivatives<which>(
+            cpu::load<W>(x.pixel(p) + channel), cpu::exponential_less_one<T, cpu::Block<T, W>>);
         cpu::store_block<W>(dx.pixel(p) + channel, at.first * cpu::load<W>(dy.pixel(p) + channel),
                             how);
       });
@@ -78,8 +78,8 @@ void smooth_activation_curvature(View<T, Cpu> dx, ConstView<T, Cpu> x, ConstView
   const auto timed = dx.device().timed(Operation::normalisation);
   cpu::detail::for_each_smooth(
       dx, 4, activation, [=]<SmoothActivation which, int W>(Index p, Index channel) {
-        const auto at = math::smooth_derivatives<which>(cpu::load<W>(x.pixel(p) + channel),
-                                                        cpu::vector_expm1<T, W>);
+        const auto at = math::smooth_derivatives<which>(
+            cpu::load<W>(x.pixel(p) + channel), cpu::exponential_less_one<T, cpu::Block<T, W>>);
         const auto both = cpu::load<W>(u.pixel(p) + channel) * cpu::load<W>(dw.pixel(p) + channel);
         cpu::store_block<W>(dx.pixel(p) + channel, at.second * both, how);
       });

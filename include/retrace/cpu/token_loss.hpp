@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "retrace/cpu/elementwise.hpp"
-#include "retrace/cpu/vector_exp.hpp"
+#include "retrace/cpu/exponential.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -27,7 +27,7 @@ double exp_sum(const T* logits, Index n, T largest, T* exps) {
   Block<T, w> sums{};
   Index k = 0;
   for (; k + w <= n; k += w) {
-    const Block<T, w> e = vector_exp<w, T>(load<w>(logits + k) - largest);
+    const Block<T, w> e = exponential<T>(load<w>(logits + k) - largest);
     if (exps) save<w>(exps + k, e);
     sums += e;
   }
