@@ -14,6 +14,7 @@
 #include "plan.hpp"
 #include "planning.hpp"
 #include "progress.hpp"
+#include "ranks.hpp"
 #include "recorded_options.hpp"
 #include "retrace/core/thread_team.hpp"
 #include "stop.hpp"
@@ -23,10 +24,12 @@
 namespace {
 
 void print_start(const Options& options, const DataSet& data, const Device& device,
-                 retrace::Index parameters) {
+                 retrace::Index parameters, const Ranks& ranks) {
   std::cout << to_string(options.net) << ": " << fixed(static_cast<double>(parameters) / 1e6, 2)
             << " M parameters, batch " << options.batch << ", " << data.train->size() << ' '
-            << data.name << " images, " << describe(device) << std::endl;
+            << data.name << " images, " << describe(device)
+            << (ranks.size() > 1 ? " on each of " + std::to_string(ranks.size()) + " ranks" : "")
+            << std::endl;
 }
 
 /// Describes the modes, which change the order of additions.
@@ -49,11 +52,11 @@ nlohmann::ordered_json description(const Options& options, const DataSet& data) 
 }
 
 /// Resumes training if requested, and trains until the last step or a stop.
-TrainingSummary train(const Options& options, const DataSet& data, const Stop& stop,
-                      Logs& logs) try {
+TrainingSummary train(const Options& options, const DataSet& data, const Stop& stop, Logs& logs,
+                      Ranks& ranks) try {
   Device device = make_device(options.threads, options.precision);
   device.memory().set_limit(options.memory_limit);
-  Trainer trainer(device, options, data);
+  Trainer trainer(device, options, data, ranks);
   std::optional<Checkpoints<Trainer>> checkpoints;
   if (!options.checkpoint_dir.empty())
     checkpoints.emplace(options,
@@ -64,22 +67,25 @@ TrainingSummary train(const Options& options, const DataSet& data, const Stop& s
                                     .more = recorded_input(options, data)},
                         trainer);
   std::string resumed = checkpoints ? checkpoints->resume() : "";
-  if (!options.start_from.empty() && trainer.state().step == 0)
+  if (!options.start_from.empty() && ranks.first() && trainer.state().step == 0)
     resumed += start_from(options.start_from, trainer);
+  ranks.share(trainer);
   logs.open(options, trainer.state().step);
 
-  print_start(options, data, device, trainer.parameter_count());
+  print_start(options, data, device, trainer.parameter_count(), ranks);
   std::cout << resumed << std::flush;
   const nlohmann::ordered_json start_of_line = description(options, data);
   Progress progress;
   return trainer.train([&](const StepReport& report) {
-    const bool stopping = stop.wanted();
+    const bool stopping = ranks.any(stop.wanted());
     progress(report);
     logs.write(start_of_line, report);
-    if (checkpoints && checkpoints->due(report, stopping)) {
+    const bool saves = checkpoints && checkpoints->due(report, stopping);
+    if (saves) {
       logs.sync();
       checkpoints->save(report);
     }
+    if (ranks.any(saves)) ranks.meet();
     return !stopping;
   });
 } catch (const retrace::OutOfMemory& error) {
@@ -103,8 +109,13 @@ void print_stop(const Options& options, const Stop& stop) {
 }
 
 /// Returns the options with a plan in place of the budget.
-Options planned(Options options) {
+Options planned(Options options, const Ranks& ranks) {
   if (!options.memory) return options;
+  if (ranks.size() > 1)
+    throw std::invalid_argument(
+        "--memory times the layers of one process, but mpirun has started " +
+        std::to_string(ranks.size()) +
+        ": choose --mode and --micro-batch, or leave the plan to a run without mpirun");
   retrace::Plan plan = make_plan(std::cout, options);
   print_planned(std::cout, plan);
   if (!options.save_plan.empty()) save_plan(options.save_plan, plan);
@@ -115,13 +126,14 @@ Options planned(Options options) {
 }
 
 /// Trains in two modes and compares them, unless stopped earlier.
-void compare(const Options& options, const DataSet& data, const Stop& stop, Logs& logs) {
+void compare(const Options& options, const DataSet& data, const Stop& stop, Logs& logs,
+             Ranks& ranks) {
   std::vector<ModeResult> results;
   for (MemoryMode mode : {options.net.mode, MemoryMode{}}) {
     Options each = options;
     each.net.mode = mode;
     if (!options.tensorboard.empty()) each.tensorboard = options.tensorboard / name(mode);
-    const TrainingSummary summary = train(each, data, stop, logs);
+    const TrainingSummary summary = train(each, data, stop, logs, ranks);
     if (!summary.finished) return print_stop(options, stop);
     results.push_back({mode, summary, measure_bytes_per_pixel(each.net, data)});
   }
@@ -129,7 +141,7 @@ void compare(const Options& options, const DataSet& data, const Stop& stop, Logs
 }
 
 /// Returns the exit status of the program.
-int run(Options options) {
+int run(Options options, Ranks& ranks) {
   if (options.plan && options.program.for_cifar10 && options.data.empty()) {
     print_plan(std::cout, options.net,
                options.batch);  // the image shape is known without reading data
@@ -143,12 +155,15 @@ int run(Options options) {
     print_plan(std::cout, options.net, options.batch);
     return 0;
   }
-  options = planned(std::move(options));
+  ranks.meet();
+  ranks.require_same("training data", data.checksum);
+  ranks.require_same("options", recorded_options(options));
+  options = planned(std::move(options), ranks);
   Logs logs;
   if (options.compare) {
-    compare(options, data, stop, logs);
+    compare(options, data, stop, logs, ranks);
   } else {
-    const TrainingSummary summary = train(options, data, stop, logs);
+    const TrainingSummary summary = train(options, data, stop, logs, ranks);
     print_summary(summary);
     if (data.labels_pixels() && summary.matrix) print(std::cout, *summary.matrix, data.classes);
     if (!summary.finished) print_stop(options, stop);
@@ -159,10 +174,13 @@ int run(Options options) {
 }  // namespace
 
 int run_program(const Program& program, int count, char** arguments) {
-  return run_and_report(program.name, [&] {
-    const Options options = parse_options(program, count, arguments);
+  return run_on_ranks(program.name, [&](Ranks& ranks) {
+    Options options = parse_options(program, count, arguments);
     if (options.device != device_kind) become_program_for(options.device, arguments);
+    ranks.join();
+    ranks.leave_files_to_first(options);
+    options.threads = ranks.threads(options.threads);
     retrace::ThreadTeam::shared(options.threads);  // for data; the device has its own threads
-    return run(options);
+    return run(std::move(options), ranks);
   });
 }

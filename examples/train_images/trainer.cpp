@@ -61,10 +61,11 @@ std::string start_from(const std::filesystem::path& path, Trainer& trainer) {
   return text + (others.empty() ? "" : " of this shape") + '\n';
 }
 
-Trainer::Trainer(Device& device, const Options& options, const DataSet& data)
+Trainer::Trainer(Device& device, const Options& options, const DataSet& data, Ranks& ranks)
     : device_(device),
       options_(options),
       data_(data),
+      ranks_(ranks),
       net_(frozen(build_net(device, options.net), options.freeze)),
       optimizer_(net_.parameters(),
                  {.momentum = options.momentum,
@@ -87,13 +88,20 @@ Trainer::Trainer(Device& device, const Options& options, const DataSet& data)
                                 ", but there are only " + std::to_string(data.train->size()) +
                                 " training images");
   schedule_.steps = total_steps();
+  if (ranks.size() > 1) {
+    if (options.cuda_graph)
+      throw std::invalid_argument("--cuda-graph is for one process, but mpirun has started " +
+                                  std::to_string(ranks.size()));
+    parallel_.emplace(net_, ranks.all());
+  }
   if (options.cuda_graph)
     recorded_ = recorded_steps(device, net_, optimizer_, options.net.batch_shape(options.batch),
                                criterion_);
   else
     guarded_.emplace(net_, optimizer_,
                      retrace::GuardedStepOptions{.drift = options.drift,
-                                                 .discards = options.on_nan == OnNan::skip});
+                                                 .discards = options.on_nan == OnNan::skip,
+                                                 .peers = parallel_ ? &*parallel_ : nullptr});
 }
 
 retrace::ParameterList<float, Device> Trainer::tensors() {
@@ -147,7 +155,7 @@ StepReport Trainer::take_step(std::size_t step, Indices indices) {
                     .epoch = step / steps_per_epoch() + 1,
                     .learning_rate = schedule_(step),
                     .samples = static_cast<std::size_t>(options_.batch)};
-  taken_ = 0;
+  taken_ = own_taken_ = 0;
   if (data_.labels_pixels()) batch_ = *queue_->take();
   run_step(report, indices);
   while (taken_ < options_.batch) take_host_batch();  // of a step that was left early
@@ -170,7 +178,7 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
   retrace::StepOutcome outcome = (*guarded_)(
       options_.batch, at_a_time, [&](Index, Index count) { return next_training_batch(count); },
       retrace::CrossEntropyOfLabels{criterion_}, report.learning_rate,
-      [&] { return training_batch(report.epoch, indices); },
+      [&] { return training_batch(report.epoch, own(indices)); },
       data_.labels_pixels() ? weight_of_pixels() : weight_of(indices));
   report.metrics = metrics(outcome.loss, "train");
   report.discarded = outcome.discarded.value_or("");
@@ -218,22 +226,31 @@ void Trainer::require_finite(const std::string& name, const Net::Gradient& gradi
 }
 
 LossValue Trainer::evaluate(ConfusionMatrix& matrix) {
-  const Index all = data_.test->size(), at_a_time = options_.net.at_a_time(options_.batch);
-  const auto requests = [=, first = Index{0}]() mutable -> std::optional<BatchRequest> {
-    if (first == all) return {};
+  const Ranks::Part part = ranks_.part(data_.test->size());
+  const Index end = part.first + part.count, at_a_time = options_.net.at_a_time(options_.batch);
+  const auto requests = [=, first = part.first]() mutable -> std::optional<BatchRequest> {
+    if (first == end) return {};
     BatchRequest request{
-        std::vector<Index>(static_cast<std::size_t>(std::min(at_a_time, all - first)))};
+        std::vector<Index>(static_cast<std::size_t>(std::min(at_a_time, end - first)))};
     std::iota(request.samples.begin(), request.samples.end(), first);
     first += std::ssize(request.samples);
     return request;
   };
   BatchQueue queue(test_maker_, requests, options_.decode_threads.value_or(0));
   LossValue sum;
-  for (Index first = 0; first < all; first += at_a_time) {
+  for (Index first = part.first; first < end; first += at_a_time) {
     const HostBatch batch = *queue.take();
-    sum += evaluate(batch, std::min(at_a_time, all - first), matrix);
+    sum += evaluate(batch, std::min(at_a_time, end - first), matrix);
   }
-  return sum;
+  if (ranks_.size() == 1) return sum;
+  ranks_.meet();
+  // A stream that has overflowed on one rank has fewer fraction bits on all from here on.
+  const retrace::StepVerdict verdict =
+      parallel_->agree({lowered_ ? retrace::SkipReason::overflow : retrace::SkipReason::none, {}});
+  lowered_ = false;
+  if (verdict.reason != retrace::SkipReason::none) parallel_->take_numbers(verdict.from);
+  ranks_.sum(matrix.counts());
+  return ranks_.sum(sum);
 }
 
 LossValue Trainer::evaluate(const HostBatch& batch, Index images, ConfusionMatrix& matrix) try {
@@ -246,6 +263,7 @@ LossValue Trainer::evaluate(const HostBatch& batch, Index images, ConfusionMatri
   return loss;
 } catch (const retrace::StreamOverflow& overflow) {
   if (!overflow.lowered) throw;
+  lowered_ = true;
   return evaluate(batch, images, matrix);
 }
 
@@ -263,8 +281,8 @@ double Trainer::weight_of(Indices indices) const {
 }
 
 /// Returns the weight of the batch of this step, in which pixels may have no class.
-double Trainer::weight_of_pixels() const {
-  return retrace::cross_entropy(batch_.labels, criterion_).weight().weight;
+double Trainer::weight_of_pixels() {
+  return ranks_.sum(retrace::cross_entropy(batch_.labels, criterion_).weight()).weight;
 }
 
 /// From the step that the state is at, in micro-batches, without end.
@@ -285,26 +303,39 @@ BatchQueue::Requests Trainer::training_requests() const {
       ++step;
     }
     // Epochs are counted from 1.
-    return BatchRequest{{some.begin(), some.end()}, static_cast<std::uint32_t>(epoch + 1)};
+    return BatchRequest{own(some), static_cast<std::uint32_t>(epoch + 1)};
   };
+}
+
+std::vector<Index> Trainer::own(Indices batch) const {
+  const auto at_a_time = static_cast<std::size_t>(options_.net.at_a_time(options_.batch));
+  std::vector<Index> own;
+  for (; !batch.empty(); batch = batch.subspan(std::min(at_a_time, batch.size()))) {
+    const auto some = batch.first(std::min(at_a_time, batch.size()));
+    const Ranks::Part part = ranks_.part(std::ssize(some));
+    const auto first = some.begin() + part.first;
+    own.insert(own.end(), first, first + part.count);
+  }
+  return own;
 }
 
 /// Returns the next images of the step: a batch of the queue, or a part of one.
 HostBatch Trainer::take_host_batch() {
-  const Index first = taken_,
-              count = std::min(options_.net.at_a_time(options_.batch), options_.batch - taken_);
-  taken_ += count;
+  const Index of_all = std::min(options_.net.at_a_time(options_.batch), options_.batch - taken_),
+              first = own_taken_, count = ranks_.part(of_all).count;
+  taken_ += of_all;
+  own_taken_ += count;
   if (!data_.labels_pixels()) return *queue_->take();
-  const auto part = [&](const auto& all) {
-    const std::ptrdiff_t each = std::ssize(all) / options_.batch;
+  const auto part = [&](const auto& all, Index each) {
     return std::vector(all.begin() + first * each, all.begin() + (first + count) * each);
   };
-  return {part(batch_.values), part(batch_.labels)};
+  return {part(batch_.values, training_maker_.values_each()),
+          part(batch_.labels, training_maker_.labels_each())};
 }
 
-/// @param images  as many as it has
+/// @param images  of all ranks
 Batch Trainer::next_training_batch(Index images) {
-  return to_device(device_, take_host_batch(), options_.net.batch_shape(images));
+  return to_device(device_, take_host_batch(), options_.net.batch_shape(ranks_.part(images).count));
 }
 
 Batch Trainer::training_batch(std::size_t epoch, Indices indices) {

@@ -12,6 +12,8 @@
 #include "confusion.hpp"
 #include "data.hpp"
 #include "options.hpp"
+#include "ranks.hpp"
+#include "retrace/parallel/data_parallel.hpp"
 #include "retrace/train/guarded_step.hpp"
 #include "step_report.hpp"
 
@@ -28,14 +30,16 @@ struct TrainingSummary {
 using RecordedSteps = std::function<retrace::LossValue(const Batch&, double)>;
 
 /// Trains a network. All random numbers depend on options.seed alone, so runs with the same seed
-/// and number of threads are bit-identical.
+/// and number of threads and ranks are bit-identical. Every rank takes its part of each
+/// micro-batch; losses, evaluations and states are those of all ranks.
 class Trainer {
  public:
   /// Called after every step. Returns whether to continue.
   using Listener = std::function<bool(const StepReport&)>;
 
-  /// @throws std::invalid_argument if there are fewer training images than in one batch.
-  Trainer(Device& device, const Options& options, const DataSet& data);
+  /// @throws std::invalid_argument if there are fewer training images than in one batch, or there
+  ///         are several ranks and an option is for one process.
+  Trainer(Device& device, const Options& options, const DataSet& data, Ranks& ranks);
 
   retrace::Index parameter_count() { return optimizer_.parameters().count(); }
   int threads() const { return threads_of(device_); }
@@ -60,6 +64,8 @@ class Trainer {
 
   std::size_t steps_per_epoch() const;
   retrace::Index requested_images() const;
+  /// Returns this rank's images of a batch: its part of each micro-batch.
+  std::vector<retrace::Index> own(Indices batch) const;
   StepReport take_step(std::size_t step, Indices indices);
   void run_step(StepReport& report, Indices indices);
   /// Before a fused step.
@@ -73,7 +79,7 @@ class Trainer {
   retrace::LossValue evaluate_into(StepReport& report, ConfusionMatrix& matrix);
 
   double weight_of(Indices indices) const;
-  double weight_of_pixels() const;
+  double weight_of_pixels();
   BatchQueue::Requests training_requests() const;
   HostBatch take_host_batch();
   Batch next_training_batch(retrace::Index images);
@@ -82,17 +88,22 @@ class Trainer {
   Device& device_;
   const Options& options_;
   const DataSet& data_;
+  Ranks& ranks_;
   Net net_;
   Optimizer optimizer_;
   retrace::CrossEntropyOptions criterion_;
   retrace::OneCycle schedule_;
+  /// Empty if there is one rank.
+  std::optional<retrace::DataParallel<float, Device, retrace::AnyCommunicator>> parallel_;
   std::optional<retrace::GuardedStep<float, Device, Optimizer>> guarded_;
   RecordedSteps recorded_;  ///< empty: steps are not recorded
   TrainingState state_;
+  bool lowered_ = false;  ///< whether a stream has overflowed on this rank in an evaluation
   BatchMaker training_maker_, test_maker_;
   std::optional<BatchQueue> queue_;  ///< of micro-batches, or of batches if pixels have labels
   HostBatch batch_;                  ///< of this step, if pixels have labels
-  retrace::Index taken_ = 0;         ///< images of this step that were taken
+  retrace::Index taken_ = 0;         ///< images of this step that all ranks have taken
+  retrace::Index own_taken_ = 0;     ///< those of them that this rank has taken
 };
 
 /// Gives the network those weights of a safetensors file that have the names and shapes of its own.

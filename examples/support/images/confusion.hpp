@@ -23,6 +23,9 @@ class ConfusionMatrix {
   ///                the highest score is the prediction, the first one of equals
   void add(std::span<const std::int32_t> labels, std::span<const float> scores);
 
+  /// Returns the numbers of all pairs, such as to add those of another rank.
+  std::span<std::uint64_t> counts() { return counts_; }
+
   std::uint64_t total() const;
   /// Returns the share of right predictions; 0 if nothing was counted.
   double accuracy() const;

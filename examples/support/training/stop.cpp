@@ -5,9 +5,12 @@
 #include <csignal>
 #include <cstddef>
 
+#include "retrace/parallel/communicator.hpp"
+
 namespace {
 
 volatile std::sig_atomic_t received = 0;
+bool says_so = true;  ///< one of several ranks is silent: mpirun says why it ends them
 
 constexpr char notice[] = "\nfinishing the step and saving; once more ends it at once\n";
 
@@ -15,6 +18,7 @@ constexpr char notice[] = "\nfinishing the step and saving; once more ends it at
 extern "C" void note_signal(int signal) {
   if (received != 0) _exit(128 + signal);
   received = signal;
+  if (!says_so) return;
   [[maybe_unused]] const auto written = write(STDERR_FILENO, notice, sizeof notice - 1);
 }
 
@@ -36,6 +40,7 @@ Stop::Stop(double max_minutes) : end_(Clock::time_point::max()) {
   if (max_minutes > 0 && max_minutes < 5e7)
     end_ = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                               std::chrono::duration<double, std::ratio<60>>(max_minutes));
+  says_so = !retrace::launched_as_rank();
   for (int signal : {SIGINT, SIGTERM, SIGHUP}) handle(signal);
   std::signal(SIGXFSZ, SIG_IGN);
 }

@@ -1,9 +1,11 @@
 // The concept of a communicator, through which the ranks of a program exchange data.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
+#include <cstdlib>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -81,6 +83,12 @@ concept Communicator = requires(C ranks, const C& constant, std::span<float> flo
   { constant.bytes_sent() } -> std::convertible_to<unsigned long long>;
   ranks.abort(cause);
 };
+
+/// Whether this process was started by mpirun, srun or the like.
+inline bool launched_as_rank() {
+  const char* const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMI_RANK", "PMIX_RANK"};
+  return std::ranges::any_of(names, [](const char* name) { return std::getenv(name) != nullptr; });
+}
 
 /// Gathers one object of every rank.
 template <class C, class Value>

@@ -68,11 +68,7 @@ class MpiCommunicator {
   int size() const { return world_.size; }
   int rank() const { return world_.rank; }
   /// Whether this process was started by mpirun, srun or the like.
-  static bool launched() {
-    const char* const names[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "PMI_RANK", "PMIX_RANK"};
-    return std::ranges::any_of(names,
-                               [](const char* name) { return std::getenv(name) != nullptr; });
-  }
+  static bool launched() { return launched_as_rank(); }
   /// The rank among those of the same machine, such as the number of its GPU.
   int local_rank() const { return local_rank_; }
   std::string describe(int rank) const { return watch_->describe(rank); }
