@@ -45,6 +45,20 @@ TEST_CASE("A normalisation of positions treats each by itself") {
   CHECK(same_bits(values(one), Values(all.begin() + 77 * 37, all.begin() + 78 * 37)));
 }
 
+TEST_CASE("LayerNorm completes its gradients after it has used gamma") {
+  Cpu device(1);
+  const auto dx_of = [&](bool updates) {
+    LayerNorm<double, Cpu> layer(device, 3);
+    if (updates) layer.gamma().on_complete = [](auto& gamma) { fill(gamma.value.view(), 7.0); };
+    const auto x = normal<double>(device, {2, 1, 4, 3}), dy = normal<double>(device, x.shape(), 2);
+    Tensor<double, Cpu> dx(device, x.shape());
+    layer.gradient(x.view(), dy.view(), dx.view(), Store::set);
+    CHECK((values(layer.gamma().value)[0] == 7) == updates);
+    return values(dx);
+  };
+  CHECK(same_bits(dx_of(true), dx_of(false)));
+}
+
 TEST_CASE("LayerNorm refuses other channels") {
   Cpu device;
   LayerNorm<float, Cpu> layer(device, 4);

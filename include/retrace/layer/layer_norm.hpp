@@ -44,8 +44,10 @@ class PositionNorm {
   }
   void gradient(View<const T, D> x, View<const T, D> dy, View<T, D> dx, Store how) {
     const State statistics = statistics_of(x);
-    if (gamma_.accumulates() || (centred && beta_.accumulates())) add_sums(x, dy, statistics);
+    Sums sums(x.device(), {1, 1, 2, sums_needed() ? input_channels() : 0}, Use::workspace);
+    if (sums_needed()) normalise_rows_sums<T>(sums.view(), x, dy, statistics.view());
     normalise_rows_backward(dx, x, dy, statistics.view(), gamma_.value.data(), centred, how);
+    add_sums(sums);  // last: a fused optimizer changes gamma as soon as its gradient is complete
   }
 
   template <class V>
@@ -66,13 +68,13 @@ class PositionNorm {
     return statistics;
   }
 
-  void add_sums(View<const T, D> x, View<const T, D> dy, const State& statistics) {
-    const Index channels = input_channels();
-    Tensor<double, D> sums(x.device(), {1, 1, 2, channels}, Use::workspace);
-    normalise_rows_sums<T>(sums.view(), x, dy, statistics.view());
+  using Sums = Tensor<double, D>;
+
+  bool sums_needed() const { return gamma_.accumulates() || (centred && beta_.accumulates()); }
+  void add_sums(const Sums& sums) {
     const auto row = [&](Index index) {
-      return View<const double, D>(x.device(), sums.data() + index * channels,
-                                   per_channel(channels), channels);
+      const Shape shape = per_channel(sums.shape().c);
+      return View<const double, D>(sums.device(), sums.data() + index * shape.c, shape, shape.c);
     };
     gamma_.accumulate([&](View<T, D> to) { add_converted(to, row(0)); });
     if constexpr (centred) beta_.accumulate([&](View<T, D> to) { add_converted(to, row(1)); });
