@@ -47,6 +47,8 @@
 #include "retrace/net/repeat.hpp"
 #include "retrace/net/summary.hpp"
 #include "retrace/net/transformer.hpp"
+#include "retrace/ode/dense_output.hpp"
+#include "retrace/ode/events.hpp"
 #include "retrace/ode/ode_block.hpp"
 #include "retrace/train/augmentation.hpp"
 #include "retrace/train/batch.hpp"
