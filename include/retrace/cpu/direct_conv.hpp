@@ -127,30 +127,44 @@ struct DirectConvolution {
     ConvImage<T> from = image;
     from.data += bands.image(band) * image_step;
     ImagePacker<CB, T>(from, top * stride - padding, in_rows, columns, padding).pack(input);
-    const PackedSteps steps{in_rows * columns * CB, columns * CB};
     const Index blocks = round_up(weights.inputs, CB) / CB;
-    T* out = y.pixel((bands.image(band) * y.shape().h + top) * y.shape().w);
-    for (Index k = 0; k < count; k += block) {
-      const T* w = packed + k * weights.taps * blocks * CB;
+    const auto of = [&](Index k) {
+      return BandOutputs{
+          .out = y.pixel((bands.image(band) * y.shape().h + top) * y.shape().w) + first + k,
+          .channels = y.shape().c - first - k,
+          .rows = rows,
+          .input = input,
+          .steps = {in_rows * columns * CB, columns * CB},
+          .blocks = blocks,
+          .weights = packed + k * weights.taps * blocks * CB};
+    };
+    for (Index k = 0; k < count; k += block)
       if (block_size(count - k) == block)
-        convolve_rows<CB, 2>(out, first + k, rows, input, steps, blocks, w);
+        convolve_rows<CB, 2>(of(k));
       else
-        convolve_rows<CB, 1>(out, first + k, rows, input, steps, blocks, w);
-    }
+        convolve_rows<CB, 1>(of(k));
     if constexpr (CB == quad && lanes<T> == 16)
-      if (tail)
-        convolve_quads(out, first + count, rows, input, steps, blocks,
-                       packed + count * weights.taps * blocks * CB);
+      if (tail) convolve_quads(of(count));
   }
+
+  /// Output channels of a band.
+  struct BandOutputs {
+    T* out;          ///< the first channel of the first pixel
+    Index channels;  ///< of `out` and after it
+    Index rows;
+    const T* input;  ///< of the band, packed
+    PackedSteps steps;
+    Index blocks;  ///< of input channels
+    const T* weights;
+  };
 
   /// Computes all pixels of a band for KV registers of outputs: wide tiles, then the remainder.
   template <int CB, int KV>
-  void convolve_rows(T* out, Index first, Index rows, const T* input, const PackedSteps& steps,
-                     Index blocks, const T* w) const {
+  void convolve_rows(const BandOutputs& band) const {
     constexpr int wide = sum_registers / KV;
-    const Index columns = y.shape().w;
+    const Index columns = y.shape().w, rows = band.rows;
     const auto tile = [&]<int RH, int RW>(Index row, Index column) {
-      convolve_tile<CB, KV, RH, RW>(out, first, row, column, input, steps, blocks, w);
+      convolve_tile<CB, KV, RH, RW>(band, row, column);
     };
     Index row = 0;
     if (stride == 1 && columns % wide != 0 && columns % (wide / 2) == 0)
@@ -170,29 +184,26 @@ struct DirectConvolution {
   }
 
   template <int CB, int KV, int RH, int RW>
-  void convolve_tile(T* out, Index first, Index row, Index column, const T* input,
-                     const PackedSteps& steps, Index blocks, const T* w) const {
+  void convolve_tile(const BandOutputs& band, Index row, Index column) const {
     ConvTile<T, CB, KV, RH, RW> sums;
-    sums.compute(input + row * stride * steps.row + column * stride * CB, steps, kernel, blocks, w);
-    const Index channels = y.shape().c;
+    sums.compute(band.input + row * stride * band.steps.row + column * stride * CB, band.steps,
+                 kernel, band.blocks, band.weights);
 #pragma GCC unroll 32
     for (int p = 0; p < RH * RW; ++p) {
-      T* pixel = out + ((row + p / RW) * y.shape().w + column + p % RW) * y.pitch() + first;
+      T* pixel = band.out + ((row + p / RW) * y.shape().w + column + p % RW) * y.pitch();
 #pragma GCC unroll 4
       for (int k = 0; k < KV; ++k)
-        store_channels<width>(pixel + k * width, sums.sums[p][k], channels - first - k * width,
-                              how);
+        store_channels<width>(pixel + k * width, sums.sums[p][k], band.channels - k * width, how);
     }
   }
 
   /// Computes all pixels of a band for the last eight outputs, in tiles of eight registers of sums.
-  void convolve_quads(T* out, Index first, Index rows, const T* input, const PackedSteps& steps,
-                      Index blocks, const T* w) const {
+  void convolve_quads(const BandOutputs& band) const {
     const Index columns = y.shape().w;
     const auto tiles = [&]<int RH, int RG>() {
-      for (Index row = 0; row < rows; row += RH)
+      for (Index row = 0; row < band.rows; row += RH)
         for (Index column = 0; column < columns; column += RG * quad)
-          convolve_quad_tile<RH, RG>(out, first, row, rows, column, input, steps, blocks, w);
+          convolve_quad_tile<RH, RG>(band, row, column);
     };
     if (columns % 16 != 0 && columns % 16 <= 8)
       tiles.template operator()<2, 2>();
@@ -201,14 +212,14 @@ struct DirectConvolution {
   }
 
   template <int RH, int RG>
-  void convolve_quad_tile(T* out, Index first, Index row, Index rows, Index column, const T* input,
-                          const PackedSteps& steps, Index blocks, const T* w) const {
+  void convolve_quad_tile(const BandOutputs& band, Index row, Index column) const {
     QuadTile<T, RH, RG> tile;
-    tile.compute(input + row * steps.row + column * quad, steps, kernel, blocks, w);
-    const int outputs = static_cast<int>(y.shape().c - first);
-    for (int r = 0; r < std::min<Index>(RH, rows - row); ++r)
+    tile.compute(band.input + row * band.steps.row + column * quad, band.steps, kernel, band.blocks,
+                 band.weights);
+    const int outputs = static_cast<int>(band.channels);
+    for (int r = 0; r < std::min<Index>(RH, band.rows - row); ++r)
       for (Index p = 0; p < std::min<Index>(RG * quad, y.shape().w - column); ++p) {
-        T* pixel = out + ((row + r) * y.shape().w + column + p) * y.pitch() + first;
+        T* pixel = band.out + ((row + r) * y.shape().w + column + p) * y.pitch();
         for (int k = 0; k < outputs; ++k) store(pixel[k], tile.value(r, p, k), how);
       }
   }

@@ -23,9 +23,21 @@ kernels::Convolution convolution(kernels::ConvolutionPass pass, View<T, Cuda> x,
     return reinterpret_cast<std::uintptr_t>(images.data()) % 16 == 0 &&
            images.pitch() * static_cast<Index>(sizeof(T)) % 16 == 0;
   };
-  return {pass,      in.n,   in.h,  in.w,     in.c,
-          x.pitch(), out.h,  out.w, out.c,    y.pitch(),
-          w.n,       stride, how,   prologue, aligned(x) && aligned(y)};
+  return {.pass = pass,
+          .n = in.n,
+          .x_h = in.h,
+          .x_w = in.w,
+          .inputs = in.c,
+          .x_pitch = x.pitch(),
+          .y_h = out.h,
+          .y_w = out.w,
+          .outputs = out.c,
+          .y_pitch = y.pitch(),
+          .kernel = w.n,
+          .stride = stride,
+          .how = how,
+          .prologue = prologue,
+          .aligned = aligned(x) && aligned(y)};
 }
 
 template <class T>
