@@ -5,12 +5,10 @@
 
 #include "command_line.hpp"
 #include "flow_results.hpp"
-#include "logs.hpp"
-#include "progress.hpp"
 #include "retrace/core/thread_team.hpp"
 #include "retrace/train/planner.hpp"
-#include "stop.hpp"
 #include "text.hpp"
+#include "training_run.hpp"
 
 namespace {
 
@@ -29,43 +27,29 @@ void plan_modes(FlowTrainer& trainer, retrace::Cpu& device, const FlowOptions& o
             << '\n';
 }
 
-void print_start(const FlowOptions& options, const FlowData& data, FlowTrainer& trainer) {
-  std::cout << to_string(options.net, data) << ": "
-            << fixed(static_cast<double>(trainer.parameter_count()) / 1e6, 2)
-            << " M parameters, batch " << options.batch << ", " << data.train.count
-            << " samples of " << data.name << ", threads " << trainer.threads() << std::endl;
+std::string start_text(const FlowOptions& options, const FlowData& data, FlowTrainer& trainer) {
+  return to_string(options.net, data) + ": " +
+         fixed(static_cast<double>(trainer.parameter_count()) / 1e6, 2) + " M parameters, batch " +
+         std::to_string(options.batch) + ", " + std::to_string(data.train.count) + " samples of " +
+         data.name + ", threads " + std::to_string(trainer.threads()) + '\n';
 }
 
 FlowSummary train(const FlowOptions& options, const FlowData& data, FlowTrainer& trainer,
                   const Stop& stop) {
-  std::optional<Checkpoints<FlowTrainer>> checkpoints;
-  if (!options.checkpoint_dir.empty())
-    checkpoints.emplace(options,
-                        RunIdentity{.options = recorded_flow_options(options),
-                                    .data = data.checksum,
-                                    .mode = std::string(retrace::name(options.net.mode))},
-                        trainer);
-  const std::string resumed = checkpoints ? checkpoints->resume() : "";
-  Logs logs;
-  logs.open(options, trainer.state().step);
-  print_start(options, data, trainer);
-  std::cout << resumed << std::flush;
+  TrainingRun run(options,
+                  {.options = recorded_flow_options(options),
+                   .data = data.checksum,
+                   .mode = std::string(retrace::name(options.net.mode)),
+                   .samples = data.images ? "images" : "rows"},
+                  stop, trainer);
+  const std::string resumed = run.resume();
   const nlohmann::ordered_json start_of_line{{"arch", name(options.net.architecture)},
                                              {"mode", retrace::name(options.net.mode)},
                                              {"data", data.name},
                                              {"batch", options.batch},
                                              {"seed", options.seed}};
-  Progress progress;
-  return trainer.train([&](const StepReport& report) {
-    const bool stopping = stop.wanted();
-    progress(report);
-    logs.write(start_of_line, report);
-    if (checkpoints && checkpoints->due(report, stopping)) {
-      logs.sync();
-      checkpoints->save(report);
-    }
-    return !stopping;
-  });
+  Logs logs;
+  return run.train(logs, start_of_line, start_text(options, data, trainer) + resumed);
 }
 
 int run(FlowOptions options) {
@@ -86,7 +70,7 @@ int run(FlowOptions options) {
                               : " nats per row of standardised columns")
               << '\n';
   if (!summary.finished)
-    std::cout << "stopped by " << stop.reason() << " before the last step\n";
+    print_stop(options, stop);
   else if (!options.results.empty())
     write_flow_results(std::cout, trainer, device, options, data);
   return stop.status();

@@ -8,16 +8,11 @@
 #include <string>
 
 #include "retrace/train/augmentation.hpp"
+#include "step_outcome.hpp"
 
 using retrace::Index;
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Freezes before the optimizer makes its moments.
 FlowNet built(retrace::Cpu& device, const FlowOptions& options, const FlowData& data) {
@@ -89,21 +84,13 @@ FlowSummary FlowTrainer::train(const Listener& listener) {
           retrace::shuffled(data_.train.count, options_.seed, static_cast<std::uint32_t>(epoch));
     StepReport report =
         take_step(state_.step, Indices(order).subspan(in_epoch * batch_size, batch_size));
-    ++state_.step;
-    state_.discarded += !report.discarded.empty();
-    report.total_seconds = state_.seconds += report.seconds;
+    count_step(report, state_);
     summary.test.reset();
     if (in_epoch + 1 == steps_per_epoch() || state_.step == steps) {
       summary.test = evaluate();
       report.test = metrics(*summary.test, true);
       report.tested_on = std::to_string(data_.test.count) + " samples";
-      // The score of a checkpoint rises as the likelihood does.
-      const double score = -*summary.test;
-      report.best = state_.best_step == 0 || score > state_.best_accuracy;
-      if (report.best) {
-        state_.best_accuracy = score;
-        state_.best_step = state_.step;
-      }
+      add_score(report, state_, -*summary.test);  // the likelihood
     }
     go_on = listener(report);
   }
@@ -116,7 +103,7 @@ FlowSummary FlowTrainer::train(const Listener& listener) {
 }
 
 StepReport FlowTrainer::take_step(std::size_t step, Indices indices) try {
-  const Clock::time_point start = Clock::now();
+  const auto start = std::chrono::steady_clock::now();
   StepReport report{.step = step + 1,
                     .steps = total_steps(),
                     .epoch = step / steps_per_epoch() + 1,
@@ -126,14 +113,8 @@ StepReport FlowTrainer::take_step(std::size_t step, Indices indices) try {
   auto x = batch(data_.train, indices, static_cast<std::uint32_t>(report.epoch));
   retrace::StepOutcome outcome = (*guarded_)(x, loss_, report.learning_rate);
   report.metrics = metrics(outcome.loss.mean(), false);
-  report.discarded = outcome.discarded.value_or("");
-  for (const retrace::Drift& drift : outcome.drifts)
-    report.drifts.push_back({drift.layer, drift.decibels, drift.anchored});
-  if (!outcome.drift.layer.empty()) report.lowest_ratio = outcome.drift.lowest;
-  report.worst_layer = outcome.drift.layer;
-  report.seconds = seconds_since(start);
-  report.live = device_.memory().live();
-  report.peak = device_.memory().peak();
+  add_outcome(report, outcome);
+  add_cost(report, start, device_.memory());
   return report;
 } catch (const retrace::Divergence& divergence) {
   throw retrace::Divergence("at step " + std::to_string(step + 1) + ": " + divergence.what());

@@ -4,32 +4,28 @@
 #include <nlohmann/json.hpp>
 
 #include "advice.hpp"
-#include "checkpoints.hpp"
 #include "command_line.hpp"
 #include "compare.hpp"
 #include "data.hpp"
-#include "logs.hpp"
 #include "options.hpp"
 #include "other_device.hpp"
 #include "plan.hpp"
 #include "planning.hpp"
-#include "progress.hpp"
 #include "ranks.hpp"
 #include "recorded_options.hpp"
 #include "retrace/core/thread_team.hpp"
-#include "stop.hpp"
 #include "text.hpp"
 #include "trainer.hpp"
+#include "training_run.hpp"
 
 namespace {
 
-void print_start(const Options& options, const DataSet& data, const Device& device,
-                 retrace::Index parameters, const Ranks& ranks) {
-  std::cout << to_string(options.net) << ": " << fixed(static_cast<double>(parameters) / 1e6, 2)
-            << " M parameters, batch " << options.batch << ", " << data.train->size() << ' '
-            << data.name << " images, " << describe(device)
-            << (ranks.size() > 1 ? " on each of " + std::to_string(ranks.size()) + " ranks" : "")
-            << std::endl;
+std::string start_text(const Options& options, const DataSet& data, const Device& device,
+                       retrace::Index parameters, const Ranks& ranks) {
+  return to_string(options.net) + ": " + fixed(static_cast<double>(parameters) / 1e6, 2) +
+         " M parameters, batch " + std::to_string(options.batch) + ", " +
+         std::to_string(data.train->size()) + ' ' + data.name + " images, " + describe(device) +
+         (ranks.size() > 1 ? " on each of " + std::to_string(ranks.size()) + " ranks\n" : "\n");
 }
 
 /// Describes the modes, which change the order of additions.
@@ -57,37 +53,18 @@ TrainingSummary train(const Options& options, const DataSet& data, const Stop& s
   Device device = make_device(options.threads, options.precision);
   device.memory().set_limit(options.memory_limit);
   Trainer trainer(device, options, data, ranks);
-  std::optional<Checkpoints<Trainer>> checkpoints;
-  if (!options.checkpoint_dir.empty())
-    checkpoints.emplace(options,
-                        RunIdentity{.options = recorded_options(options),
-                                    .data = data.checksum,
-                                    .former_data = [&] { return former_checksum(data); },
-                                    .mode = modes(options.net),
-                                    .more = recorded_input(options, data)},
-                        trainer);
-  std::string resumed = checkpoints ? checkpoints->resume() : "";
+  TrainingRun run(options,
+                  {.options = recorded_options(options),
+                   .data = data.checksum,
+                   .former_data = [&] { return former_checksum(data); },
+                   .mode = modes(options.net),
+                   .more = recorded_input(options, data)},
+                  stop, trainer, &ranks);
+  std::string resumed = run.resume();
   if (!options.start_from.empty() && ranks.first() && trainer.state().step == 0)
     resumed += start_from(options.start_from, trainer);
-  ranks.share(trainer);
-  logs.open(options, trainer.state().step);
-
-  print_start(options, data, device, trainer.parameter_count(), ranks);
-  std::cout << resumed << std::flush;
-  const nlohmann::ordered_json start_of_line = description(options, data);
-  Progress progress;
-  return trainer.train([&](const StepReport& report) {
-    const bool stopping = ranks.any(stop.wanted());
-    progress(report);
-    logs.write(start_of_line, report);
-    const bool saves = checkpoints && checkpoints->due(report, stopping);
-    if (saves) {
-      logs.sync();
-      checkpoints->save(report);
-    }
-    if (ranks.any(saves)) ranks.meet();
-    return !stopping;
-  });
+  const std::string start = start_text(options, data, device, trainer.parameter_count(), ranks);
+  return run.train(logs, description(options, data), start + resumed);
 } catch (const retrace::OutOfMemory& error) {
   throw std::runtime_error(out_of_memory_report(error, options));
 }
@@ -98,14 +75,6 @@ void print_summary(const TrainingSummary& summary) {
   for (retrace::Use use : retrace::all_uses)
     std::cout << ' ' << spaced(name(use)) << ' ' << megabytes(summary.peak[use])
               << (use == retrace::all_uses.back() ? "\n" : ",");
-}
-
-void print_stop(const Options& options, const Stop& stop) {
-  std::cout << "stopped by " << stop.reason() << " before the last step; "
-            << (options.checkpoint_dir.empty() ? "nothing is saved without --checkpoint-dir"
-                                               : "the same command with --resume continues from " +
-                                                     options.checkpoint_dir.string())
-            << '\n';
 }
 
 /// Returns the options with a plan in place of the budget.

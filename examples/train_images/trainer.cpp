@@ -10,17 +10,12 @@
 
 #include "retrace/train/recorded_step.hpp"
 #include "retrace/train/weights.hpp"
+#include "step_outcome.hpp"
 #include "text.hpp"
 
 using retrace::Index, retrace::LossValue;
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Returns recorded steps on batches of that shape, if the device can record.
 template <class D>
@@ -132,9 +127,7 @@ TrainingSummary Trainer::train(const Listener& listener) {
       order =
           retrace::shuffled(data_.train->size(), options_.seed, static_cast<std::uint32_t>(epoch));
     StepReport report = take_step(state_.step, Indices(order).subspan(in_epoch * batch, batch));
-    ++state_.step;
-    state_.discarded += !report.discarded.empty();
-    report.total_seconds = state_.seconds += report.seconds;
+    count_step(report, state_);
     summary.test.reset();
     if (in_epoch + 1 == steps_per_epoch() || state_.step == steps)
       summary.test = evaluate_into(report, summary.matrix.emplace(data_.classes.size()));
@@ -149,7 +142,7 @@ TrainingSummary Trainer::train(const Listener& listener) {
 }
 
 StepReport Trainer::take_step(std::size_t step, Indices indices) {
-  const Clock::time_point start = Clock::now();
+  const auto start = std::chrono::steady_clock::now();
   StepReport report{.step = step + 1,
                     .steps = total_steps(),
                     .epoch = step / steps_per_epoch() + 1,
@@ -159,9 +152,7 @@ StepReport Trainer::take_step(std::size_t step, Indices indices) {
   if (data_.labels_pixels()) batch_ = *queue_->take();
   run_step(report, indices);
   while (taken_ < options_.batch) take_host_batch();  // of a step that was left early
-  report.seconds = seconds_since(start);
-  report.live = device_.memory().live();
-  report.peak = device_.memory().peak();
+  add_cost(report, start, device_.memory());
   return report;
 }
 
@@ -181,11 +172,7 @@ void Trainer::run_step(StepReport& report, Indices indices) try {
       [&] { return training_batch(report.epoch, own(indices)); },
       data_.labels_pixels() ? weight_of_pixels() : weight_of(indices));
   report.metrics = metrics(outcome.loss, "train");
-  report.discarded = outcome.discarded.value_or("");
-  for (const retrace::Drift& drift : outcome.drifts)
-    report.drifts.push_back({drift.layer, drift.decibels, drift.anchored});
-  if (!outcome.drift.layer.empty()) report.lowest_ratio = outcome.drift.lowest;
-  report.worst_layer = outcome.drift.layer;
+  add_outcome(report, outcome);
   if (outcome.drift.discard)
     report.predicted_peak =
         retrace::peak_memory(net_, device_, options_.net.batch_shape(at_a_time)).bytes.total();
@@ -209,11 +196,7 @@ LossValue Trainer::evaluate_into(StepReport& report, ConfusionMatrix& matrix) {
     score = matrix.mean_intersection_over_union();
     report.test.push_back({"test_mean_iou", "mean IoU", score, true});
   }
-  report.best = score > state_.best_accuracy;
-  if (report.best) {
-    state_.best_accuracy = score;
-    state_.best_step = report.step;
-  }
+  add_score(report, state_, score);
   return test;
 }
 

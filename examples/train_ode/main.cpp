@@ -1,20 +1,16 @@
 // Fits a differential equation to time series.
 #include <iostream>
 #include <nlohmann/json.hpp>
-#include <optional>
 #include <span>
 
-#include "checkpoints.hpp"
 #include "command_line.hpp"
 #include "figure.hpp"
-#include "logs.hpp"
 #include "options.hpp"
-#include "progress.hpp"
 #include "retrace/cpu/operations.hpp"
 #include "retrace/train/crc64.hpp"
-#include "stop.hpp"
 #include "text.hpp"
 #include "trainer.hpp"
+#include "training_run.hpp"
 
 namespace {
 
@@ -37,41 +33,30 @@ void describe(const Windows& windows) {
             << " windows for training, " << windows.testing().size() << " for testing\n";
 }
 
-void train(const Options& options, Trainer& trainer, const Windows& windows) {
+/// Returns whether all steps were taken.
+bool train(const Options& options, Trainer& trainer, const Windows& windows, const Stop& stop) {
+  const nlohmann::ordered_json start_of_line{{"arch", "ode-" + std::string(name(options.method))},
+                                             {"mode", name(options.mode)},
+                                             {"data", options.data.filename().string()},
+                                             {"batch", options.batch},
+                                             {"seed", options.seed}};
+  TrainingRun run(options,
+                  {.options = recorded_options(options),
+                   .data = checksum(windows.file()),
+                   .mode = std::string(name(options.mode)),
+                   .samples = "rows"},
+                  stop, trainer);
+  const std::string resumed = run.resume();
   Logs logs;
-  logs.open(options, trainer.state().step);
-  const nlohmann::ordered_json description{{"arch", "ode-" + std::string(name(options.method))},
-                                           {"mode", name(options.mode)},
-                                           {"data", options.data.filename().string()},
-                                           {"batch", options.batch},
-                                           {"seed", options.seed}};
-  std::optional<Checkpoints<Trainer>> checkpoints;
-  if (!options.checkpoint_dir.empty()) {
-    checkpoints.emplace(options,
-                        RunIdentity{.options = recorded_options(options),
-                                    .data = checksum(windows.file()),
-                                    .mode = std::string(name(options.mode))},
-                        trainer);
-    std::cout << checkpoints->resume();
-  }
-  const Stop stop(options.max_minutes);
-  Progress progress;
-  while (trainer.state().step < trainer.total_steps() && stop.reason().empty()) {
-    const StepReport report = trainer.step();
-    progress(report);
-    logs.write(description, report);
-    if (checkpoints && checkpoints->due(report, stop.wanted())) {
-      logs.sync();
-      checkpoints->save(report);
-    }
-  }
+  return run.train(logs, start_of_line, resumed);
 }
 
 int run(const Options& options) {
+  const Stop stop(options.max_minutes);
   const Windows windows(read_series(options.data, options.columns), options);
   describe(windows);
   Trainer trainer(options, windows);
-  train(options, trainer, windows);
+  const bool finished = train(options, trainer, windows, stop);
   const double error = trainer.test_error(), persistence = trainer.persistence_error();
   std::cout << "test error " << fixed(error, 4) << " of a deviation; with every value as the last "
             << "known one " << fixed(persistence, 4) << " (" << fixed(persistence / error, 2)
@@ -80,7 +65,8 @@ int run(const Options& options) {
     draw_figure(options, windows, trainer);
     std::cout << "wrote " << options.plot.string() << '\n';
   }
-  return 0;
+  if (!finished) print_stop(options, stop);
+  return stop.status();
 }
 
 }  // namespace

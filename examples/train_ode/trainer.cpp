@@ -9,6 +9,7 @@
 
 #include "retrace/cpu/operations.hpp"
 #include "retrace/train/schedule.hpp"
+#include "step_outcome.hpp"
 
 using namespace retrace;
 
@@ -47,11 +48,22 @@ std::vector<Window> Trainer::draw() const {
   return drawn;
 }
 
+bool Trainer::train(const Listener& listener) {
+  bool go_on = true;
+  while (go_on && state_.step < total_) go_on = listener(step());
+  return state_.step >= total_;
+}
+
 StepReport Trainer::step() {
-  const auto begin = std::chrono::steady_clock::now();
+  const auto start = std::chrono::steady_clock::now();
   const double rate = Cosine{options_.learning_rate, total_}(state_.step);
   device_.memory().restart_peak();
-  StepReport report;
+  StepReport report{.step = state_.step + 1,
+                    .steps = total_,
+                    .epoch = state_.step / epoch_steps_ + 1,
+                    .learning_rate = rate,
+                    .samples = static_cast<std::size_t>(options_.batch),
+                    .unit = "windows"};
   SquaredError error;
   try {
     error = model_.accumulate_gradients(windows_.batch(device_, draw()));
@@ -66,32 +78,16 @@ StepReport Trainer::step() {
     throw std::runtime_error("the loss of step " + std::to_string(state_.step + 1) +
                              " is not finite: lower --lr or --clip");
   optimizer_.step(rate);
-  const std::chrono::duration<double> duration = std::chrono::steady_clock::now() - begin;
-  state_.seconds += duration.count();
-  ++state_.step;
-
-  report.step = state_.step;
-  report.steps = total_;
-  report.epoch = (state_.step - 1) / epoch_steps_ + 1;
+  add_cost(report, start, device_.memory());
+  count_step(report, state_);
   report.metrics = {{"train_error", "error", error.root()}};
   report.lowest_ratio = model_.decibels();
   report.worst_layer = "field";
-  report.learning_rate = rate;
-  report.samples = static_cast<std::size_t>(options_.batch);
-  report.unit = "windows";
-  report.seconds = duration.count();
-  report.total_seconds = state_.seconds;
-  report.live = device_.memory().live();
-  report.peak = device_.memory().peak();
   if (state_.step % epoch_steps_ == 0 || state_.step == total_) {
     const double test = test_error();
     report.test = {{"test_error", "test error", test}};
     report.tested_on = std::to_string(windows_.testing().size()) + " windows";
-    report.best = state_.best_accuracy < 0 || 1 / (1 + test) > state_.best_accuracy;
-    if (report.best) {
-      state_.best_accuracy = 1 / (1 + test);
-      state_.best_step = state_.step;
-    }
+    add_score(report, state_, 1 / (1 + test));
   }
   return report;
 }

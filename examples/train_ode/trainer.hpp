@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 
 #include "model.hpp"
 #include "options.hpp"
@@ -11,10 +12,14 @@
 
 class Trainer {
  public:
+  /// Called after every step. Returns whether to continue.
+  using Listener = std::function<bool(const StepReport&)>;
+
   Trainer(const Options& options, const Windows& windows);
 
-  /// Takes the next step. Tests the model after each epoch and after the last step.
-  StepReport step();
+  /// Trains from the current step to the last, or until the listener returns false. Tests the
+  /// model after each epoch and after the last step. Returns whether all steps were taken.
+  bool train(const Listener& listener);
   /// The root mean square of the error on all test windows, in units of the deviation.
   double test_error();
   /// The same for the prediction that nothing changes.
@@ -29,6 +34,7 @@ class Trainer {
   void continue_from(const TrainingState& state) { state_ = state; }
 
  private:
+  StepReport step();
   std::vector<Window> draw() const;
 
   const Options& options_;

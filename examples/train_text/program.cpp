@@ -4,14 +4,11 @@
 #include <nlohmann/json.hpp>
 #include <numbers>
 
-#include "checkpoints.hpp"
 #include "generation.hpp"
-#include "logs.hpp"
 #include "memory.hpp"
-#include "progress.hpp"
-#include "stop.hpp"
 #include "text.hpp"
 #include "trainer.hpp"
+#include "training_run.hpp"
 
 namespace {
 
@@ -42,12 +39,13 @@ nlohmann::ordered_json description(const Options& options) {
           {"seed", options.seed}};
 }
 
-void print_start(const Options& options, const TextSplit& split, const Device& device,
-                 retrace::Index parameters) {
-  std::cout << describe_model(options) << ": " << fixed(static_cast<double>(parameters) / 1e6, 2)
-            << " M parameters, batches of " << options.batch << " x " << options.model.length
-            << " bytes, " << split.training_bytes() << " bytes to train on, "
-            << split.held_out_bytes() << " held out, " << describe(device) << std::endl;
+std::string start_text(const Options& options, const TextSplit& split, const Device& device,
+                       retrace::Index parameters) {
+  return describe_model(options) + ": " + fixed(static_cast<double>(parameters) / 1e6, 2) +
+         " M parameters, batches of " + std::to_string(options.batch) + " x " +
+         std::to_string(options.model.length) + " bytes, " +
+         std::to_string(split.training_bytes()) + " bytes to train on, " +
+         std::to_string(split.held_out_bytes()) + " held out, " + describe(device) + '\n';
 }
 
 void print_summary(const TrainingSummary& summary) {
@@ -83,48 +81,23 @@ void print_sample(const Options& options, Device& device, Model& model) {
   std::cout << std::endl;
 }
 
-void print_stop(const Options& options, const Stop& stop) {
-  std::cout << "stopped by " << stop.reason() << " before the last step; "
-            << (options.checkpoint_dir.empty() ? "nothing is saved without --checkpoint-dir"
-                                               : "the same command with --resume continues from " +
-                                                     options.checkpoint_dir.string())
-            << '\n';
-}
-
 /// Resumes training if requested, and trains until the last step or a stop.
 void train(const Options& options, const Corpus& corpus, const TextSplit& split,
            const Stop& stop) try {
   Device device = make_device(options.threads);
   device.memory().set_limit(options.memory_limit);
   TextTrainer trainer(device, options, split);
-  std::optional<Checkpoints<TextTrainer>> checkpoints;
-  if (!options.checkpoint_dir.empty())
-    checkpoints.emplace(options,
-                        RunIdentity{.options = recorded_options(options),
-                                    .data = corpus.checksum(),
-                                    .mode = modes(options),
-                                    .samples = "bytes"},
-                        trainer);
-  const std::string resumed = checkpoints ? checkpoints->resume() : "";
+  TrainingRun run(options,
+                  {.options = recorded_options(options),
+                   .data = corpus.checksum(),
+                   .mode = modes(options),
+                   .samples = "bytes"},
+                  stop, trainer);
+  const std::string resumed = run.resume();
   Logs logs;
-  logs.open(options, trainer.state().step);
-  print_start(options, split, device, trainer.parameter_count());
-  std::cout << resumed << std::flush;
-  const nlohmann::ordered_json start_of_line = description(options);
-  TrainingSummary summary;
-  {
-    Progress progress;
-    summary = trainer.train([&](const StepReport& report) {
-      const bool stopping = stop.wanted();
-      progress(report);
-      logs.write(start_of_line, report);
-      if (checkpoints && checkpoints->due(report, stopping)) {
-        logs.sync();
-        checkpoints->save(report);
-      }
-      return !stopping;
-    });
-  }
+  const TrainingSummary summary =
+      run.train(logs, description(options),
+                start_text(options, split, device, trainer.parameter_count()) + resumed);
   print_summary(summary);
   if (!summary.finished) return print_stop(options, stop);
   print_result(split, *summary.nats);

@@ -5,15 +5,11 @@
 #include <ctime>
 #include <numbers>
 
+#include "step_outcome.hpp"
+
 using retrace::Index, retrace::LossValue;
 
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 /// Returns the time that all threads of the process have computed.
 double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
@@ -87,9 +83,7 @@ TrainingSummary TextTrainer::train(const Listener& listener) {
     const double before = cpu_seconds();
     StepReport report = take_step(state_.step);
     summary.cpu_seconds += cpu_seconds() - before;
-    ++state_.step;
-    state_.discarded += !report.discarded.empty();
-    report.total_seconds = state_.seconds += report.seconds;
+    count_step(report, state_);
     if (state_.step % eval_every() == 0 || state_.step == total_steps()) evaluate_into(report);
     go_on = listener(report);
   }
@@ -103,7 +97,7 @@ TrainingSummary TextTrainer::train(const Listener& listener) {
 }
 
 StepReport TextTrainer::take_step(std::size_t step) try {
-  const Clock::time_point start = Clock::now();
+  const auto start = std::chrono::steady_clock::now();
   StepReport report{.step = step + 1, .steps = total_steps(), .epoch = 1};
   const auto length = static_cast<std::uint64_t>(options_.batch * options_.model.length);
   report.epoch = static_cast<std::size_t>(step * length / split_.training_bytes()) + 1;
@@ -119,14 +113,8 @@ StepReport TextTrainer::take_step(std::size_t step) try {
       },
       [&](const Loaded&) { return retrace::mean_of(model_.targets); }, report.learning_rate);
   report.metrics = metrics("", outcome.loss.mean());
-  report.discarded = outcome.discarded.value_or("");
-  for (const retrace::Drift& drift : outcome.drifts)
-    report.drifts.push_back({drift.layer, drift.decibels, drift.anchored});
-  if (!outcome.drift.layer.empty()) report.lowest_ratio = outcome.drift.lowest;
-  report.worst_layer = outcome.drift.layer;
-  report.seconds = seconds_since(start);
-  report.live = device_.memory().live();
-  report.peak = device_.memory().peak();
+  add_outcome(report, outcome);
+  add_cost(report, start, device_.memory());
   return report;
 } catch (const retrace::Divergence& divergence) {
   throw retrace::Divergence("at step " + std::to_string(step + 1) + ": " + divergence.what());
@@ -137,11 +125,7 @@ void TextTrainer::evaluate_into(StepReport& report) {
   const double nats = evaluate(bytes);
   report.test = metrics("test_", nats);
   report.tested_on = std::to_string(bytes) + " held-out bytes";
-  const double score = 1 / (1 + nats);  // the higher, the better
-  report.best = score > state_.best_accuracy;
-  if (!report.best) return;
-  state_.best_accuracy = score;
-  state_.best_step = report.step;
+  add_score(report, state_, 1 / (1 + nats));
 }
 
 double TextTrainer::evaluate(std::uint64_t bytes) {

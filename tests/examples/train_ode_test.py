@@ -67,7 +67,9 @@ def check_learning(folder):
     assert adaptive < 0.6 * persistence, adaptive
 
     saved = ["--checkpoint-dir", folder / "saved"]
-    run(*data, *saved, "--max-minutes", 0.001)
+    stopped = run(*data, *saved, "--max-minutes", 0.001)
+    assert f"stopped by --max-minutes before the last step; the same command with --resume continues from {folder}" \
+        in stopped, stopped
     resumed = run(*data, *saved, "--resume")
     assert "continuing after step" in resumed, resumed
     assert errors(resumed)[0] == error, resumed
