@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Downloads CIFAR-10 in its binary layout, checks it, and unpacks it.
 set -euo pipefail
+# shellcheck source=examples/download.sh
+. "$(dirname "${BASH_SOURCE[0]}")/download.sh"
 
 directory=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/data
 url=https://www.cs.toronto.edu/~kriz/cifar-10-binary.tar.gz
@@ -21,12 +23,6 @@ Does nothing if it is there already. train_cifar10 finds it in data/ by itself.
   --sha256 SUM   the SHA-256 sum the download has to have, in place of the MD5 sum
   --help         this text
 END
-}
-
-fail() {
-  local line
-  for line in "$@"; do echo "get_cifar10.sh: $line" >&2; done
-  exit 1
 }
 
 while [ $# -gt 0 ]; do
@@ -72,18 +68,9 @@ else
   fail "neither curl nor wget is installed." "Install one: apt-get install curl"
 fi
 
-# All is done in a scratch folder beside the target, and the last step renames: whatever fails,
-# nothing is left behind.
-created=
-[ -d "$directory" ] || created=$directory
-mkdir -p "$directory" || fail "cannot make $directory; choose another place with --dir"
-clean_up() {
-  if [ -n "${scratch:-}" ]; then rm -rf "$scratch"; fi
-  if [ -n "$created" ]; then rmdir "$created" 2>/dev/null || true; fi
-}
-trap clean_up EXIT
-scratch=$(mktemp -d "$directory/.cifar10.XXXXXX") ||
-  fail "cannot write into $directory; choose another place with --dir"
+# All is done in a scratch folder beside the target, and the last step renames: if anything fails,
+# no part of it remains.
+make_scratch "$directory"
 
 echo "Downloading $url"
 download "$url" "$scratch/archive.tar.gz" ||

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Brings Fashion-MNIST, from Debian's package or from its authors, and checks it.
 set -euo pipefail
+# shellcheck source=examples/download.sh
+. "$(dirname "${BASH_SOURCE[0]}")/download.sh"
 
 directory=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/data/fashion-mnist
 package=dataset-fashion-mnist
@@ -22,12 +24,6 @@ Does nothing if they are there already. Then:
   --url URL   where to download the four files from, in place of the package
   --help      this text
 END
-}
-
-fail() {
-  local line
-  for line in "$@"; do echo "get_fashion_mnist.sh: $line" >&2; done
-  exit 1
 }
 
 from_url=
@@ -71,16 +67,7 @@ for file in "${files[@]}"; do
     "Move them away or delete them, then run this again."
 done
 
-created=
-[ -d "$directory" ] || created=$directory
-mkdir -p "$directory" || fail "cannot make $directory; choose another place with --dir"
-clean_up() {
-  if [ -n "${scratch:-}" ]; then rm -rf "$scratch"; fi
-  if [ -n "$created" ]; then rmdir "$created" 2>/dev/null || true; fi
-}
-trap clean_up EXIT
-scratch=$(mktemp -d "$directory/.download.XXXXXX") ||
-  fail "cannot write into $directory; choose another place with --dir"
+make_scratch "$directory"
 
 # from_package: takes the files out of Debian's package, which it does not install.
 from_package() {
@@ -88,9 +75,7 @@ from_package() {
     cp "$installed"/*-ubyte.gz "$scratch"
     return
   fi
-  command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || return 1
-  echo "Downloading Debian's package $package"
-  (cd "$scratch" && apt-get download "$package" >/dev/null 2>&1 && dpkg-deb -x ./*.deb .) || return 1
+  unpack_package "$package" || return 1
   mv "$scratch$installed"/*-ubyte.gz "$scratch"
 }
 

@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Writes the tables Shuttle, Letter and Satellite of Debian's package r-cran-mlbench as CSV files.
 set -euo pipefail
+# shellcheck source=examples/download.sh
+. "$(dirname "${BASH_SOURCE[0]}")/download.sh"
 
 directory=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/data/tables
 package=r-cran-mlbench
@@ -16,11 +18,6 @@ Does nothing if they are there already. Then:
 
   build/examples/train_flow --data DIR/Shuttle.csv
 END
-}
-
-fail() {
-  echo "get_tables.sh: $*" >&2
-  exit 1
 }
 
 while [ $# -gt 0 ]; do
@@ -43,19 +40,16 @@ if [ -z "$missing" ]; then
 fi
 command -v Rscript >/dev/null || fail "Rscript is needed to convert the tables (Debian's package r-base-core)"
 
-scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+make_scratch "$directory"
 library=
 for place in /usr/lib/R/site-library /usr/local/lib/R/site-library; do
   if [ -d "$place/mlbench" ]; then library=$place; fi
 done
 if [ -z "$library" ]; then
-  echo "Downloading Debian's package $package"
-  (cd "$scratch" && apt-get download -qq "$package" && dpkg-deb -x ./*.deb files) ||
-    fail "$package cannot be downloaded: is it in the sources of apt?"
-  library=$scratch/files/usr/lib/R/site-library
+  unpack_package "$package" ||
+    fail "Debian's package $package cannot be downloaded: is it in the sources of apt?"
+  library=$scratch/usr/lib/R/site-library
 fi
-mkdir -p "$directory"
 for table in $tables; do
   Rscript --vanilla -e "data($table, package = 'mlbench', lib.loc = '$library')" \
     -e "write.csv($table, '$scratch/$table.csv', row.names = FALSE, quote = FALSE)" >/dev/null ||

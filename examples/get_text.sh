@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Brings text to train on from Debian's packages, which it does not install.
 set -euo pipefail
+# shellcheck source=examples/download.sh
+. "$(dirname "${BASH_SOURCE[0]}")/download.sh"
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
@@ -22,12 +24,6 @@ Does nothing if it is there already. Then:
   --dir DIR   where to put it (default: data/gcide or data/linux-doc in the repository)
   --help      this text
 END
-}
-
-fail() {
-  local line
-  for line in "$@"; do echo "get_text.sh: $line" >&2; done
-  exit 1
 }
 
 text=gcide
@@ -59,21 +55,11 @@ command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null ||
   fail "apt-get and dpkg-deb are needed, but are not there; on other systems, get the text of" \
     "$text yourself: train_text takes any file or folder."
 
-created=
-[ -d "$directory" ] || created=$directory
-mkdir -p "$directory" || fail "cannot make $directory; choose another place with --dir"
-clean_up() {
-  if [ -n "${scratch:-}" ]; then rm -rf "$scratch"; fi
-  if [ -n "$created" ]; then rmdir "$created" 2>/dev/null || true; fi
-}
-trap clean_up EXIT
-scratch=$(mktemp -d "$directory/.download.XXXXXX") ||
-  fail "cannot write into $directory; choose another place with --dir"
+make_scratch "$directory"
 
 # unpacked PACKAGE: takes the files out of a package.
 unpacked() {
-  echo "Downloading Debian's package $1"
-  (cd "$scratch" && apt-get download "$1" >/dev/null 2>&1 && dpkg-deb -x ./*.deb .) ||
+  unpack_package "$1" ||
     fail "Debian's package $1 could not be downloaded." \
       "Check the network, and that apt-get update has been run, and run this again."
 }

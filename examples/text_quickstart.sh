@@ -5,24 +5,10 @@
 # Installs what is missing with apt, builds into build/ and fetches a dictionary (40 MB) first. With
 # --data FILE it trains on that file.
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-# shellcheck source=examples/install_dependencies.sh
-. "$root/examples/install_dependencies.sh"
+# shellcheck source=examples/build_program.sh
+. "$(dirname "${BASH_SOURCE[0]}")/build_program.sh"
 
-install_dependencies compiler cmake ninja cli11 json lzma
-
-generator=(-G Ninja)
-[[ -e $root/build/CMakeCache.txt ]] && generator=()  # keep the one it was made with
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-echo "Building train_text ..."
-if ! { cmake -S "$root" -B "$root/build" "${generator[@]}" -D CMAKE_BUILD_TYPE=Release -D RETRACE_CUDA=OFF \
-    -D RETRACE_EXAMPLES=ON -D RETRACE_TESTS=OFF -D RETRACE_BENCHMARKS=OFF &&
-  cmake --build "$root/build" --target train_text --parallel "$(nproc)"; } >"$log" 2>&1; then
-  cat "$log" >&2
-  echo "error: train_text could not be built (see above)" >&2
-  exit 1
-fi
+build_program train_text lzma
 
 data=()
 if [[ " $* " != *' --data'* && " $* " != *' --help '* ]]; then
