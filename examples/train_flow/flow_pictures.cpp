@@ -1,14 +1,11 @@
 #include "flow_pictures.hpp"
 
-#include <png.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <span>
-#include <stdexcept>
-#include <string>
 
+#include "png_writer.hpp"
 #include "retrace/train/durable_file.hpp"
 
 using retrace::Index;
@@ -17,24 +14,6 @@ namespace {
 
 constexpr Index margin = 2;
 constexpr std::uint8_t background = 255;
-
-/// Encodes as libpng's simplified interface does.
-std::vector<std::uint8_t> encode(const Picture& picture) {
-  png_image image{};
-  image.version = PNG_IMAGE_VERSION;
-  image.width = static_cast<png_uint_32>(picture.width);
-  image.height = static_cast<png_uint_32>(picture.height);
-  image.format = picture.channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
-  png_alloc_size_t bytes = 0;
-  const auto write = [&](void* to) {
-    return png_image_write_to_memory(&image, to, &bytes, 0, picture.pixels.data(), 0, nullptr);
-  };
-  if (!write(nullptr)) throw std::runtime_error(std::string("libpng: ") + image.message);
-  std::vector<std::uint8_t> file(bytes);
-  if (!write(file.data())) throw std::runtime_error(std::string("libpng: ") + image.message);
-  file.resize(bytes);
-  return file;
-}
 
 Picture blank(Index height, Index width, Index channels) {
   return {
@@ -68,7 +47,7 @@ std::array<std::uint8_t, 3> colour(double share) {
 }  // namespace
 
 void write_png(const std::filesystem::path& path, const Picture& picture) {
-  const std::vector<std::uint8_t> bytes = encode(picture);
+  const std::vector<std::uint8_t> bytes = encode_png(picture);
   retrace::DurableFile file(path);
   file.write(std::as_bytes(std::span(bytes)));
   file.commit();
