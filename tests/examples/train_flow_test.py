@@ -6,53 +6,19 @@
 import csv
 import pathlib
 import random
-import shutil
 import struct
-import subprocess
 import sys
-import tempfile
 import unittest
-import zlib
+
+from trainer_case import TrainerCase, png
 
 PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve() / "examples" / "train_flow"
 SMALL = ["--depth", "2", "--width", "8", "--batch", "8", "--threads", "1"]
 
 
-def png(width, height, pixel):
-    """A grey PNG file, whose pixel (x, y) is pixel(x, y)."""
-    rows = b"".join(b"\0" + bytes(pixel(x, y) for x in range(width)) for y in range(height))
-
-    def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows))
-            + chunk(b"IEND", b""))
-
-
 @unittest.skipUnless(PROGRAM.exists(), "train_flow was not built")
-class TrainFlow(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp())
-        self.addCleanup(shutil.rmtree, self.folder)
-
-    def write(self, name, content):
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-
-    def run_program(self, *options):
-        return subprocess.run([PROGRAM, *SMALL, *map(str, options)], cwd=self.folder, text=True, capture_output=True)
-
-    def trains(self, *options):
-        done = self.run_program(*options)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
-
-    def refuses(self, pattern, *options):
-        done = self.run_program(*options)
-        self.assertEqual(done.returncode, 2, done.stdout)
-        self.assertRegex(done.stderr, pattern)
+class TrainFlow(TrainerCase):
+    program, small = PROGRAM, SMALL
 
     def table(self, rows, seed=1):
         draw = random.Random(seed)
@@ -91,7 +57,7 @@ class TrainFlow(unittest.TestCase):
 
     def test_images(self):
         for i in range(24):
-            self.write(f"grey/{i:02}.png", png(8, 8, lambda x, y, i=i: (16 * x + 8 * y + i) % 256))
+            self.write(f"grey/{i:02}.png", png(8, 8, lambda x, y, i=i: [(16 * x + 8 * y + i) % 256], grey=True))
         said = self.trains("--data", "grey", "--steps", 30, "--levels", 2, "--results", "results", "--samples", 4,
                            "--bins", 32, "--drift-guard", "off", "--mode", "stored")
         self.assertRegex(said, "bits per dimension of 32 bins")
@@ -101,7 +67,7 @@ class TrainFlow(unittest.TestCase):
         self.refuses("--arch spline is for tables", "--data", "grey", "--arch", "spline")
         self.write("grey/bad.png", b"\x89PNG\r\n\x1a\nnothing")
         self.refuses("bad.png", "--data", "grey")
-        self.write("grey/bad.png", png(6, 8, lambda x, y: 0))
+        self.write("grey/bad.png", png(6, 8, lambda x, y: [0], grey=True))
         self.refuses("bad.png: is an image of 8x6, but .* all must have one size", "--data", "grey")
 
     def test_moons(self):

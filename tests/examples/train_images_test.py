@@ -7,30 +7,17 @@ import gzip
 import json
 import pathlib
 import random
-import shutil
 import struct
 import subprocess
 import sys
-import tempfile
 import unittest
 import xml.dom.minidom
-import zlib
+
+from trainer_case import TrainerCase, png
 
 PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve() / "examples" / "train_images"
 CLASSIFY = PROGRAM.with_name("classify")
 SMALL = ["--channels", "8,16", "--blocks", "1,1", "--batch", "4", "--threads", "1"]
-
-
-def png(width, height, pixel, grey=False):
-    """A PNG file of RGB or grey, whose pixel (x, y) is pixel(x, y)."""
-    rows = b"".join(b"\0" + bytes(v for x in range(width) for v in pixel(x, y)) for y in range(height))
-
-    def chunk(name, data):
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0 if grey else 2, 0, 0, 0)
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows))
-            + chunk(b"IEND", b""))
 
 
 def crc64(data):
@@ -117,33 +104,8 @@ def noisy(colour, seed):
 
 
 @unittest.skipUnless(PROGRAM.exists(), "train_images was not built")
-class TrainImages(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp())
-        self.addCleanup(shutil.rmtree, self.folder)
-
-    def write(self, name, content):
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-
-    def run_program(self, *options):
-        return subprocess.run([PROGRAM, *SMALL, *map(str, options)], cwd=self.folder, text=True, capture_output=True)
-
-    def trains(self, *options):
-        done = self.run_program(*options)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
-
-    def refuses(self, pattern, *options):
-        done = self.run_program(*options)
-        self.assertEqual(done.returncode, 2, done.stdout)
-        self.assertRegex(done.stderr, "^train_images: .*" + pattern)
-        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
-
-    def log(self, name):
-        lines = [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
-        return [(line["step"], line["loss"], line.get("test_loss")) for line in lines]
+class TrainImages(TrainerCase):
+    program, small = PROGRAM, SMALL
 
     def add_classes(self, names=("dark", "light"), count=20, size=(20, 14), where="photos"):
         for label, name in enumerate(names):

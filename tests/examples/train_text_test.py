@@ -3,7 +3,6 @@
 
     train_text_test.py BUILD
 """
-import json
 import math
 import os
 import pathlib
@@ -13,9 +12,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
+
+from trainer_case import TrainerCase
 
 BUILD = pathlib.Path(sys.argv.pop(1)).resolve() / "examples"
 PROGRAM, GENERATE = BUILD / "train_text", BUILD / "generate_text"
@@ -30,34 +30,18 @@ def sentences(count):
 
 
 @unittest.skipUnless(PROGRAM.exists(), "train_text was not built")
-class TrainText(unittest.TestCase):
+class TrainText(TrainerCase):
+    program, small = PROGRAM, SMALL
+
     def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp())
-        self.addCleanup(shutil.rmtree, self.folder)
+        super().setUp()
         self.write("text", sentences(4000))
 
-    def write(self, name, content):
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-
-    def run_program(self, program, *options):
-        return subprocess.run([program, *map(str, options)], cwd=self.folder, capture_output=True)
-
     def trains(self, *options):
-        done = self.run_program(PROGRAM, *SMALL, "--data", "text", *options)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout.decode(errors="replace")
+        return super().trains("--data", "text", *options)
 
-    def refuses(self, pattern, *options):
-        done = self.run_program(PROGRAM, *SMALL, *options)
-        self.assertEqual(done.returncode, 2, done.stdout)
-        self.assertRegex(done.stderr.decode(), "^train_text: .*" + pattern)
-        self.assertEqual(len(done.stderr.decode().splitlines()), 1, done.stderr)
-
-    def log(self, name):
-        lines = [json.loads(line) for line in (self.folder / name).read_text().splitlines()]
-        return [(line["step"], line.get("loss"), line.get("test_loss")) for line in lines]
+    def run_generator(self, *options):
+        return subprocess.run([GENERATE, *map(str, options)], cwd=self.folder, capture_output=True)
 
     def test_it_learns_and_reports_bits_beside_those_of_xz(self):
         out = self.trains("--steps", 60, "--lr", 0.01, "--warm-up", 10, "--json", "log", "--sample", 20)
@@ -164,10 +148,10 @@ class TrainText(unittest.TestCase):
         self.assertEqual(self.log("file"), self.log("books.jsonl"))
 
     def test_out_of_memory_names_a_layer_and_what_would_fit(self):
-        done = self.run_program(PROGRAM, *SMALL, "--data", "text", "--steps", 2, "--mode", "stored",
+        done = self.run_program("--data", "text", "--steps", 2, "--mode", "stored",
                                 "--memory-limit", "900k")
         self.assertEqual(done.returncode, 2)
-        message = done.stderr.decode()
+        message = done.stderr
         self.assertRegex(message, r"train_text: [a-z]\S*: out of memory: cannot allocate")
         match = re.search(r"--mode stored --micro-batch (\d+)", message)
         self.assertIsNotNone(match, message)
@@ -183,7 +167,7 @@ class TrainText(unittest.TestCase):
         self.assertIn("step 3/3", done.stdout)
 
     def generates(self, *options):
-        done = self.run_program(GENERATE, "--model", "run", "--threads", 1, *options)
+        done = self.run_generator("--model", "run", "--threads", 1, *options)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done.stdout
 
@@ -207,7 +191,7 @@ class TrainText(unittest.TestCase):
     def test_a_model_that_is_none_is_refused(self):
         for options, pattern in ((["--model", "gone"], "--model gone does not exist"), ([], "--model is missing"),
                                  (["--model", "text"], "text")):
-            done = self.run_program(GENERATE, *options)
+            done = self.run_generator(*options)
             self.assertEqual(done.returncode, 2)
             self.assertRegex(done.stderr.decode(), "^generate_text: .*" + pattern)
 
