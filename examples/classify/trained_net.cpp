@@ -44,13 +44,16 @@ void read_input(TrainedNet& trained, const std::string& text) {
 
 NetChoice choice_of(const TrainedNet& trained, const json& options) {
   NetChoice choice;
-  choice.architecture = item(retrace::all_architectures, options.at("arch"));
-  choice.options = retrace::paper_options(choice.architecture);
+  choice.architecture = item(all_architectures, options.at("arch"));
+  choice.options = usual_size(choice.architecture);
   choice.options.channels = options.at("channels").get<std::vector<Index>>();
   choice.options.blocks = options.at("blocks").get<std::vector<Index>>();
   choice.options.slope = options.value("slope", choice.options.slope);
   choice.options.scale_floor = options.value("scale-floor", choice.options.scale_floor);
   choice.options.stream = item(retrace::all_streams, options.value("stream", "float"));
+  choice.vision.patch = options.value("patch", choice.vision.patch);
+  choice.vision.heads = options.value("heads", choice.vision.heads);
+  choice.image = trained.input;
   choice.options.image_channels = trained.sample.c;
   choice.options.classes = std::ssize(trained.classes);
   choice.options.trains = false;

@@ -7,7 +7,7 @@
 #include "plan.hpp"
 #include "text.hpp"
 
-using retrace::Architecture, retrace::Index;
+using retrace::Index;
 
 namespace {
 
@@ -18,10 +18,12 @@ struct Fitting {
 };
 
 /// Returns the largest of batch, batch/2, batch/4, … that fits.
-std::optional<Fitting> largest_fit(const NetChoice& net, Index batch, std::size_t limit) {
+std::optional<Fitting> largest_fit(const NetChoice& net, Index batch, std::size_t limit) try {
   for (; batch > 0; batch /= 2)
     if (const std::size_t bytes = predict_peak(net, batch).bytes.total(); bytes <= limit)
       return Fitting{net, batch, bytes};
+  return {};
+} catch (const retrace::ShapeError&) {  // a batch too small for a normalisation
   return {};
 }
 
@@ -35,19 +37,21 @@ std::vector<Fitting> fits_of_modes(NetChoice net, Index batch, std::size_t limit
   return fits;
 }
 
-/// Returns the fits of the other architectures, as in their papers, in the modes they were designed
-/// for.
+/// Returns the fits of the other architectures, of their usual sizes, in the modes they were
+/// designed for.
 std::vector<Fitting> fits_of_others(const NetChoice& but, Index batch, std::size_t limit) {
   std::vector<Fitting> fits;
-  for (Architecture other : retrace::all_architectures) {
+  for (Architecture other : all_architectures) {
     if (other == but.architecture) continue;
     NetChoice net{.architecture = other,
-                  .options = retrace::paper_options(other),
+                  .options = usual_size(other),
                   .image = but.image,
-                  .mode = memory_modes(other).front()};
+                  .mode = memory_modes(other).front(),
+                  .rule = but.rule};
     net.options.image_channels = but.options.image_channels;
     net.options.classes = but.options.classes;
-    if (net.image.h % 8 != 0 || net.image.w % 8 != 0) continue;  // they halve the image three times
+    const Index multiple = image_multiple(net);
+    if (net.image.h % multiple != 0 || net.image.w % multiple != 0) continue;
     if (const auto fit = largest_fit(net, batch, limit)) fits.push_back(*fit);
   }
   return fits;

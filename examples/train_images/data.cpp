@@ -61,12 +61,18 @@ std::string size_text(Shape shape) {
   return std::to_string(shape.h) + "x" + std::to_string(shape.w);
 }
 
-/// Returns the image shape, enlarged if necessary, so that every level except the first can halve
-/// it.
-Shape halved_shape(Shape image, std::size_t levels) {
-  const Index multiple = Index{1} << (levels - 1);
+/// Returns the image shape, enlarged if necessary to multiples of some pixels.
+Shape enlarged(Shape image, Index multiple) {
   const auto up = [multiple](Index side) { return (side + multiple - 1) / multiple * multiple; };
   return {1, up(image.h), up(image.w), image.c};
+}
+
+/// Returns "halves them 3 times" or "cuts them into patches of 4x4".
+std::string pieces_text(const NetChoice& net) {
+  if (has_levels(net.architecture))
+    return "halves them " + std::to_string(net.options.channels.size() - 1) + " times";
+  const Index patch = net.vision.patch;
+  return "cuts them into patches of " + size_text({1, patch, patch, 1});
 }
 
 Augment usual_augment(const Options& options, const DataSet& data) {
@@ -81,7 +87,6 @@ Augment usual_augment(const Options& options, const DataSet& data) {
 
 /// Sets the architecture and its levels.
 void fit_network(Options& options, const DataSet& data) {
-  using retrace::Architecture;
   NetChoice& net = options.net;
   net.labels_pixels = data.labels_pixels();
   if (net.labels_pixels && options.open.architecture) {
@@ -90,7 +95,7 @@ void fit_network(Options& options, const DataSet& data) {
     options.open.learning_rate = false;
   }
   if (net.labels_pixels && net.architecture != Architecture::irevnet)
-    throw std::invalid_argument("--arch " + std::string(retrace::name(net.architecture)) +
+    throw std::invalid_argument("--arch " + std::string(name(net.architecture)) +
                                 " labels whole images, but " + data.name +
                                 " has masks, which only irevnet labels");
   if (net.labels_pixels && (options.compare || options.cuda_graph))
@@ -155,11 +160,10 @@ std::vector<std::string> fit_to_data(Options& options, const DataSet& data) {
                     " (--batch, --epochs and --lr change that)");
   net.options.image_channels = image.c;
   net.options.classes = static_cast<Index>(data.classes.size());
-  net.image = halved_shape(image, net.options.channels.size());
+  net.image = enlarged(image, image_multiple(net));
   if (net.image != image)
     notes.push_back("images of " + size_text(image) + " are padded to " + size_text(net.image) +
-                    " by their mirror image, because the network halves them " +
-                    std::to_string(net.options.channels.size() - 1) + " times");
+                    " by their mirror image, because the network " + pieces_text(net));
   if (!options.augment) options.augment = usual_augment(options, data);
   if (!options.crop_padding)
     options.crop_padding = static_cast<std::uint32_t>(std::min(image.h, image.w) / 8);

@@ -6,7 +6,7 @@
 
 #include "text.hpp"
 
-using retrace::Architecture, retrace::Mode;
+using retrace::Mode;
 
 namespace {
 
@@ -65,6 +65,7 @@ const std::vector<MemoryMode>& memory_modes(Architecture architecture) {
       return ordinary;
     case Architecture::revnet:
     case Architecture::irevnet:
+    case Architecture::revvit:
       return reversible_blocks;
     case Architecture::layerwise:
       return reversible_layers;
@@ -89,7 +90,7 @@ MemoryMode parse_memory_mode(std::string_view text, Architecture architecture) {
   const auto& modes = memory_modes(architecture);
   if (std::find(modes.begin(), modes.end(), kind) == modes.end())
     throw std::invalid_argument("--mode " + name(mode) + " is not for " +
-                                std::string(retrace::name(architecture)) + ", whose modes are " +
+                                std::string(name(architecture)) + ", whose modes are " +
                                 memory_mode_names(architecture));
   return mode;
 }

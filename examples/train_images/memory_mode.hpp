@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "architecture.hpp"
 #include "retrace/layer/layer.hpp"
-#include "retrace/net/architectures.hpp"
 
 /// The mode of all layers, or, if `checkpointed`, a checkpoint every `interval` layers.
 struct MemoryMode {
@@ -22,10 +22,10 @@ struct MemoryMode {
 std::string name(MemoryMode mode);
 
 /// Returns the distinct modes of an architecture, starting with the one it was designed for.
-const std::vector<MemoryMode>& memory_modes(retrace::Architecture architecture);
+const std::vector<MemoryMode>& memory_modes(Architecture architecture);
 
 /// Returns the names of memory_modes, such as "stored or checkpoint".
-std::string memory_mode_names(retrace::Architecture architecture);
+std::string memory_mode_names(Architecture architecture);
 
 /// @throws std::invalid_argument if the mode does not exist or does not apply to the architecture.
-MemoryMode parse_memory_mode(std::string_view text, retrace::Architecture architecture);
+MemoryMode parse_memory_mode(std::string_view text, Architecture architecture);

@@ -1,6 +1,7 @@
 #include "network.hpp"
 
 #include "pixel_network.hpp"
+#include "vision_network.hpp"
 
 namespace {
 
@@ -13,7 +14,18 @@ void set_mode(Net& net, MemoryMode mode) {
     net.checkpoint_every(mode.interval);
 }
 
+Net build_in_full(Device& device, const NetChoice& choice) {
+  if (choice.labels_pixels) return build_pixel_net(device, choice.options);
+  if (choice.architecture == Architecture::revvit) return build_vision_net(device, choice);
+  return retrace::build<float>(device, in_library(choice.architecture), choice.options);
+}
+
 }  // namespace
+
+retrace::Index image_multiple(const NetChoice& choice) {
+  if (!has_levels(choice.architecture)) return choice.vision.patch;
+  return retrace::Index{1} << (choice.options.channels.size() - 1);
+}
 
 std::string mode_name(const NetChoice& choice) {
   return choice.plan ? "planned" : name(choice.mode);
@@ -21,8 +33,8 @@ std::string mode_name(const NetChoice& choice) {
 
 std::string to_string(const NetChoice& choice) {
   const retrace::Stream stream = choice.options.stream;
-  return std::string(retrace::name(choice.architecture)) +
-         (choice.labels_pixels ? " of pixels" : "") + ", mode " + mode_name(choice) +
+  return std::string(name(choice.architecture)) + (choice.labels_pixels ? " of pixels" : "") +
+         ", mode " + mode_name(choice) +
          (stream == retrace::Stream::floating ? ""
                                               : ", stream " + std::string(retrace::name(stream))) +
          (choice.fused_optimizer ? ", fused optimizer" : "") +
@@ -30,9 +42,7 @@ std::string to_string(const NetChoice& choice) {
 }
 
 Net build_net(Device& device, const NetChoice& choice) {
-  Net net = choice.labels_pixels
-                ? build_pixel_net(device, choice.options)
-                : retrace::build<float>(device, choice.architecture, choice.options);
+  Net net = build_in_full(device, choice);
   if (choice.plan)
     choice.plan->apply(net);
   else

@@ -4,20 +4,29 @@
 #include <algorithm>
 #include <optional>
 
-#include "device.hpp"
+#include "architecture.hpp"
+#include "image_optimizer.hpp"
 #include "memory_mode.hpp"
 
 using Net = retrace::Chain<float, Device>;
-using Optimizer = retrace::Sgd<float, Device>;
 using Batch = retrace::LabelledBatch<float, Device>;
+
+/// The options of a revvit that no other network has.
+struct VisionOptions {
+  retrace::Index patch = 4;  ///< pixels of a side
+  retrace::Index heads = 4;  ///< of an attention
+  double dropout = 0;        ///< share of what a branch adds
+};
 
 /// The choice of a network and its use of memory.
 struct NetChoice {
-  retrace::Architecture architecture = retrace::Architecture::revnet;
+  Architecture architecture = Architecture::revnet;
   retrace::NetOptions options;
+  VisionOptions vision;  ///< of revvit
   retrace::Shape image{1, 32, 32, 3};
   bool labels_pixels = false;  ///< the network of pixel_network.hpp
   MemoryMode mode;
+  Rule rule = Rule::sgd;
   bool fused_optimizer = false;       ///< updates parameters inside backward
   retrace::Index micro_batch = 0;     ///< images per micro-batch; 0: the whole batch
   retrace::Index chunk = 0;           ///< images per chunk in mode `chunked`; 0: fits the cache
@@ -31,6 +40,9 @@ struct NetChoice {
     return micro_batch > 0 ? std::min(micro_batch, images) : images;
   }
 };
+
+/// Returns the number of pixels of which height and width of its images must be multiples.
+retrace::Index image_multiple(const NetChoice& choice);
 
 /// Returns the name of the mode, such as "inverted", or "planned".
 std::string mode_name(const NetChoice& choice);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <tuple>
 #include <vector>
 
 #include "data_options.hpp"
@@ -10,7 +11,7 @@
 #include "option_table.hpp"
 #include "text.hpp"
 
-using retrace::Architecture, retrace::Index;
+using retrace::Index;
 using namespace std::string_literals;
 
 namespace {
@@ -28,21 +29,28 @@ struct RawOptions {
   std::string stream = "float", on_overflow = "lower", drift_guard;
   std::optional<double> drift_warn,
       drift_discard;  ///< decibels; the network's thresholds if omitted
-  std::optional<double> slope, scale_floor;
+  std::optional<double> slope, scale_floor, momentum, beta2, dropout;
+  std::optional<Index> patch, heads;
+  std::optional<std::size_t> warm_up;
+  std::string optimizer;
   RawRunOptions run;
   RawDataOptions data;
 };
 
 void add_network_options(OptionTable& table, Options& options, RawOptions& raw) {
-  table.text("--arch", raw.architecture, "NAME",
-             "resnet, revnet (default), irevnet, layerwise, hybrid or resnet-inplace-abn" +
-                 std::string(options.program.for_cifar10
-                                 ? ""
-                                 : "; without it and the next two, a small revnet that suits "
-                                   "the images"));
-  table.list("--channels", raw.channels, "of the state, level by level: 40,80,160,320",
+  table.text(
+      "--arch", raw.architecture, "NAME",
+      "resnet, revnet (default), irevnet, layerwise, hybrid, resnet-inplace-abn or revvit, a "
+      "reversible transformer on patches" +
+          std::string(options.program.for_cifar10
+                          ? ""
+                          : "; without it and the next two, a small revnet that suits "
+                            "the images"));
+  table.list("--channels", raw.channels,
+             "of the state, level by level: 40,80,160,320; of each half of the state of revvit: 96",
              whole_number(1));
-  table.list("--blocks", raw.blocks, "of each level: 2,2,2,2", whole_number(0));
+  table.list("--blocks", raw.blocks, "of each level: 2,2,2,2; layers of revvit: 6",
+             whole_number(0));
   table.number("--slope", raw.slope, "of the rectifiers where their input is negative", 1);
   table.number("--scale-floor", raw.scale_floor,
                "of invertible normalisations, whose scale is |gamma| + floor");
@@ -57,6 +65,13 @@ void add_network_options(OptionTable& table, Options& options, RawOptions& raw) 
               "images at a time, whose gradients add up to those of the batch; normalisations "
               "take the statistics of each micro-batch",
               1);
+}
+
+void add_vision_options(OptionTable& table, RawOptions& raw) {
+  table.count("--patch", raw.patch,
+              "pixels of a side of the patches that revvit cuts images into (default 4)", 1, 1024);
+  table.count("--heads", raw.heads, "of the attention of revvit (default 4)", 1, 1024);
+  table.number("--dropout", raw.dropout, "share of elements that revvit drops (default 0)", 0.99);
 }
 
 void add_stream_options(OptionTable& table, Options& options, RawOptions& raw) {
@@ -97,8 +112,14 @@ void add_device_options(OptionTable& table, Options& options) {
 }
 
 void add_training_options(OptionTable& table, Options& options, RawOptions& raw) {
-  table.number("--momentum", options.momentum, "of SGD (default 0.9)", 1);
+  table.choice("--optimizer", raw.optimizer, {"sgd", "adamw"},
+               "sgd with one cycle of the learning rate, or adamw with a rise and a cosine "
+               "(default: adamw for revvit, otherwise sgd)");
+  table.number("--momentum", raw.momentum, "of SGD (default 0.9)", 1);
   table.flag("--nesterov", options.nesterov, "let momentum look ahead (Nesterov's)");
+  table.number("--beta2", raw.beta2, "decay of AdamW's average of squares (default 0.99)", 1);
+  table.count("--warm-up", raw.warm_up,
+              "steps in which the rate of AdamW rises (default 100, at most half of all)", 0);
   table.number("--label-smoothing", options.label_smoothing,
                "share of a label's weight that all classes get alike (default 0)", 1);
   table.text("--start-from", options.start_from, "FILE",
@@ -161,12 +182,42 @@ std::optional<retrace::DriftOptions> choose_guard(const RawOptions& raw, const N
   return options;
 }
 
+/// Throws if an option is given that the network does not have.
+void refuse_foreign(const NetChoice& net, const RawOptions& raw) {
+  const bool vision = net.architecture == Architecture::revvit;
+  const std::tuple<bool, const char*, bool> others[] = {
+      {raw.patch.has_value(), "--patch", !vision},
+      {raw.heads.has_value(), "--heads", !vision},
+      {raw.dropout.has_value(), "--dropout", !vision},
+      {raw.slope.has_value(), "--slope", vision},
+      {raw.scale_floor.has_value(), "--scale-floor", vision}};
+  for (const auto& [given, option, foreign] : others)
+    if (given && foreign)
+      throw std::invalid_argument(std::string(option) + " is not for --arch " +
+                                  std::string(name(net.architecture)) + ": leave it out");
+}
+
+void choose_vision(NetChoice& net, const RawOptions& raw) {
+  refuse_foreign(net, raw);
+  if (net.architecture != Architecture::revvit) return;
+  net.vision.patch = raw.patch.value_or(net.vision.patch);
+  net.vision.heads = raw.heads.value_or(net.vision.heads);
+  net.vision.dropout = raw.dropout.value_or(net.vision.dropout);
+  if (net.options.channels.size() != 1)
+    throw std::invalid_argument("--channels and --blocks of revvit are one number each, but " +
+                                std::to_string(net.options.channels.size()) + " are given");
+  if (net.options.channels[0] % net.vision.heads != 0)
+    throw std::invalid_argument("--channels is " + std::to_string(net.options.channels[0]) +
+                                ", but must be a multiple of --heads " +
+                                std::to_string(net.vision.heads));
+}
+
 NetChoice choose_net(const Options& options, const RawOptions& raw) {
   NetChoice net = options.net;
   if (!raw.architecture.empty())
-    net.architecture = named("--arch", raw.architecture, retrace::all_architectures,
-                             [](Architecture each) { return retrace::name(each); });
-  net.options = retrace::paper_options(net.architecture);
+    net.architecture = named("--arch", raw.architecture, all_architectures,
+                             [](Architecture each) { return name(each); });
+  net.options = usual_size(net.architecture);
   net.options.fraction_bits = options.net.options.fraction_bits;
   choose_stream(net.options, raw);
   if (!raw.channels.empty()) net.options.channels = raw.channels;
@@ -175,6 +226,7 @@ NetChoice choose_net(const Options& options, const RawOptions& raw) {
     throw std::invalid_argument("--channels has " + std::to_string(net.options.channels.size()) +
                                 " levels, but --blocks has " +
                                 std::to_string(net.options.blocks.size()));
+  choose_vision(net, raw);
   net.options.slope = raw.slope.value_or(net.options.slope);
   net.options.scale_floor = raw.scale_floor.value_or(net.options.scale_floor);
   net.options.seed = options.seed;
@@ -186,7 +238,8 @@ NetChoice choose_net(const Options& options, const RawOptions& raw) {
 /// Returns a learning rate that also suits small batches; recipes for a batch of 128 use higher
 /// ones. A small rate prevents a layer-wise net's inverses from amplifying noise, and the wide last
 /// level of an i-RevNet from overshooting.
-double usual_learning_rate(Architecture architecture) {
+double usual_learning_rate(Architecture architecture, Rule rule) {
+  if (rule == Rule::adamw) return 1e-3;
   switch (architecture) {
     case Architecture::layerwise:
       return 0.01;
@@ -197,6 +250,31 @@ double usual_learning_rate(Architecture architecture) {
   }
 }
 
+/// Chooses the rule of the optimizer, its options and the defaults that depend on it.
+void choose_optimizer(Options& options, const RawOptions& raw) {
+  constexpr double usual_decay_of_adamw = 0.05;
+  NetChoice& net = options.net;
+  if (raw.optimizer.empty())
+    net.rule = net.architecture == Architecture::revvit ? Rule::adamw : Rule::sgd;
+  else
+    net.rule = raw.optimizer == "adamw" ? Rule::adamw : Rule::sgd;
+  const bool adamw = net.rule == Rule::adamw;
+  const std::tuple<bool, const char*, bool> others[] = {
+      {raw.momentum.has_value(), "--momentum", adamw},
+      {options.nesterov, "--nesterov", adamw},
+      {raw.beta2.has_value(), "--beta2", !adamw},
+      {raw.warm_up.has_value(), "--warm-up", !adamw}};
+  for (const auto& [given, option, foreign] : others)
+    if (given && foreign)
+      throw std::invalid_argument(std::string(option) + " is not for --optimizer " +
+                                  std::string(name(net.rule)) + ": leave it out");
+  options.momentum = raw.momentum.value_or(options.momentum);
+  options.beta2 = raw.beta2.value_or(options.beta2);
+  options.warm_up = raw.warm_up.value_or(options.warm_up);
+  options.learning_rate = usual_learning_rate(net.architecture, net.rule);
+  if (adamw) options.weight_decay = usual_decay_of_adamw;
+}
+
 /// Throws if an option needs the host during a step, which a recorded step does not allow.
 void require_recordable(const Options& options) {
   if (options.device == "cpu") throw std::invalid_argument("--cuda-graph is for --device cuda");
@@ -205,6 +283,7 @@ void require_recordable(const Options& options) {
       {options.on_nan == OnNan::skip, "cannot skip a step with --on-nan skip"},
       {options.clip > 0 || options.clip_each > 0, "cannot be given with --clip or --clip-each"},
       {options.net.fused_optimizer, "cannot be given with --fused-optimizer"},
+      {options.net.rule == Rule::adamw, "needs --optimizer sgd: adamw counts steps on the host"},
       {options.net.micro_batch > 0, "cannot be given with --micro-batch"},
       {options.net.options.stream != retrace::Stream::floating,
        "cannot be given with --stream, whose overflows are counted"},
@@ -263,7 +342,7 @@ void resolve(Options& options, const RawOptions& raw) {
   }
   options.net = choose_net(options, raw);
   options.drift = choose_guard(raw, options.net);
-  options.learning_rate = usual_learning_rate(options.net.architecture);
+  choose_optimizer(options, raw);
   resolve_run_options(options, raw.run);
   for (std::size_t first = 0; first < raw.freeze.size();) {
     options.freeze.push_back(raw.freeze.substr(first, raw.freeze.find(',', first) - first));
@@ -284,9 +363,8 @@ void resolve(Options& options, const RawOptions& raw) {
   if (options.net.mode == MemoryMode{})
     throw std::invalid_argument(
         "--compare sets another mode beside stored, so --mode must not be " +
-        name(options.net.mode) + "; the modes of " +
-        std::string(retrace::name(options.net.architecture)) + " are " +
-        memory_mode_names(options.net.architecture));
+        name(options.net.mode) + "; the modes of " + std::string(name(options.net.architecture)) +
+        " are " + memory_mode_names(options.net.architecture));
 }
 
 }  // namespace
@@ -299,6 +377,7 @@ Options parse_options(const Program& program, int count, const char* const* argu
   RawOptions raw;
   add_data_options(table, options, raw.data);
   add_network_options(table, options, raw);
+  add_vision_options(table, raw);
   add_stream_options(table, options, raw);
   add_drift_options(table, raw);
   add_device_options(table, options);

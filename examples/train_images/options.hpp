@@ -34,8 +34,10 @@ struct Options : RunOptions {
   std::optional<int> decode_threads;  ///< if omitted, depends on the data
   std::optional<Augment> augment;     ///< if omitted, depends on the data
   std::string class_weights;          ///< "balanced" or one per class; if empty, all are 1
-  double momentum = 0.9;
-  bool nesterov = false;
+  double momentum = 0.9;              ///< of SGD
+  bool nesterov = false;              ///< of SGD
+  double beta2 = 0.99;                ///< of AdamW
+  std::size_t warm_up = 100;          ///< steps in which the rate of AdamW rises
   double label_smoothing = 0;
   std::optional<std::uint32_t> crop_padding;  ///< if omitted, an eighth of the shorter side
   std::optional<retrace::DriftOptions> drift = retrace::DriftOptions{};  ///< std::nullopt: no guard

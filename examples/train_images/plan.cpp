@@ -16,7 +16,8 @@ namespace {
 struct Rehearsed {
   explicit Rehearsed(const NetChoice& choice)
       : net(build_net(device, choice)),
-        optimizer(net.parameters(), {.fused = choice.fused_optimizer}) {}
+        optimizer(make_optimizer(net.parameters(),
+                                 {.rule = choice.rule, .fused = choice.fused_optimizer})) {}
 
   Device device = make_dry_device();
   Net net;

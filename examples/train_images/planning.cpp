@@ -14,8 +14,8 @@ namespace {
 
 std::string milliseconds(double seconds) { return fixed(1000 * seconds, 1) + " ms"; }
 
-std::size_t bytes_of_velocities(Net& net) {
-  return static_cast<std::size_t>(net.parameters().count()) * sizeof(float);
+std::size_t bytes_of_moments(Net& net, Rule rule) {
+  return static_cast<std::size_t>(net.parameters().count()) * moment_bytes(rule);
 }
 
 }  // namespace
@@ -25,7 +25,7 @@ Plan make_plan(std::ostream& out, const Options& options) {
   Net net = build_net(device, options.net);
   std::optional<retrace::DriftGuard<float, Device>> guard;  // the guard stores samples
   if (options.drift) guard.emplace(net, *options.drift);
-  retrace::PlanOptions chosen{.other_bytes = bytes_of_velocities(net),
+  retrace::PlanOptions chosen{.other_bytes = bytes_of_moments(net, options.net.rule),
                               .may_fuse = options.clip == 0};
   chosen.progress = [&](std::size_t done, std::size_t all) {
     out << "timed steps in " << done << " of " << all << " modes, once for this machine\n";

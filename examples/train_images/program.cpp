@@ -39,7 +39,7 @@ std::string modes(const NetChoice& choice) {
 
 /// Returns what starts each line of the log.
 nlohmann::ordered_json description(const Options& options, const DataSet& data) {
-  return {{"arch", retrace::name(options.net.architecture)},
+  return {{"arch", name(options.net.architecture)},
           {"mode", mode_name(options.net)},
           {"stream", retrace::name(options.net.options.stream)},
           {"data", data.name},

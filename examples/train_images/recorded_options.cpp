@@ -22,7 +22,7 @@ retrace::CheckpointMetadata recorded_input(const Options& options, const DataSet
 std::string recorded_options(const Options& options) {
   const retrace::NetOptions& net = options.net.options;
   ordered_json json{
-      {"arch", retrace::name(options.net.architecture)},
+      {"arch", name(options.net.architecture)},
       {"channels", net.channels},
       {"blocks", net.blocks},
       {"slope", net.slope},
@@ -47,6 +47,17 @@ std::string recorded_options(const Options& options) {
   // Older checkpoints do not have these keys, so the former values are not written.
   if (options.precision != "float") json["precision"] = options.precision;
   if (options.nesterov) json["nesterov"] = true;
+  if (options.net.rule == Rule::adamw) {
+    json["optimizer"] = name(options.net.rule);
+    json["beta2"] = options.beta2;
+    json["warm-up"] = options.warm_up;
+  }
+  if (options.net.architecture == Architecture::revvit) {
+    const VisionOptions& vision = options.net.vision;
+    json["patch"] = vision.patch;
+    json["heads"] = vision.heads;
+    json["dropout"] = vision.dropout;
+  }
   if (options.label_smoothing > 0) json["label-smoothing"] = options.label_smoothing;
   if (options.crop_padding.value_or(4) != 4) json["crop-padding"] = *options.crop_padding;
   if (options.augment.value_or(Augment::crop_flip) != Augment::crop_flip)

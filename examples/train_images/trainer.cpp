@@ -22,12 +22,22 @@ template <class D>
 RecordedSteps recorded_steps(D& device, Net& net, Optimizer& optimizer, retrace::Shape batch_shape,
                              const retrace::CrossEntropyOptions& criterion) {
   if constexpr (requires { typename D::Recording; }) {
-    auto step = std::make_shared<retrace::RecordedStep<float, D>>(device, net, optimizer,
-                                                                  batch_shape, criterion);
+    auto step = std::make_shared<retrace::RecordedStep<float, D>>(
+        device, net, *optimizer.template get_if<Sgd>(), batch_shape, criterion);
     return [step](const Batch& batch, double rate) { return (*step)(batch.x, batch.labels, rate); };
   } else {
     throw std::invalid_argument("--cuda-graph is for --device cuda");
   }
+}
+
+/// Returns the learning rate of each step: one cycle for SGD, a rise and a fall along half a cosine
+/// for AdamW.
+std::function<double(std::size_t)> schedule(const Options& options, std::size_t steps) {
+  const double peak = options.learning_rate;
+  if (options.net.rule == Rule::sgd) return retrace::OneCycle{peak, steps};
+  const std::size_t rising = std::min(options.warm_up, steps / 2);
+  return retrace::WarmUp{
+      rising, retrace::Cosine{.peak = peak, .steps = steps - rising, .floor = peak / 100}};
 }
 
 /// Returns the network without the gradients of the parameters that the patterns name.
@@ -62,27 +72,28 @@ Trainer::Trainer(Device& device, const Options& options, const DataSet& data, Ra
       data_(data),
       ranks_(ranks),
       net_(frozen(build_net(device, options.net), options.freeze)),
-      optimizer_(net_.parameters(),
-                 {.momentum = options.momentum,
-                  .nesterov = options.nesterov,
-                  .weight_decay = options.weight_decay,
-                  .clip = options.clip,
-                  .clip_each = options.clip_each,
-                  .fused = options.net.fused_optimizer},
-                 [this](const std::string& name, const auto& gradient) {
-                   require_finite(name, gradient);
-                 }),
+      optimizer_(make_optimizer(net_.parameters(),
+                                {.rule = options.net.rule,
+                                 .momentum = options.momentum,
+                                 .nesterov = options.nesterov,
+                                 .beta2 = options.beta2,
+                                 .weight_decay = options.weight_decay,
+                                 .clip = options.clip,
+                                 .clip_each = options.clip_each,
+                                 .fused = options.net.fused_optimizer},
+                                [this](const std::string& name, const auto& gradient) {
+                                  require_finite(name, gradient);
+                                })),
       criterion_{.smoothing = options.label_smoothing,
                  .ignore = data.labels_pixels() ? std::optional(no_class) : std::nullopt,
                  .weights = class_weights(options, data)},
-      schedule_{.peak = options.learning_rate, .steps = 0},
       training_maker_(*data.train, preparation(options.net, data), random_changes(options)),
       test_maker_(*data.test, preparation(options.net, data)) {
   if (options.batch > data.train->size())
     throw std::invalid_argument("--batch is " + std::to_string(options.batch) +
                                 ", but there are only " + std::to_string(data.train->size()) +
                                 " training images");
-  schedule_.steps = total_steps();
+  schedule_ = schedule(options, total_steps());
   if (ranks.size() > 1) {
     if (options.cuda_graph)
       throw std::invalid_argument("--cuda-graph is for one process, but mpirun has started " +
@@ -101,7 +112,7 @@ Trainer::Trainer(Device& device, const Options& options, const DataSet& data, Ra
 
 retrace::ParameterList<float, Device> Trainer::tensors() {
   auto list = weights();
-  optimizer_.collect("momentum", list);
+  optimizer_.collect(options_.net.rule == Rule::sgd ? "momentum" : "optimizer", list);
   return list;
 }
 

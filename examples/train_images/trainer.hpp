@@ -92,7 +92,7 @@ class Trainer {
   Net net_;
   Optimizer optimizer_;
   retrace::CrossEntropyOptions criterion_;
-  retrace::OneCycle schedule_;
+  std::function<double(std::size_t)> schedule_;  ///< the learning rate of a step
   /// Empty if there is one rank.
   std::optional<retrace::DataParallel<float, Device, retrace::AnyCommunicator>> parallel_;
   std::optional<retrace::GuardedStep<float, Device, Optimizer>> guarded_;

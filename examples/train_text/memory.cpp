@@ -17,7 +17,7 @@ namespace {
 std::size_t moment_bytes(const Options& options) {
   Device device = make_dry_device();
   Model model = build_model(device, options.model, Purpose::measure);
-  const TextOptimizer optimizer(model.net.parameters(), options);
+  const TextOptimizer optimizer = make_optimizer(model.net.parameters(), options);
   return device.memory().live()[retrace::Use::optimizer];
 }
 
@@ -48,7 +48,7 @@ std::optional<std::string> largest_fit(Options options, std::size_t limit) {
 retrace::PeakMemory predict_peak(const Options& options, Index windows) {
   Device device = make_dry_device();
   Model model = build_model(device, options.model, Purpose::measure);
-  const TextOptimizer optimizer(model.net.parameters(), options);
+  const TextOptimizer optimizer = make_optimizer(model.net.parameters(), options);
   model.net.set_mode(options.mode);
   model.net.set_chunk(options.chunk);
   model.targets->set(

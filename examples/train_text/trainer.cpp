@@ -41,7 +41,7 @@ TextTrainer::TextTrainer(Device& device, const Options& options, const TextSplit
       options_(options),
       split_(split),
       model_(build_model(device, options.model)),
-      optimizer_(model_.net.parameters(), options),
+      optimizer_(make_optimizer(model_.net.parameters(), options)),
       schedule_{options.warm_up,
                 {.peak = options.learning_rate, .steps = 1, .floor = options.learning_rate / 10}} {
   set_modes(model_.net, options);
@@ -55,7 +55,7 @@ TextTrainer::TextTrainer(Device& device, const Options& options, const TextSplit
 
 retrace::ParameterList<float, Device> TextTrainer::tensors() {
   auto list = model_.net.parameters();
-  optimizer_.collect(list);
+  optimizer_.collect("optimizer", list);
   return list;
 }
 

@@ -377,6 +377,63 @@ class TrainImages(TrainerCase):
         self.refuses("--class-weights has 3 numbers, but there are 2 classes", *common, "--class-weights", "1,2,3")
         self.refuses("--class-weights: 'x' is not a number of at least 0; it may also be", *common, "--class-weights", "x")
 
+    vit = ["--arch", "revvit", "--channels", 16, "--blocks", 2, "--heads", 2]
+
+    def test_a_transformer_learns_resumes_and_classifies(self):
+        self.add_classes()
+        common = ["--data", "photos", *self.vit, "--steps", 30, "--checkpoint-every", 10, "--warm-up", 5, "--lr", 0.003,
+                  "--dropout", 0.1]
+        out = self.trains(*common, "--checkpoint-dir", "run", "--json", "whole.jsonl")
+        self.assertIn("images of 14x20 are padded to 16x20 by their mirror image, because the network cuts them into "
+                      "patches of 4x4", out)
+        self.assertIn("revvit, mode reversible", out)
+        self.assertIn("photos test accuracy 100.0 %", out)
+        tensors = read_checkpoint(self.folder / "run" / "checkpoint-00000030.safetensors")[1]
+        self.assertIn("optimizer.mean.layer1.g.up.weight", tensors)
+        (self.folder / "run" / "checkpoint-00000030.safetensors").unlink()
+        before = self.log("whole.jsonl")
+        out = self.trains(*common, "--checkpoint-dir", "run", "--json", "whole.jsonl", "--resume")
+        self.assertRegex(out, r"continuing after step \d+")
+        self.assertEqual(before, self.log("whole.jsonl"))
+        self.refuses("is of another training: --dropout is 0.1 there and 0(.0)? here", *common, "--dropout", 0,
+                     "--checkpoint-dir", "run", "--resume")
+        done = subprocess.run([CLASSIFY, "run/best.safetensors", "photos"], cwd=self.folder, text=True,
+                              capture_output=True)
+        self.assertRegex(done.stdout, r"^100\.0 % of 4 images", done.stderr)
+
+    def test_a_transformer_has_the_modes_of_other_networks(self):
+        self.add_classes()
+        common = ["--data", "photos", *self.vit, "--steps", 4, "--seed", 3]
+        losses = {}
+        for mode in ("reversible", "stored", "chunked", "checkpoint"):
+            self.trains(*common, "--mode", mode, "--json", mode)
+            losses[mode] = self.log(mode)[-1][1]
+            self.assertAlmostEqual(losses[mode], losses["reversible"], 4)
+        self.trains(*common, "--mode", "stored", "--fused-optimizer", "--json", "fused")
+        self.assertEqual(self.log("fused")[-1][1], losses["stored"])
+        self.trains(*common, "--stream", "fixed32", "--freeze", "stem")
+        self.trains(*common, "--optimizer", "sgd", "--lr", 0.01, "--micro-batch", 2)
+        out = self.trains(*common, "--memory", "64M")
+        self.assertRegex(out, r"(?m)^layer1 +\w+")
+        self.assertIn("layer1", self.trains(*common, "--plan"))
+        self.assertIn("--arch revvit --mode", self.limited(*common))
+
+    def limited(self, *options):
+        done = self.run_program(*options, "--memory-limit", "300k", "--batch", 32)
+        self.assertEqual(done.returncode, 2, done.stdout)
+        return done.stderr
+
+    def test_options_of_another_network_or_optimizer_are_refused(self):
+        vit = ["--data", ".", *self.vit]
+        self.refuses("--slope is not for --arch revvit: leave it out", *vit, "--slope", 0.1)
+        self.refuses("--patch is not for --arch revnet: leave it out", "--data", ".", "--patch", 4)
+        self.refuses("--momentum is not for --optimizer adamw: leave it out", *vit, "--momentum", 0.9)
+        self.refuses("--warm-up is not for --optimizer sgd: leave it out", "--data", ".", "--warm-up", 4)
+        self.refuses("--channels is 16, but must be a multiple of --heads 3", *vit, "--heads", 3)
+        self.refuses("--channels and --blocks of revvit are one number each, but 2 are given", *vit, "--channels", "8,8",
+                     "--blocks", "1,1")
+        self.refuses("--mode inverted is not for revvit, whose modes are reversible", *vit, "--mode", "inverted")
+
     def test_what_is_no_data_is_refused(self):
         self.refuses("--data is missing", "--steps", 1)
         self.refuses("nowhere: there is no such file or folder", "--data", "nowhere")

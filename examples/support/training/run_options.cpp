@@ -18,7 +18,7 @@ void add_training_options(OptionTable& table, RunOptions& options, RawRunOptions
   table.count("--batch", raw.batch,
               samples + " in a step (default " + std::to_string(options.batch) + ")", 1);
   table.number("--lr", raw.learning_rate, "highest learning rate of the schedule");
-  table.number("--weight-decay", options.weight_decay,
+  table.number("--weight-decay", raw.weight_decay,
                "of weights, not of scales, shifts and biases (default " +
                    shortest(options.weight_decay) + ")");
   table.number("--clip", options.clip, "scale gradients down to this norm of all together");
@@ -62,6 +62,7 @@ void resolve_run_options(RunOptions& options, const RawRunOptions& raw) {
   options.batch = raw.batch.value_or(options.batch);
   options.epochs = raw.epochs.value_or(options.epochs);
   options.learning_rate = raw.learning_rate.value_or(options.learning_rate);
+  options.weight_decay = raw.weight_decay.value_or(options.weight_decay);
   if (!raw.memory_limit.empty())
     options.memory_limit = parse_bytes("--memory-limit", raw.memory_limit);
   if (!options.checkpoint_dir.empty()) return;

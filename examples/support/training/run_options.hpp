@@ -46,7 +46,7 @@ struct RawRunOptions {
   std::string on_nan = "stop", memory_limit;
   std::optional<retrace::Index> batch;
   std::optional<std::size_t> epochs;
-  std::optional<double> learning_rate;
+  std::optional<double> learning_rate, weight_decay;
 };
 
 /// @param samples  what a batch consists of, such as "images"
