@@ -53,6 +53,7 @@ NetChoice choice_of(const TrainedNet& trained, const json& options) {
   choice.options.stream = item(retrace::all_streams, options.value("stream", "float"));
   choice.vision.patch = options.value("patch", choice.vision.patch);
   choice.vision.heads = options.value("heads", choice.vision.heads);
+  choice.lipschitz = options.value("lipschitz", choice.lipschitz);
   choice.image = trained.input;
   choice.options.image_channels = trained.sample.c;
   choice.options.classes = std::ssize(trained.classes);

@@ -14,13 +14,14 @@ enum class Architecture {
   layerwise,
   hybrid,
   resnet_inplace_abn,
-  revvit,  ///< a reversible transformer on patches (Mangalam et al. 2022)
+  revvit,   ///< a reversible transformer on patches (Mangalam et al. 2022)
+  iresnet,  ///< an invertible residual network (Behrmann et al. 2019)
 };
 
 inline constexpr std::array all_architectures{
     Architecture::resnet,    Architecture::revnet, Architecture::irevnet,
     Architecture::layerwise, Architecture::hybrid, Architecture::resnet_inplace_abn,
-    Architecture::revvit};
+    Architecture::revvit,    Architecture::iresnet};
 
 /// Returns the name on a command line, such as "revnet".
 std::string_view name(Architecture architecture);
@@ -30,7 +31,7 @@ constexpr bool has_levels(Architecture architecture) {
   return architecture != Architecture::revvit;
 }
 
-/// Returns the network of the library that --arch names; it has levels.
+/// Returns the network of retrace::Architecture that --arch names: neither revvit nor iresnet.
 constexpr retrace::Architecture in_library(Architecture architecture) {
   return static_cast<retrace::Architecture>(architecture);
 }

@@ -59,7 +59,7 @@ const std::vector<MemoryMode>& memory_modes(Architecture architecture) {
       reversible_blocks{reversible, chunked, checkpoint, stored},
       reversible_layers{reversible, checkpoint, stored},
       inverted_branches{inverted, chunked, reversible, checkpoint, stored},
-      inverted_layers{inverted, checkpoint, stored};
+      inverted_layers{inverted, checkpoint, stored}, iterated_layers{stored, inverted, checkpoint};
   switch (architecture) {
     case Architecture::resnet:
       return ordinary;
@@ -73,6 +73,8 @@ const std::vector<MemoryMode>& memory_modes(Architecture architecture) {
       return inverted_branches;
     case Architecture::resnet_inplace_abn:
       return inverted_layers;
+    case Architecture::iresnet:
+      return iterated_layers;
   }
   throw std::invalid_argument("memory_modes: unknown architecture");
 }

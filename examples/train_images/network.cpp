@@ -1,5 +1,6 @@
 #include "network.hpp"
 
+#include "iresnet_network.hpp"
 #include "pixel_network.hpp"
 #include "vision_network.hpp"
 
@@ -17,6 +18,7 @@ void set_mode(Net& net, MemoryMode mode) {
 Net build_in_full(Device& device, const NetChoice& choice) {
   if (choice.labels_pixels) return build_pixel_net(device, choice.options);
   if (choice.architecture == Architecture::revvit) return build_vision_net(device, choice);
+  if (choice.architecture == Architecture::iresnet) return build_iresnet(device, choice);
   return retrace::build<float>(device, in_library(choice.architecture), choice.options);
 }
 

@@ -22,7 +22,8 @@ struct VisionOptions {
 struct NetChoice {
   Architecture architecture = Architecture::revnet;
   retrace::NetOptions options;
-  VisionOptions vision;  ///< of revvit
+  VisionOptions vision;    ///< of revvit
+  double lipschitz = 0.9;  ///< of the branches of iresnet, at most
   retrace::Shape image{1, 32, 32, 3};
   bool labels_pixels = false;  ///< the network of pixel_network.hpp
   MemoryMode mode;

@@ -29,7 +29,7 @@ struct RawOptions {
   std::string stream = "float", on_overflow = "lower", drift_guard;
   std::optional<double> drift_warn,
       drift_discard;  ///< decibels; the network's thresholds if omitted
-  std::optional<double> slope, scale_floor, momentum, beta2, dropout;
+  std::optional<double> slope, scale_floor, momentum, beta2, dropout, lipschitz;
   std::optional<Index> patch, heads;
   std::optional<std::size_t> warm_up;
   std::string optimizer;
@@ -38,14 +38,13 @@ struct RawOptions {
 };
 
 void add_network_options(OptionTable& table, Options& options, RawOptions& raw) {
-  table.text(
-      "--arch", raw.architecture, "NAME",
-      "resnet, revnet (default), irevnet, layerwise, hybrid, resnet-inplace-abn or revvit, a "
-      "reversible transformer on patches" +
-          std::string(options.program.for_cifar10
-                          ? ""
-                          : "; without it and the next two, a small revnet that suits "
-                            "the images"));
+  table.text("--arch", raw.architecture, "NAME",
+             "resnet, revnet (default), irevnet, layerwise, hybrid, resnet-inplace-abn, revvit (a "
+             "reversible transformer on patches) or iresnet" +
+                 std::string(options.program.for_cifar10
+                                 ? ""
+                                 : "; without it and the next two, a small revnet that suits "
+                                   "the images"));
   table.list("--channels", raw.channels,
              "of the state, level by level: 40,80,160,320; of each half of the state of revvit: 96",
              whole_number(1));
@@ -72,6 +71,11 @@ void add_vision_options(OptionTable& table, RawOptions& raw) {
               "pixels of a side of the patches that revvit cuts images into (default 4)", 1, 1024);
   table.count("--heads", raw.heads, "of the attention of revvit (default 4)", 1, 1024);
   table.number("--dropout", raw.dropout, "share of elements that revvit drops (default 0)", 0.99);
+}
+
+void add_residual_options(OptionTable& table, RawOptions& raw) {
+  table.number("--lipschitz", raw.lipschitz,
+               "largest Lipschitz constant of the branches of iresnet (default 0.9)", 0.999);
 }
 
 void add_stream_options(OptionTable& table, Options& options, RawOptions& raw) {
@@ -185,12 +189,14 @@ std::optional<retrace::DriftOptions> choose_guard(const RawOptions& raw, const N
 /// Throws if an option is given that the network does not have.
 void refuse_foreign(const NetChoice& net, const RawOptions& raw) {
   const bool vision = net.architecture == Architecture::revvit;
+  const bool residual = net.architecture == Architecture::iresnet;
   const std::tuple<bool, const char*, bool> others[] = {
+      {raw.lipschitz.has_value(), "--lipschitz", !residual},
       {raw.patch.has_value(), "--patch", !vision},
       {raw.heads.has_value(), "--heads", !vision},
       {raw.dropout.has_value(), "--dropout", !vision},
-      {raw.slope.has_value(), "--slope", vision},
-      {raw.scale_floor.has_value(), "--scale-floor", vision}};
+      {raw.slope.has_value(), "--slope", vision || residual},
+      {raw.scale_floor.has_value(), "--scale-floor", vision || residual}};
   for (const auto& [given, option, foreign] : others)
     if (given && foreign)
       throw std::invalid_argument(std::string(option) + " is not for --arch " +
@@ -199,6 +205,7 @@ void refuse_foreign(const NetChoice& net, const RawOptions& raw) {
 
 void choose_vision(NetChoice& net, const RawOptions& raw) {
   refuse_foreign(net, raw);
+  net.lipschitz = raw.lipschitz.value_or(net.lipschitz);
   if (net.architecture != Architecture::revvit) return;
   net.vision.patch = raw.patch.value_or(net.vision.patch);
   net.vision.heads = raw.heads.value_or(net.vision.heads);
@@ -378,6 +385,7 @@ Options parse_options(const Program& program, int count, const char* const* argu
   add_data_options(table, options, raw.data);
   add_network_options(table, options, raw);
   add_vision_options(table, raw);
+  add_residual_options(table, raw);
   add_stream_options(table, options, raw);
   add_drift_options(table, raw);
   add_device_options(table, options);

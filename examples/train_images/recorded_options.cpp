@@ -52,6 +52,7 @@ std::string recorded_options(const Options& options) {
     json["beta2"] = options.beta2;
     json["warm-up"] = options.warm_up;
   }
+  if (options.net.architecture == Architecture::iresnet) json["lipschitz"] = options.net.lipschitz;
   if (options.net.architecture == Architecture::revvit) {
     const VisionOptions& vision = options.net.vision;
     json["patch"] = vision.patch;

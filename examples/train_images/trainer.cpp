@@ -207,6 +207,10 @@ LossValue Trainer::evaluate_into(StepReport& report, ConfusionMatrix& matrix) {
     score = matrix.mean_intersection_over_union();
     report.test.push_back({"test_mean_iou", "mean IoU", score, true});
   }
+  std::optional<double> bound;
+  for (std::size_t i = 0; i < net_.size(); ++i)
+    if (const auto each = net_.link(i).lipschitz()) bound = std::max(bound.value_or(0), *each);
+  if (bound) report.test.push_back({"lipschitz_bound", "Lipschitz bound", *bound});
   add_score(report, state_, score);
   return test;
 }

@@ -44,6 +44,7 @@
 #include "retrace/net/decoder.hpp"
 #include "retrace/net/inference.hpp"
 #include "retrace/net/invertible_residual.hpp"
+#include "retrace/net/iresnet.hpp"
 #include "retrace/net/repeat.hpp"
 #include "retrace/net/summary.hpp"
 #include "retrace/net/transformer.hpp"

@@ -418,6 +418,30 @@ class TrainImages(TrainerCase):
         self.assertIn("layer1", self.trains(*common, "--plan"))
         self.assertIn("--arch revvit --mode", self.limited(*common))
 
+    def test_an_invertible_residual_network_keeps_its_lipschitz_bound(self):
+        self.add_classes()
+        common = ["--data", "photos", "--arch", "iresnet", "--channels", "8,32", "--lipschitz", 0.7, "--seed", 3]
+        out = self.trains(*common, "--epochs", 5, "--lr", 0.05, "--checkpoint-dir", "run", "--json", "run.jsonl")
+        self.assertIn("iresnet, mode stored", out)
+        self.assertIn("photos test accuracy 100.0 %", out)
+        lines = [json.loads(line) for line in (self.folder / "run.jsonl").read_text().splitlines()]
+        bounds = [line["lipschitz_bound"] for line in lines if "test_loss" in line]
+        self.assertEqual(len(bounds), 5)
+        self.assertLessEqual(max(bounds), 0.7 + 1e-9)
+        self.assertGreater(min(bounds), 0.3)
+        self.assertIn("Lipschitz bound 0.", out)
+        done = subprocess.run([CLASSIFY, "run/best.safetensors", "photos"], cwd=self.folder, text=True,
+                              capture_output=True)
+        self.assertRegex(done.stdout, r"^100\.0 % of 4 images", done.stderr)
+        short = [*common, "--steps", 4]
+        for mode in ("stored", "inverted", "checkpoint"):
+            self.trains(*short, "--mode", mode, "--json", mode)
+            self.assertAlmostEqual(self.log(mode)[-1][1], self.log("stored")[-1][1], 4)
+        self.trains(*short, "--memory", "64M", "--freeze", "level1.*")
+        self.refuses("--lipschitz is not for --arch revnet", "--data", ".", "--lipschitz", 0.5)
+        self.refuses("must have 32 channels, 4 times those of the level before, got 16", *short, "--channels", "8,16")
+        self.refuses("a stream in fixed32 needs a network of couplings alone", *short, "--stream", "fixed32")
+
     def limited(self, *options):
         done = self.run_program(*options, "--memory-limit", "300k", "--batch", 32)
         self.assertEqual(done.returncode, 2, done.stdout)

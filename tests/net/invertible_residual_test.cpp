@@ -7,6 +7,8 @@
 #include "retrace/layer/linear.hpp"
 #include "retrace/layer/smooth.hpp"
 #include "retrace/layer/spectral_conv2d.hpp"
+#include "retrace/net/iresnet.hpp"
+#include "retrace/train/step.hpp"
 #include "support/catch.hpp"
 #include "support/tensors.hpp"
 
@@ -256,4 +258,31 @@ TEST_CASE("Residual layers refuse what makes them no contraction") {
   auto layer = convolutions<double>(device, 0.9);
   auto other = normal<double>(device, {1, 5, 3, 2}, 1);
   CHECK_THROWS_WITH(layer.forward(other, training), containing("measured on images of 4x3"));
+}
+
+TEST_CASE("An i-ResNet has equal gradients stored and inverted, and keeps its bound") {
+  Cpu device(1);
+  const NetOptions options{.channels = {4, 16}, .blocks = {2, 1}, .classes = 3};
+  const std::vector<std::int32_t> labels{0, 2, 1};
+  const auto gradients = [&](Mode mode) {
+    auto net = iresnet<double>(device, options, {1, 4, 6, 3}, 0.6);
+    net.set_mode(mode);
+    auto x = normal<double>(device, {3, 4, 6, 3}, 1);
+    accumulate_gradients(net, x, cross_entropy(labels));
+    std::size_t bounded = 0;
+    for (std::size_t i = 0; i < net.size(); ++i)
+      if (const auto bound = net.link(i).lipschitz()) {
+        ++bounded;
+        CHECK(*bound <= 0.6 * (1 + 1e-12));
+        CHECK(*bound > 0);
+      }
+    CHECK(bounded == 3);
+    Values all;
+    for (auto& named : net.parameters().parameters)
+      for (double each : values(named.parameter->gradient)) all.push_back(each);
+    return all;
+  };
+  CHECK(relative_distance(gradients(Mode::inverted), gradients(Mode::stored)) < 1e-4);
+  CHECK_THROWS_WITH(iresnet<double>(device, {.channels = {4, 8}, .blocks = {1, 1}}, {1, 4, 4, 3}),
+                    containing("level2 of an i-ResNet must have 16 channels"));
 }

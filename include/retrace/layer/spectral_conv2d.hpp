@@ -73,7 +73,8 @@ class SpectralConv2d {
   Shape output_shape(Shape x) const {
     require_channels("SpectralConv2d", "x", x, input_channels());
     const Shape v = direction_.shape();
-    if (options_.kernel > 1 && (x.h != v.h || x.w != v.w))
+    const bool known = x.n != any_extent;  // a chain that adds the layer has none
+    if (options_.kernel > 1 && known && (x.h != v.h || x.w != v.w))
       throw ShapeError("SpectralConv2d: x is " + to_string(x) +
                        " but its norm was measured on images of " + std::to_string(v.h) + "x" +
                        std::to_string(v.w));

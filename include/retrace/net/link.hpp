@@ -77,6 +77,9 @@ class Link {
   /// Signal to noise of the input that the last backward pass reconstructed, if a watch has
   /// measured it.
   virtual std::optional<double> decibels() const = 0;
+  /// The measured bound of the Lipschitz constant of the branch of an invertible residual layer;
+  /// empty for any other.
+  virtual std::optional<double> lipschitz() const = 0;
   virtual void fuse() = 0;
   /// The normalisation that is all of the stage, or null.
   virtual Norm* normalisation() = 0;
@@ -120,6 +123,12 @@ class LinkTo : public Link<T, D, S> {
   }
   void set_chunk(Index images) override { inside::set_chunk(node_, images); }
   void set_time(const Time& time) override { inside::set_time(node_, time); }
+  std::optional<double> lipschitz() const override {
+    if constexpr (requires { node_.inversion(), node_.lipschitz(); })
+      return node_.lipschitz();
+    else
+      return {};
+  }
   void fuse() override { inside::fuse(node_); }
   Norm* normalisation() override {
     if constexpr (requires { node_.normalisation(); })
