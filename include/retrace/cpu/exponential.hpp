@@ -83,7 +83,7 @@ template <class T, class V>
 
 /// exp(x) − 1 for x ≤ 0, to about one unit in the last place also near 0; NaN for NaN.
 template <class T, class V>
-[[gnu::always_inline]] inline V exponential_less_one(V x) {
+V exponential_less_one(V x) {
   const V lowest = V{} + ExponentialTerms<T>::lowest;
   const auto [power, less_one] = exponential_parts<T>(x < lowest ? lowest : x);
   return power * less_one + (power - T(1));
