@@ -80,11 +80,7 @@ void print_summary(const TrainingSummary& summary) {
 /// Returns the options with a plan in place of the budget.
 Options planned(Options options, const Ranks& ranks) {
   if (!options.memory) return options;
-  if (ranks.size() > 1)
-    throw std::invalid_argument(
-        "--memory times the layers of one process, but mpirun has started " +
-        std::to_string(ranks.size()) +
-        ": choose --mode and --micro-batch, or leave the plan to a run without mpirun");
+  ranks.require_alone("--memory");
   retrace::Plan plan = make_plan(std::cout, options);
   print_planned(std::cout, plan);
   if (!options.save_plan.empty()) save_plan(options.save_plan, plan);

@@ -94,12 +94,8 @@ Trainer::Trainer(Device& device, const Options& options, const DataSet& data, Ra
                                 ", but there are only " + std::to_string(data.train->size()) +
                                 " training images");
   schedule_ = schedule(options, total_steps());
-  if (ranks.size() > 1) {
-    if (options.cuda_graph)
-      throw std::invalid_argument("--cuda-graph is for one process, but mpirun has started " +
-                                  std::to_string(ranks.size()));
-    parallel_.emplace(net_, ranks.all());
-  }
+  if (options.cuda_graph) ranks.require_alone("--cuda-graph");
+  if (ranks.size() > 1) parallel_.emplace(net_, ranks.all());
   if (options.cuda_graph)
     recorded_ = recorded_steps(device, net_, optimizer_, options.net.batch_shape(options.batch),
                                criterion_);

@@ -1,7 +1,8 @@
 // Trains a language model on the bytes of any file or folder.
-#include "command_line.hpp"
 #include "program.hpp"
 
 int main(int count, char** arguments) {
-  return run_and_report("train_text", [&] { return train_text(parse_options(count, arguments)); });
+  return run_on_ranks("train_text", [&](Ranks& ranks) {
+    return train_text(parse_options(count, arguments), ranks);
+  });
 }

@@ -40,12 +40,13 @@ nlohmann::ordered_json description(const Options& options) {
 }
 
 std::string start_text(const Options& options, const TextSplit& split, const Device& device,
-                       retrace::Index parameters) {
+                       retrace::Index parameters, const Ranks& ranks) {
   return describe_model(options) + ": " + fixed(static_cast<double>(parameters) / 1e6, 2) +
          " M parameters, batches of " + std::to_string(options.batch) + " x " +
          std::to_string(options.model.length) + " bytes, " +
          std::to_string(split.training_bytes()) + " bytes to train on, " +
-         std::to_string(split.held_out_bytes()) + " held out, " + describe(device) + '\n';
+         std::to_string(split.held_out_bytes()) + " held out, " + describe(device) + ranks.note() +
+         '\n';
 }
 
 void print_summary(const TrainingSummary& summary) {
@@ -82,23 +83,24 @@ void print_sample(const Options& options, Device& device, Model& model) {
 }
 
 /// Resumes training if requested, and trains until the last step or a stop.
-void train(const Options& options, const Corpus& corpus, const TextSplit& split,
-           const Stop& stop) try {
+void train(const Options& options, const Corpus& corpus, const TextSplit& split, const Stop& stop,
+           Ranks& ranks) try {
   Device device = make_device(options.threads);
   device.memory().set_limit(options.memory_limit);
-  TextTrainer trainer(device, options, split);
+  TextTrainer trainer(device, options, split, ranks);
   TrainingRun run(options,
                   {.options = recorded_options(options),
                    .data = corpus.checksum(),
                    .mode = modes(options),
                    .samples = "bytes"},
-                  stop, trainer);
+                  stop, trainer, &ranks);
   const std::string resumed = run.resume();
   Logs logs;
   const TrainingSummary summary =
       run.train(logs, description(options),
-                start_text(options, split, device, trainer.parameter_count()) + resumed);
+                start_text(options, split, device, trainer.parameter_count(), ranks) + resumed);
   print_summary(summary);
+  if (!ranks.first()) return;
   if (!summary.finished) return print_stop(options, stop);
   print_result(split, *summary.nats);
   print_sample(options, device, trainer.model());
@@ -108,10 +110,17 @@ void train(const Options& options, const Corpus& corpus, const TextSplit& split,
 
 }  // namespace
 
-int train_text(Options options) {
+int train_text(Options options, Ranks& ranks) {
+  ranks.join();
+  ranks.leave_files_to_first(options);
+  options.threads = ranks.threads(options.threads);
   const Stop stop(options.max_minutes);
   const Corpus corpus(options.data);
   const TextSplit split(corpus, options.held_out, static_cast<std::size_t>(options.model.length));
-  train(planned(std::cout, std::move(options)), corpus, split, stop);
+  ranks.meet();
+  ranks.require_same("training data", corpus.checksum());
+  ranks.require_same("options", recorded_options(options));
+  if (options.memory) ranks.require_alone("--memory");
+  train(planned(std::cout, std::move(options)), corpus, split, stop, ranks);
   return stop.status();
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "options.hpp"
+#include "ranks.hpp"
 
 /// Returns the exit status of the program.
-int train_text(Options options);
+int train_text(Options options, Ranks& ranks);

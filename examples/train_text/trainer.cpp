@@ -36,10 +36,12 @@ Net::State token_tensor(Device& device, const std::vector<std::int32_t>& tokens,
   return x;
 }
 
-TextTrainer::TextTrainer(Device& device, const Options& options, const TextSplit& split)
+TextTrainer::TextTrainer(Device& device, const Options& options, const TextSplit& split,
+                         Ranks& ranks)
     : device_(device),
       options_(options),
       split_(split),
+      ranks_(ranks),
       model_(build_model(device, options.model)),
       optimizer_(make_optimizer(model_.net.parameters(), options)),
       schedule_{options.warm_up,
@@ -50,6 +52,7 @@ TextTrainer::TextTrainer(Device& device, const Options& options, const TextSplit
   schedule_.then.steps = std::max<std::size_t>(1, steps - schedule_.steps);
   retrace::GuardedStepOptions guard{.drift = {}, .discards = options.on_nan == OnNan::skip};
   if (options.drift) guard.drift = retrace::DriftOptions{.policy = *options.drift};
+  if (ranks.size() > 1) guard.peers = &parallel_.emplace(model_.net, ranks.all());
   guarded_.emplace(model_.net, optimizer_, guard);
 }
 
@@ -107,9 +110,10 @@ StepReport TextTrainer::take_step(std::size_t step) try {
   retrace::StepOutcome outcome = (*guarded_)(
       options_.batch, options_.at_a_time(),
       [&](Index first, Index count) {
+        const Ranks::Part part = ranks_.part(count);
         return load(training_batch(split_, options_.batches(), step,
-                                   static_cast<std::size_t>(first),
-                                   static_cast<std::size_t>(count)));
+                                   static_cast<std::size_t>(first + part.first),
+                                   static_cast<std::size_t>(part.count)));
       },
       [&](const Loaded&) { return retrace::mean_of(model_.targets); }, report.learning_rate);
   report.metrics = metrics("", outcome.loss.mean());
@@ -130,13 +134,15 @@ void TextTrainer::evaluate_into(StepReport& report) {
 
 double TextTrainer::evaluate(std::uint64_t bytes) {
   const auto length = static_cast<std::size_t>(options_.model.length);
-  const std::size_t windows = held_out_windows(split_, length, bytes),
-                    at_a_time = static_cast<std::size_t>(options_.at_a_time());
+  const Ranks::Part part = ranks_.part(static_cast<Index>(held_out_windows(split_, length, bytes)));
+  const auto end = static_cast<std::size_t>(part.first + part.count),
+             at_a_time = static_cast<std::size_t>(options_.at_a_time());
   LossValue sum;
-  for (std::size_t first = 0; first < windows; first += at_a_time) {
+  for (auto first = static_cast<std::size_t>(part.first); first < end; first += at_a_time) {
     Loaded batch =
-        load(held_out_batch(split_, length, bytes, first, std::min(at_a_time, windows - first)));
+        load(held_out_batch(split_, length, bytes, first, std::min(at_a_time, end - first)));
     sum += retrace::evaluate(model_.net, batch.x, retrace::mean_of(model_.targets));
   }
-  return sum.mean();
+  ranks_.meet();
+  return ranks_.sum(sum).mean();
 }

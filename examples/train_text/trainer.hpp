@@ -8,6 +8,8 @@
 
 #include "optimizers.hpp"
 #include "options.hpp"
+#include "ranks.hpp"
+#include "retrace/parallel/data_parallel.hpp"
 #include "retrace/train/guarded_step.hpp"
 #include "retrace/train/loss/mean_of.hpp"
 #include "retrace/train/schedule.hpp"
@@ -30,7 +32,8 @@ class TextTrainer {
   /// Called after every step. Returns whether to continue.
   using Listener = std::function<bool(const StepReport&)>;
 
-  TextTrainer(Device& device, const Options& options, const TextSplit& split);
+  /// With several ranks, each one takes its part of the windows of every micro-batch.
+  TextTrainer(Device& device, const Options& options, const TextSplit& split, Ranks& ranks);
 
   retrace::Index parameter_count() { return optimizer_.parameters().count(); }
   int threads() const { return threads_of(device_); }
@@ -61,9 +64,12 @@ class TextTrainer {
   Device& device_;
   const Options& options_;
   const TextSplit& split_;
+  Ranks& ranks_;
   Model model_;
   TextOptimizer optimizer_;
   retrace::WarmUp<retrace::Cosine> schedule_;
+  /// Empty if there is one rank.
+  std::optional<retrace::DataParallel<float, Device, retrace::AnyCommunicator>> parallel_;
   std::optional<retrace::GuardedStep<float, Device, TextOptimizer>> guarded_;
   TrainingState state_;
 };

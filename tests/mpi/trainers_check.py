@@ -137,6 +137,11 @@ def main():
         wanted = same_losses(images, folder, flags, 1e-5)
         resume_elsewhere(images, folder, wanted)
         full_disk(images, folder)
+        text = folder / "text"
+        text.write_text("".join(f"{i} and {i * i} are a number and its square.\n" for i in range(200)))
+        same_losses(examples / "train_text", folder,
+                    ["--data", text, "--layers", "2", "--channels", "16", "--heads", "2", "--length",
+                     "24", "--batch", "7", "--micro-batch", "4", "--steps", "20", "--threads", "1"], 1e-5)
         _, err = finish(start(images, 2, folder, *flags, "--batch", "nine"), 2)
         assert err.count("train_cifar10: rank") == 1, err
 

@@ -55,6 +55,16 @@ void Ranks::join() {
   if (!first()) std::cout.rdbuf(nullptr);
 }
 
+std::string Ranks::note() const {
+  return size() > 1 ? " on each of " + std::to_string(size()) + " ranks" : "";
+}
+
+void Ranks::require_alone(const std::string& option) const {
+  if (size() > 1)
+    throw std::invalid_argument(option + " is for one process, but mpirun has started " +
+                                std::to_string(size()) + ": leave out one of both");
+}
+
 Ranks::Part Ranks::part(Index count) const {
   const Index rank = all_.rank(), first = count * rank / size();
   return {first, count * (rank + 1) / size() - first};

@@ -37,6 +37,10 @@ class Ranks {
   bool first() const { return all_.rank() == 0; }
   retrace::AnyCommunicator& all() { return all_; }
 
+  /// Returns " on each of 2 ranks", or nothing if there is one.
+  std::string note() const;
+  /// @throws std::invalid_argument if there are several ranks, but the option is for one process.
+  void require_alone(const std::string& option) const;
   /// Returns this rank's part of `count` things: images of a batch, windows of a text.
   Part part(retrace::Index count) const;
   /// Returns the threads that each rank computes with, 0 if that is left to the device. Ranks that
