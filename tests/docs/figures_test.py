@@ -14,6 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 TRAIN = pathlib.Path(sys.argv.pop(1) if len(sys.argv) > 1 else "build").resolve() / "examples" / "train_cifar10"
 PIXELS = 32 * 32
 FEW, MANY = 32, 64  # images in the batches whose difference gives the bytes per pixel
+OTHER_VECTORS = 0.02  # the share by which workspaces differ between AVX2 and AVX-512
 
 
 def table(path, first_column):
@@ -67,9 +68,12 @@ class Figures(unittest.TestCase):
                 few, many, total = (Plan(row["network"], row["mode"], batch) for batch in (FEW, MANY, 32))
                 slope = 1e6 * (many.megabytes - few.megabytes) / ((MANY - FEW) * PIXELS)
                 if "chunked" not in row["mode"]:  # chunks of a batch differ in length
-                    self.assertAlmostEqual(slope, number(row["B/px 32²"]), delta=3.2, msg=many.command)
-                self.assertAlmostEqual(total.megabytes, number(row["total 32²"]), delta=0.6, msg=total.command)
+                    self.close(slope, number(row["B/px 32²"]), 3.2, many.command)
+                self.close(total.megabytes, number(row["total 32²"]), 0.6, total.command)
                 self.assertGreaterEqual(total.peak_of(row["peak at"]), total.megabytes - 0.6, msg=total.command)
+
+    def close(self, predicted, written, rounding, command):
+        self.assertAlmostEqual(predicted, written, delta=max(rounding, OTHER_VECTORS * written), msg=command)
 
 
 class Readme(unittest.TestCase):
