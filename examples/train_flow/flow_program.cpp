@@ -3,8 +3,8 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
-#include "command_line.hpp"
 #include "flow_results.hpp"
+#include "ranks.hpp"
 #include "retrace/core/thread_team.hpp"
 #include "retrace/train/planner.hpp"
 #include "text.hpp"
@@ -79,5 +79,7 @@ int run(FlowOptions options) {
 }  // namespace
 
 int run_flow_program(int count, char** arguments) {
-  return run_and_report("train_flow", [&] { return run(parse_flow_options(count, arguments)); });
+  // Several ranks would need one ActNorm, whose scale is that of the first batch.
+  return run_in_one_process("train_flow",
+                            [&] { return run(parse_flow_options(count, arguments)); });
 }

@@ -3,9 +3,9 @@
 #include <nlohmann/json.hpp>
 #include <span>
 
-#include "command_line.hpp"
 #include "figure.hpp"
 #include "options.hpp"
+#include "ranks.hpp"
 #include "retrace/cpu/operations.hpp"
 #include "retrace/train/crc64.hpp"
 #include "text.hpp"
@@ -72,5 +72,5 @@ int run(const Options& options) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  return run_and_report("train_ode", [&] { return run(parse_options(count, arguments)); });
+  return run_in_one_process("train_ode", [&] { return run(parse_options(count, arguments)); });
 }

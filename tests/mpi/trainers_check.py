@@ -142,6 +142,10 @@ def main():
         same_losses(examples / "train_text", folder,
                     ["--data", text, "--layers", "2", "--channels", "16", "--heads", "2", "--length",
                      "24", "--batch", "7", "--micro-batch", "4", "--steps", "20", "--threads", "1"], 1e-5)
+        for program in "train_flow", "train_ode":
+            if (examples / program).exists():
+                _, err = finish(start(examples / program, 2, folder), 2)
+                assert err.count(f"{program} is for one process") == 1, err
         _, err = finish(start(images, 2, folder, *flags, "--batch", "nine"), 2)
         assert err.count("train_cifar10: rank") == 1, err
 

@@ -143,3 +143,11 @@ int run_on_ranks(const std::string& program, const std::function<int(Ranks&)>& r
     }
   });
 }
+
+int run_in_one_process(const std::string& program, const std::function<int()>& run) {
+  return run_on_ranks(program, [&](Ranks& ranks) {
+    ranks.join();
+    ranks.require_alone(program);
+    return run();
+  });
+}

@@ -79,3 +79,7 @@ class Ranks {
 /// Returns the result of `run`, as run_and_report does. If it throws on one of several ranks, all
 /// of them end with one message, which names the rank.
 int run_on_ranks(const std::string& program, const std::function<int(Ranks&)>& run);
+
+/// Returns the result of a program that trains in one process. On several ranks, which would write
+/// the same files, it ends with one message instead.
+int run_in_one_process(const std::string& program, const std::function<int()>& run);
