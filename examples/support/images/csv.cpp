@@ -9,51 +9,18 @@
 #include <stdexcept>
 #include <string_view>
 
-#include "file_bytes.hpp"
+#include "delimited_text.hpp"
 #include "retrace/core/error.hpp"
 
 using retrace::DataError, retrace::Index, retrace::Shape;
 
 namespace {
 
-constexpr std::uintmax_t most_bytes = std::uintmax_t{1} << 33;
 constexpr std::size_t most_classes = 10000;
-
-std::string_view trimmed(std::string_view text) {
-  const auto blank = [](char c) { return c == ' ' || c == '\r' || c == '\t'; };
-  while (!text.empty() && blank(text.front())) text.remove_prefix(1);
-  while (!text.empty() && blank(text.back())) text.remove_suffix(1);
-  if (text.size() >= 2 && text.front() == '"' && text.back() == '"')
-    text = text.substr(1, text.size() - 2);
-  return text;
-}
-
-/// Returns the fields of a line. Separators within quotes are part of a field.
-std::vector<std::string_view> fields(std::string_view line, char separator) {
-  std::vector<std::string_view> result;
-  bool quoted = false;
-  std::size_t first = 0;
-  for (std::size_t i = 0; i <= line.size(); ++i) {
-    if (i < line.size() && line[i] == '"') quoted = !quoted;
-    if (i < line.size() && (quoted || line[i] != separator)) continue;
-    result.push_back(trimmed(line.substr(first, i - first)));
-    first = i + 1;
-  }
-  return result;
-}
-
-char separator_of(std::string_view line) {
-  for (const char separator : {'\t', ';', ','})
-    if (line.find(separator) != line.npos) return separator;
-  return ',';
-}
 
 /// Parses a finite number. Returns whether the text is one.
 bool parse(std::string_view text, double& number) {
-  if (text.starts_with('+')) text.remove_prefix(1);
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return error == std::errc() && end == text.data() + text.size() &&
-         std::abs(number) <= std::numeric_limits<float>::max();
+  return parse_number(text, number) && std::abs(number) <= std::numeric_limits<float>::max();
 }
 
 bool is_number(std::string_view text) {
@@ -64,52 +31,39 @@ bool is_number(std::string_view text) {
 class Reader {
  public:
   Reader(const std::filesystem::path& path, std::string label_column)
-      : bytes_(read_file(path, most_bytes)), wanted_(std::move(label_column)) {
-    table_.name = path.string();
+      : text_(path), wanted_(std::move(label_column)) {
+    table_.name = text_.name();
   }
 
   CsvTable read() {
-    std::string_view left(reinterpret_cast<const char*>(bytes_.data()), bytes_.size());
-    if (left.starts_with("\xef\xbb\xbf")) left.remove_prefix(3);  // the byte-order mark of UTF-8
-    while (!left.empty()) {
-      const std::string_view line = left.substr(0, left.find('\n'));
-      left.remove_prefix(std::min(left.size(), line.size() + 1));
-      ++line_;
-      if (!trimmed(line).empty()) add(line);
-    }
+    while (text_.next()) add(text_.fields());
     if (table_.lines.empty()) throw DataError(table_.name + ": has no rows");
     return std::move(table_);
   }
 
  private:
-  [[noreturn]] void refuse(const std::string& what) const {
-    throw DataError(table_.name + ": line " + std::to_string(line_) + ": " + what);
-  }
-
-  void add(std::string_view line) {
-    if (count_ == 0) separator_ = separator_of(line);
-    const std::vector<std::string_view> row = fields(line, separator_);
+  void add(const std::vector<std::string_view>& row) {
     if (count_ == 0 && start(row)) return;
     if (row.size() != count_)
-      refuse("has " + std::to_string(row.size()) + " fields, but the first line has " +
-             std::to_string(count_));
+      text_.refuse("has " + std::to_string(row.size()) + " fields, but the first line has " +
+                   std::to_string(count_));
     for (std::size_t i = 0; i < row.size(); ++i) {
       if (i == table_.label_column) continue;
       double number = 0;
       if (!parse(row[i], number))
-        refuse("field " + std::to_string(i + 1) + " is '" + std::string(row[i].substr(0, 40)) +
-               "', but must be a finite number");
+        text_.refuse("field " + std::to_string(i + 1) + " is '" +
+                     std::string(row[i].substr(0, 40)) + "', but must be a finite number");
       table_.values.push_back(static_cast<float>(number));
     }
-    if (row[table_.label_column].empty()) refuse("its class is empty");
+    if (row[table_.label_column].empty()) text_.refuse("its class is empty");
     table_.classes.emplace_back(row[table_.label_column]);
-    table_.lines.push_back(line_);
+    table_.lines.push_back(text_.line());
   }
 
   /// Processes the first line. Returns whether it contains the names of the columns.
   bool start(const std::vector<std::string_view>& row) {
     count_ = row.size();
-    if (count_ < 2) refuse("has one field, but a row needs numbers and a class");
+    if (count_ < 2) text_.refuse("has one field, but a row needs numbers and a class");
     table_.features = count_ - 1;
     const auto texts = std::count_if(row.begin(), row.end(),
                                      [](std::string_view field) { return !is_number(field); });
@@ -133,17 +87,16 @@ class Reader {
     const char* const end = wanted_.data() + wanted_.size();
     const auto parsed = std::from_chars(wanted_.data(), end, number);
     if (parsed.ec != std::errc() || parsed.ptr != end || number < 1 || number > count_)
-      refuse("the column of the classes is to be '" + wanted_ + "', but there are columns 1 to " +
-             std::to_string(count_) +
-             (columns.empty() ? " without names" : " and none is called so"));
+      text_.refuse("the column of the classes is to be '" + wanted_ +
+                   "', but there are columns 1 to " + std::to_string(count_) +
+                   (columns.empty() ? " without names" : " and none is called so"));
     return number - 1;
   }
 
-  FileBytes bytes_;
+  DelimitedText text_;
   std::string wanted_;
   CsvTable table_{};
-  std::size_t line_ = 0, count_ = 0;
-  char separator_ = ',';
+  std::size_t count_ = 0;
 };
 
 class TableSamples : public Samples {
