@@ -12,5 +12,5 @@ data=$root/data/fashion-mnist
 "$root/examples/get_fashion_mnist.sh" --dir "$data"
 program=$root/build/examples/train_flow
 "$program" --data moons --batch 256 --epochs 10 --lr 2e-3 --results flow_pictures/moons "$@"
-"$program" --data "$data" --bins 32 --depth 4 --width 32 --batch 32 --epochs 100 --max-minutes 3 \
-  --steps 1000 --eval-samples 500 --results flow_pictures/fashion-mnist "$@"
+"$program" --data "$data" --bins 32 --depth 8 --width 48 --batch 32 --epochs 100 --max-minutes 3 \
+  --steps 2500 --eval-samples 500 --results flow_pictures/fashion-mnist "$@"
