@@ -34,7 +34,7 @@ std::optional<OdeEvent<T, D>> find_event(const DenseOutput<T, D>& solution, G g,
                                          Crossing crossing = Crossing::any,
                                          std::optional<double> after = {}) {
   const auto value = [&](double time) {
-    const double at = static_cast<double>(g(solution(time)));
+    const auto at = static_cast<double>(g(solution(time)));
     if (std::isnan(at)) throw std::domain_error("find_event: g is NaN at time " + short_text(time));
     return at;
   };
