@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <functional>
-#include <tuple>
+#include <initializer_list>
 #include <vector>
 
 #include "data_options.hpp"
@@ -186,27 +186,33 @@ std::optional<retrace::DriftOptions> choose_guard(const RawOptions& raw, const N
   return options;
 }
 
-/// Throws if an option is given that the network does not have.
-void refuse_foreign(const NetChoice& net, const RawOptions& raw) {
-  const bool vision = net.architecture == Architecture::revvit;
-  const bool residual = net.architecture == Architecture::iresnet;
-  const std::tuple<bool, const char*, bool> others[] = {
-      {raw.lipschitz.has_value(), "--lipschitz", !residual},
-      {raw.patch.has_value(), "--patch", !vision},
-      {raw.heads.has_value(), "--heads", !vision},
-      {raw.dropout.has_value(), "--dropout", !vision},
-      {raw.slope.has_value(), "--slope", vision || residual},
-      {raw.scale_floor.has_value(), "--scale-floor", vision || residual}};
-  for (const auto& [given, option, foreign] : others)
-    if (given && foreign)
-      throw std::invalid_argument(std::string(option) + " is not for --arch " +
-                                  std::string(name(net.architecture)) + ": leave it out");
+/// An option that not every network or optimizer has.
+struct SpecialOption {
+  bool given;
+  const char* name;
+  bool foreign;  ///< the chosen one does not have it
+};
+
+/// Throws if an option is given that the choice, such as "--arch revvit", does not have.
+void refuse_foreign(std::initializer_list<SpecialOption> options, const std::string& choice) {
+  for (const SpecialOption& option : options)
+    if (option.given && option.foreign)
+      throw std::invalid_argument(std::string(option.name) + " is not for " + choice +
+                                  ": leave it out");
 }
 
 void choose_vision(NetChoice& net, const RawOptions& raw) {
-  refuse_foreign(net, raw);
+  const bool vision = net.architecture == Architecture::revvit;
+  const bool residual = net.architecture == Architecture::iresnet;
+  refuse_foreign({{raw.lipschitz.has_value(), "--lipschitz", !residual},
+                  {raw.patch.has_value(), "--patch", !vision},
+                  {raw.heads.has_value(), "--heads", !vision},
+                  {raw.dropout.has_value(), "--dropout", !vision},
+                  {raw.slope.has_value(), "--slope", vision || residual},
+                  {raw.scale_floor.has_value(), "--scale-floor", vision || residual}},
+                 "--arch " + std::string(name(net.architecture)));
   net.lipschitz = raw.lipschitz.value_or(net.lipschitz);
-  if (net.architecture != Architecture::revvit) return;
+  if (!vision) return;
   net.vision.patch = raw.patch.value_or(net.vision.patch);
   net.vision.heads = raw.heads.value_or(net.vision.heads);
   net.vision.dropout = raw.dropout.value_or(net.vision.dropout);
@@ -266,15 +272,11 @@ void choose_optimizer(Options& options, const RawOptions& raw) {
   else
     net.rule = raw.optimizer == "adamw" ? Rule::adamw : Rule::sgd;
   const bool adamw = net.rule == Rule::adamw;
-  const std::tuple<bool, const char*, bool> others[] = {
-      {raw.momentum.has_value(), "--momentum", adamw},
-      {options.nesterov, "--nesterov", adamw},
-      {raw.beta2.has_value(), "--beta2", !adamw},
-      {raw.warm_up.has_value(), "--warm-up", !adamw}};
-  for (const auto& [given, option, foreign] : others)
-    if (given && foreign)
-      throw std::invalid_argument(std::string(option) + " is not for --optimizer " +
-                                  std::string(name(net.rule)) + ": leave it out");
+  refuse_foreign({{raw.momentum.has_value(), "--momentum", adamw},
+                  {options.nesterov, "--nesterov", adamw},
+                  {raw.beta2.has_value(), "--beta2", !adamw},
+                  {raw.warm_up.has_value(), "--warm-up", !adamw}},
+                 "--optimizer " + std::string(name(net.rule)));
   options.momentum = raw.momentum.value_or(options.momentum);
   options.beta2 = raw.beta2.value_or(options.beta2);
   options.warm_up = raw.warm_up.value_or(options.warm_up);
