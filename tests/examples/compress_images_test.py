@@ -6,12 +6,11 @@
 import gzip
 import pathlib
 import random
-import shutil
 import struct
-import subprocess
 import sys
-import tempfile
 import unittest
+
+from trainer_case import TrainerCase
 
 PROGRAM = pathlib.Path(sys.argv.pop(1)).resolve() / "examples" / "compress_images"
 
@@ -27,20 +26,14 @@ def idx(images, height, width, seed):
 
 
 @unittest.skipUnless(PROGRAM.exists(), "compress_images was not built")
-class CompressImages(unittest.TestCase):
-    def setUp(self):
-        self.folder = pathlib.Path(tempfile.mkdtemp())
-        self.addCleanup(shutil.rmtree, self.folder)
-
-    def run_program(self, *arguments):
-        return subprocess.run([PROGRAM, *map(str, arguments)], cwd=self.folder, text=True, capture_output=True)
+class CompressImages(TrainerCase):
+    program, small = PROGRAM, ()
 
     def does(self, *arguments):
-        done = self.run_program(*arguments)
-        self.assertEqual(done.returncode, 0, done.stderr)
-        return done.stdout
+        return self.trains(*arguments)
 
     def refuses(self, pattern, *arguments):
+        """As in other programs, but errors of options have a second line and no name."""
         done = self.run_program(*arguments)
         self.assertEqual(done.returncode, 2, done.stdout)
         self.assertRegex(done.stderr, pattern)
