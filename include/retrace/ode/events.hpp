@@ -1,4 +1,4 @@
-// Times at which a solution has a property.
+// Times at which a function of a solution changes its sign.
 #pragma once
 
 #include <cmath>
