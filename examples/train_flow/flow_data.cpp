@@ -53,12 +53,14 @@ void shorten(FlowSamples& part, Index most, Index each) {
   if (!part.pixels.empty()) part.pixels.resize(values);
   if (!part.rows.empty()) part.rows.resize(values);
   if (!part.names.empty()) part.names.resize(static_cast<std::size_t>(most));
+  if (!part.labels.empty()) part.labels.resize(static_cast<std::size_t>(most));
 }
 
 std::string checksum_of(const FlowSamples& part) {
   retrace::Crc64 checksum;
   checksum.add_values(std::span<const std::uint8_t>(part.pixels));
   checksum.add_values(std::span<const float>(part.rows));
+  checksum.add_values(std::span<const std::int32_t>(part.labels));
   return checksum.digits();
 }
 
@@ -140,6 +142,15 @@ FlowSamples bytes_of(const Samples& samples) {
   return part;
 }
 
+void read_labels(FlowSamples& part, const Samples& samples) {
+  for (Index i = 0; i < part.count; ++i) part.labels.push_back(label(samples, i));
+}
+
+[[noreturn]] void refuse_classes(const std::string& name, const std::string& what) {
+  throw DataError("--classes: " + name + " has " + what +
+                  ": it is for images with a class each, such as a folder of images per class");
+}
+
 /// Returns the image files of a folder that has no folders of classes.
 std::vector<PictureFile> pictures_in(const fs::path& folder) {
   std::vector<PictureFile> files;
@@ -191,10 +202,11 @@ fs::path known_place(const std::string& name) {
 
 FlowData image_data(const FlowDataOptions& options) {
   const fs::path path = known_place(options.data);
-  FlowData data{.images = true, .bins = options.bins};
+  FlowData data{.images = true, .bins = options.bins, .noise = options.noise};
   const std::vector<PictureFile> pictures =
       fs::is_directory(path) ? pictures_in(path) : std::vector<PictureFile>{};
   if (!pictures.empty()) {
+    if (options.labels) refuse_classes(path.string(), "images without classes");
     if (pictures.size() < 2)
       throw DataError(path.string() + ": has " + std::to_string(pictures.size()) +
                       " images, but training and testing need one each");
@@ -215,6 +227,11 @@ FlowData image_data(const FlowDataOptions& options) {
   data.shape = set.train->shape();
   data.train = bytes_of(*set.train);
   data.test = bytes_of(*set.test);
+  if (!options.labels) return data;
+  if (set.labels_pixels()) refuse_classes(path.string(), "a class per pixel");
+  data.classes = set.classes;
+  read_labels(data.train, *set.train);
+  read_labels(data.test, *set.test);
   return data;
 }
 
@@ -223,6 +240,8 @@ FlowData image_data(const FlowDataOptions& options) {
 FlowData read_flow_data(const FlowDataOptions& options) {
   const fs::path path = options.data;
   const bool table = path.extension() == ".csv" || path.extension() == ".tsv";
+  if (options.labels && (table || options.data == "moons"))
+    refuse_classes(options.data, "rows of numbers");
   FlowData data = options.data == "moons" ? moon_data()
                   : table                 ? table_data(options)
                                           : image_data(options);
@@ -258,19 +277,19 @@ FlowSamples read_flow_samples(const std::string& path, const FlowData& like,
   return part;
 }
 
-void FlowData::write(const FlowSamples& part, Index sample, FlowNoise noise,
+void FlowData::write(const FlowSamples& part, Index sample, FlowNoise draw,
                      std::span<float> values) const {
   constexpr double words = 0x1p32;
   const std::size_t each = values.size();
   const std::size_t first = static_cast<std::size_t>(sample) * each;
   const std::uint64_t blocks = (each + 3) / 4;
-  Random random(noise.seed, substream("dequantisation", noise.epoch),
+  Random random(draw.seed, substream("dequantisation", draw.epoch),
                 static_cast<std::uint64_t>(sample) * blocks);
   for (std::size_t i = 0; i < each; ++i) {
     const double u = (random() + 0.5) / words;
     if (images) {
       const int q = part.pixels[first + i] * bins / 256;
-      values[i] = static_cast<float>((q + u) / bins - 0.5);
+      values[i] = static_cast<float>(noise ? (q + u) / bins - 0.5 : static_cast<double>(q) / bins);
     } else {
       const double value = part.rows[first + i] + (integers[i] ? u : 0);
       values[i] = static_cast<float>((value - mean[i]) / deviation[i]);
@@ -280,6 +299,8 @@ void FlowData::write(const FlowSamples& part, Index sample, FlowNoise noise,
 
 std::uint8_t FlowData::to_byte(float value) const {
   if (!(value == value)) return 0;
-  const double q = std::floor((static_cast<double>(value) + 0.5) * bins);
+  // Without noise, q/bins is half a bin away from the next integers.
+  const double q = std::floor(noise ? (static_cast<double>(value) + 0.5) * bins
+                                    : static_cast<double>(value) * bins + 0.5);
   return static_cast<std::uint8_t>(std::lround(std::clamp(q, 0.0, bins - 1.0) * 255 / (bins - 1)));
 }

@@ -14,7 +14,9 @@ struct FlowDataOptions {
   double validation = 0.1;     ///< share of the samples to test on if there is no test set
   retrace::Index train_samples = 0, test_samples = 0;  ///< the first ones; 0: all
   std::vector<std::string> left_out;                   ///< columns of a table
-  int bins = 256;  ///< values that an element of an image can have
+  int bins = 256;       ///< values that an element of an image can have
+  bool noise = true;    ///< adds uniform noise to images; otherwise the network draws it
+  bool labels = false;  ///< also reads the classes of images
 };
 
 /// Samples of one part, before dequantisation: bytes of images or rows of a table.
@@ -23,6 +25,7 @@ struct FlowSamples {
   std::vector<std::uint8_t> pixels;  ///< of images
   std::vector<float> rows;           ///< of tables
   std::vector<std::string> names;    ///< for scores; may be empty
+  std::vector<std::int32_t> labels;  ///< empty unless classes are read
 };
 
 /// Stream of random numbers of the dequantisation. Each epoch has its own noise, and each sample of
@@ -38,7 +41,9 @@ struct FlowData {
   std::string name;
   retrace::Shape shape;  ///< of a sample, 1 x height x width x channels
   bool images = false;
-  int bins = 256;  ///< of images
+  int bins = 256;                      ///< of images
+  bool noise = true;                   ///< FlowDataOptions::noise
+  std::vector<std::string> classes{};  ///< their names; empty unless they are read
   FlowSamples train, test;
   std::vector<std::string> columns;     ///< of tables
   std::vector<double> mean, deviation;  ///< of each column of the training rows
@@ -48,8 +53,9 @@ struct FlowData {
 
   /// Writes a sample as the network takes it. Elements of images are (q + u)/bins − ½ with q from 0
   /// to bins − 1 and u uniform in (0, 1), whose density bounds the probability of q (Theis et al.
-  /// 2016). Columns of a table are standardised; those of whole numbers get the same noise first.
-  void write(const FlowSamples& part, retrace::Index sample, FlowNoise noise,
+  /// 2016). Without noise they are q/bins. Columns of a table are standardised; those of whole
+  /// numbers get the same noise first.
+  void write(const FlowSamples& part, retrace::Index sample, FlowNoise draw,
              std::span<float> values) const;
   /// Returns the byte of an element of an image.
   std::uint8_t to_byte(float value) const;
@@ -57,7 +63,8 @@ struct FlowData {
 
 /// Reads or draws the data.
 /// @throws retrace::DataError if a file is missing or damaged, if a table has one row or a constant
-///         column, or if an image cannot be read. The message names it.
+///         column, if an image cannot be read, or if classes are to be read and there are none. The
+///         message names it.
 FlowData read_flow_data(const FlowDataOptions& options);
 
 /// Reads samples to score, which must have the shape and the columns of the data.

@@ -36,6 +36,56 @@ int halvings(Shape image) {
   return count;
 }
 
+void require_fitting_options(const FlowChoice& choice, const FlowData& data) {
+  if (choice.classes && choice.architecture != FlowArchitecture::glow)
+    throw std::invalid_argument("--classes is for glow, but --arch is " +
+                                std::string(name(choice.architecture)));
+  if (choice.noise == FlowNoiseKind::variational && !data.images)
+    throw std::invalid_argument(
+        "--dequantization variational is for images, but the data is a table, whose whole numbers "
+        "get uniform noise");
+  if (choice.prior() == FlowPrior::learned && choice.architecture == FlowArchitecture::nice)
+    throw std::invalid_argument(
+        "--prior learned is not for nice, whose last layer scales and shifts every element "
+        "already: use normal or logistic");
+}
+
+/// The layers between the noise and the prior.
+FlowNet bijection(Cpu& device, const FlowChoice& choice, const FlowData& data,
+                  const FlowCondition& condition) {
+  using enum FlowArchitecture;
+  const Shape image = data.shape;
+  if (choice.architecture == glow)
+    return retrace::glow<float>(device,
+                                {.channels = image.c,
+                                 .levels = choice.levels,
+                                 .steps = choice.depth,
+                                 .width = choice.width,
+                                 .additive = choice.additive,
+                                 .condition_channels = std::ssize(data.classes),
+                                 .seed = choice.seed},
+                                condition);
+  if (choice.architecture == nice)
+    return retrace::nice<float>(device, {.image = image,
+                                         .couplings = choice.depth,
+                                         .width = choice.width,
+                                         .hidden = choice.hidden,
+                                         .seed = choice.seed});
+  if (choice.architecture == spline)
+    return spline_flow<float>(device, {.features = image.c,
+                                       .steps = choice.depth,
+                                       .width = choice.width,
+                                       .hidden = choice.hidden,
+                                       .spline = {choice.spline_bins, choice.tail},
+                                       .seed = choice.seed});
+  if (!data.images) return real_nvp_of_rows(device, choice, image.c);
+  return real_nvp<float>(device, {.channels = image.c,
+                                  .levels = choice.levels,
+                                  .couplings = choice.depth,
+                                  .width = choice.width,
+                                  .seed = choice.seed});
+}
+
 }  // namespace
 
 std::string_view name(FlowArchitecture architecture) {
@@ -43,13 +93,25 @@ std::string_view name(FlowArchitecture architecture) {
   return names[static_cast<std::size_t>(architecture)];
 }
 
-Prior prior_of(FlowArchitecture architecture) {
-  return architecture == FlowArchitecture::nice ? Prior::logistic : Prior::normal;
+std::string_view name(FlowPrior prior) {
+  constexpr std::array<std::string_view, 3> names{"normal", "logistic", "learned"};
+  return names[static_cast<std::size_t>(prior)];
+}
+std::string_view name(FlowNoiseKind kind) {
+  return kind == FlowNoiseKind::uniform ? "uniform" : "variational";
+}
+
+FlowPrior usual_prior(FlowArchitecture architecture) {
+  return architecture == FlowArchitecture::nice ? FlowPrior::logistic : FlowPrior::normal;
+}
+Prior latent_prior(const FlowChoice& choice) {
+  return choice.prior() == FlowPrior::logistic ? Prior::logistic : Prior::normal;
 }
 
 void fit_flow_to_data(FlowChoice& choice, bool open, const FlowData& data) {
   using enum FlowArchitecture;
   if (open) choice.architecture = data.images ? glow : spline;
+  require_fitting_options(choice, data);
   if (!data.images) {
     if (choice.architecture == glow)
       throw std::invalid_argument(
@@ -75,42 +137,25 @@ void fit_flow_to_data(FlowChoice& choice, bool open, const FlowData& data) {
 std::string to_string(const FlowChoice& choice, const FlowData& data) {
   std::string text(name(choice.architecture));
   if (data.images) text += ", " + std::to_string(choice.levels) + " levels";
-  return text + ", depth " + std::to_string(choice.depth) + ", width " +
-         std::to_string(choice.width) + ", mode " + std::string(retrace::name(choice.mode));
+  text += ", depth " + std::to_string(choice.depth) + ", width " + std::to_string(choice.width) +
+          ", prior " + std::string(name(choice.prior()));
+  if (data.images) text += ", " + std::string(name(choice.noise)) + " noise";
+  if (choice.classes) text += ", " + std::to_string(data.classes.size()) + " classes";
+  return text + ", mode " + std::string(retrace::name(choice.mode));
 }
 
-FlowNet build_flow(Cpu& device, const FlowChoice& choice, const FlowData& data) {
-  using enum FlowArchitecture;
-  const auto build = [&]() -> FlowNet {
-    const Shape image = data.shape;
-    if (choice.architecture == glow)
-      return retrace::glow<float>(device, {.channels = image.c,
-                                           .levels = choice.levels,
-                                           .steps = choice.depth,
-                                           .width = choice.width,
-                                           .additive = choice.additive,
-                                           .seed = choice.seed});
-    if (choice.architecture == nice)
-      return retrace::nice<float>(device, {.image = image,
-                                           .couplings = choice.depth,
-                                           .width = choice.width,
-                                           .hidden = choice.hidden,
-                                           .seed = choice.seed});
-    if (choice.architecture == spline)
-      return spline_flow<float>(device, {.features = image.c,
-                                         .steps = choice.depth,
-                                         .width = choice.width,
-                                         .hidden = choice.hidden,
-                                         .spline = {choice.spline_bins, choice.tail},
-                                         .seed = choice.seed});
-    if (!data.images) return real_nvp_of_rows(device, choice, image.c);
-    return real_nvp<float>(device, {.channels = image.c,
-                                    .levels = choice.levels,
-                                    .couplings = choice.depth,
-                                    .width = choice.width,
-                                    .seed = choice.seed});
-  };
-  FlowNet net = build();
+FlowNet build_flow(Cpu& device, const FlowChoice& choice, const FlowData& data,
+                   const FlowCondition& condition) {
+  const Shape image = data.shape;
+  FlowNet net;
+  if (choice.noise == FlowNoiseKind::variational)
+    net.add("noise",
+            variational_dequantisation<float>(device, {.channels = image.c,
+                                                       .bins = static_cast<double>(data.bins),
+                                                       .seed = choice.seed}));
+  net.add(bijection(device, choice, data, condition));
+  if (choice.prior() == FlowPrior::learned)
+    net.add("latent", ElementScale<float, Cpu>(device, net.output_shape(image)));
   net.set_mode(choice.mode);
   return net;
 }

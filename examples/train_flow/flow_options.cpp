@@ -10,7 +10,8 @@
 namespace {
 
 struct RawFlowOptions : RawRunOptions {
-  std::string arch, mode = "reversible", drift = "anchor", memory;
+  std::string arch, prior, dequantization = "uniform", mode = "reversible", drift = "anchor",
+                           memory;
 };
 
 void add_network_options(OptionTable& table, FlowOptions& options, RawFlowOptions& raw) {
@@ -28,6 +29,15 @@ void add_network_options(OptionTable& table, FlowOptions& options, RawFlowOption
   table.count("--spline-bins", net.spline_bins, "pieces of a spline (default 8)", 2, 32);
   table.quantity("--tail", net.tail, "X", "where a spline ends (default 4)");
   table.flag("--additive", net.additive, "couplings of glow add and do not scale");
+  table.text("--prior", raw.prior, "NAME",
+             "distribution of the latents: normal, logistic, or learned, which is normal with a "
+             "trained mean and deviation per element (default: logistic for nice, otherwise "
+             "normal)");
+  table.text("--dequantization", raw.dequantization, "NAME",
+             "noise within a bin that makes images continuous: uniform (default), or variational, "
+             "which a second flow draws");
+  table.flag("--classes", net.classes,
+             "learn p(image | class) by a glow, and draw samples of each class");
   table.text("--mode", raw.mode, "MODE",
              "how memory is spent: reversible (default), stored, inverted or chunked");
   table.text(
@@ -58,7 +68,10 @@ void add_result_options(OptionTable& table, FlowOptions& options) {
   table.text("--results", options.results, "FOLDER",
              "folder to write to after the last step: samples.png, interpolation.png, "
              "reconstruction.csv, scores.csv, and density.png of two columns");
-  table.count("--samples", options.samples, "images of samples.png (default 64)", 1, 10000);
+  table.count("--samples", options.samples,
+              "images of samples.png (default 64); with --classes, at least so many, a row per "
+              "class",
+              1, 10000);
   table.number("--temperature", options.temperature,
                "factor of the latents of samples (default 0.7)", 10);
   table.text("--score", options.score, "DATA",
@@ -74,6 +87,16 @@ void resolve(FlowOptions& options, const RawFlowOptions& raw) {
   options.net.mode =
       named("--mode", raw.mode, retrace::all_modes, [](retrace::Mode mode) { return name(mode); });
   options.net.seed = options.seed;
+  if (!raw.prior.empty())
+    options.net.open_prior =
+        named("--prior", raw.prior, all_flow_priors, [](FlowPrior prior) { return name(prior); });
+  options.net.noise = named("--dequantization", raw.dequantization, all_flow_noise_kinds,
+                            [](FlowNoiseKind kind) { return name(kind); });
+  options.data.noise = options.net.noise == FlowNoiseKind::uniform;
+  options.data.labels = options.net.classes;
+  if (options.net.classes && !options.score.empty())
+    throw std::invalid_argument(
+        "--score does not go with --classes, because the samples of --score have no class");
   using enum retrace::DriftPolicy;
   const std::string drift =
       named("--drift-guard", raw.drift, std::array<std::string, 3>{"anchor", "refuse", "off"},
@@ -126,6 +149,9 @@ std::string recorded_flow_options(const FlowOptions& options) {
       {"clip", options.clip},
       {"clip-each", options.clip_each},
       {"seed", options.seed}};
+  if (net.prior() != usual_prior(net.architecture)) json["prior"] = name(net.prior());
+  if (net.noise != FlowNoiseKind::uniform) json["dequantization"] = name(net.noise);
+  if (net.classes) json["classes"] = true;
   if (!options.frozen.empty()) json["freeze"] = options.frozen;
   if (!options.data.left_out.empty()) json["leave-out"] = options.data.left_out;
   json[options.steps ? "steps" : "epochs"] = options.steps.value_or(options.epochs);

@@ -20,6 +20,7 @@ void plan_modes(FlowTrainer& trainer, retrace::Cpu& device, const FlowOptions& o
   const std::size_t moments =
       2 * static_cast<std::size_t>(trainer.parameter_count()) * sizeof(float);
   retrace::PlanOptions chosen{.other_bytes = moments, .may_fuse = false, .may_cut = false};
+  trainer.set_classes(std::vector<std::int32_t>{0});  // of all images, however many a trial has
   const retrace::Plan plan = retrace::plan(trainer.net(), device, batch, *options.memory, chosen);
   for (const retrace::PlannedLayer& layer : plan.layers)
     std::cout << "  " << layer.name << ": " << mode_name(layer) << '\n';

@@ -1,9 +1,11 @@
 #include "flow_results.hpp"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
+#include <map>
 #include <numeric>
 #include <ostream>
 #include <sstream>
@@ -69,32 +71,44 @@ struct Results {
   State tests(std::vector<Index> indices) const {
     return trainer.batch(data.test, indices, noise_of_tests);
   }
+  /// Samples, of the classes that have been set.
   State drawn(Index samples, double temperature) const {
-    return sample(trainer.net(), device, trainer.net().output_shape(shape(samples)),
-                  {.prior = prior_of(options.net.architecture),
-                   .temperature = temperature,
-                   .seed = options.seed});
+    return sample(
+        trainer.net(), device, trainer.net().output_shape(shape(samples)),
+        {.prior = latent_prior(options.net), .temperature = temperature, .seed = options.seed});
   }
 };
 
+/// The columns of samples.png: with classes, the samples of each.
+Index columns_of_samples(const Results& of) {
+  const Index samples = of.options.samples, classes = std::ssize(of.data.classes);
+  if (classes > 0) return (samples + classes - 1) / classes;
+  return static_cast<Index>(std::ceil(std::sqrt(static_cast<double>(samples))));
+}
+
 void write_samples(const Results& of) {
+  const Index columns = columns_of_samples(of), classes = std::ssize(of.data.classes);
+  const Index samples = classes > 0 ? classes * columns : of.options.samples;
+  std::vector<std::int32_t> labels;
+  for (Index i = 0; i < samples; ++i) labels.push_back(static_cast<std::int32_t>(i / columns));
+  of.trainer.set_classes(labels);
   State x = State::none(of.device);
-  const double seconds =
-      seconds_of([&] { x = of.drawn(of.options.samples, of.options.temperature); });
-  of.out << of.options.samples << " samples in " << fixed(seconds, 2) << " s\n";
+  const double seconds = seconds_of([&] { x = of.drawn(samples, of.options.temperature); });
+  of.out << samples << " samples in " << fixed(seconds, 2) << " s\n";
+  for (std::size_t i = 0; i < of.data.classes.size(); ++i)
+    of.out << (i ? ", " : "rows of samples.png: ") << of.data.classes[i]
+           << (i + 1 < of.data.classes.size() ? "" : "\n");
   if (of.data.images) {
-    const auto columns =
-        static_cast<Index>(std::ceil(std::sqrt(static_cast<double>(of.options.samples))));
     write_png(of.file("samples.png"),
               grid(pictures_of(x, of.data), columns, enlargement_for(of.data.shape)));
     return;
   }
   std::ostringstream text;
-  const auto columns = of.data.columns.size();
-  for (std::size_t i = 0; i < columns; ++i) text << (i ? "," : "") << of.data.columns[i];
+  const auto fields = of.data.columns.size();
+  for (std::size_t i = 0; i < fields; ++i) text << (i ? "," : "") << of.data.columns[i];
   const std::vector<float> values = values_of(x);
   for (std::size_t i = 0; i < values.size(); ++i) {
-    const std::size_t column = i % columns;
+    const std::size_t column = i % fields;
     double value = values[i] * of.data.deviation[column] + of.data.mean[column];
     if (of.data.integers[column]) value = std::floor(value);  // without the noise
     text << (column ? "," : "\n") << value;
@@ -102,12 +116,29 @@ void write_samples(const Results& of) {
   write_text(of.file("samples.csv"), text.str() + '\n');
 }
 
+/// Returns up to four pairs of test images, each of one class if there are classes.
+std::vector<std::array<Index, 2>> pairs_of_tests(const FlowData& data) {
+  constexpr std::size_t most = 4;
+  const auto tests = static_cast<std::size_t>(data.test.count);
+  const std::vector<std::int32_t> labels =
+      data.classes.empty() ? std::vector<std::int32_t>(tests, 0) : data.test.labels;
+  std::vector<std::array<Index, 2>> pairs;
+  std::map<std::int32_t, Index> waiting;  // an image of each class that has no partner
+  for (std::size_t i = 0; i < tests && pairs.size() < most; ++i) {
+    const auto [other, is_first] = waiting.emplace(labels[i], static_cast<Index>(i));
+    if (is_first) continue;
+    pairs.push_back({other->second, static_cast<Index>(i)});
+    waiting.erase(other);
+  }
+  return pairs;
+}
+
 void write_interpolations(const Results& of) {
-  constexpr Index pairs = 4, steps = 10;
+  constexpr Index steps = 10;
   std::vector<Picture> all;
-  for (Index pair = 0; pair < std::min(pairs, of.data.test.count / 2); ++pair) {
-    const State x =
-        interpolate(of.trainer.net(), of.tests({2 * pair}), of.tests({2 * pair + 1}), steps);
+  for (const auto& [a, b] : pairs_of_tests(of.data)) {
+    const State from = of.tests({a}), to = of.tests({b});
+    const State x = interpolate(of.trainer.net(), from, to, steps);
     for (Picture& each : pictures_of(x, of.data)) all.push_back(std::move(each));
   }
   write_png(of.file("interpolation.png"), grid(all, steps, enlargement_for(of.data.shape)));

@@ -15,8 +15,9 @@ using retrace::Index;
 namespace {
 
 /// Freezes before the optimizer makes its moments.
-FlowNet built(retrace::Cpu& device, const FlowOptions& options, const FlowData& data) {
-  FlowNet net = build_flow(device, options.net, data);
+FlowNet built(retrace::Cpu& device, const FlowOptions& options, const FlowData& data,
+              const FlowCondition& condition) {
+  FlowNet net = build_flow(device, options.net, data, condition);
   for (const std::string& pattern : options.frozen) net.freeze(pattern);
   return net;
 }
@@ -27,11 +28,13 @@ FlowTrainer::FlowTrainer(retrace::Cpu& device, const FlowOptions& options, const
     : device_(device),
       options_(options),
       data_(data),
-      net_(built(device, options, data)),
+      condition_(options.net.classes ? std::make_shared<retrace::Condition<float, retrace::Cpu>>()
+                                     : nullptr),
+      net_(built(device, options, data, condition_)),
       optimizer_(net_.parameters(), {.weight_decay = options.weight_decay,
                                      .clip = options.clip,
                                      .clip_each = options.clip_each}),
-      loss_({.prior = prior_of(options.net.architecture),
+      loss_({.prior = latent_prior(options.net),
              .bins = data.images ? static_cast<double>(data.bins) : 0}),
       schedule_{.peak = options.learning_rate, .steps = 0} {
   if (options.batch > data.train.count)
@@ -57,6 +60,11 @@ std::size_t FlowTrainer::total_steps() const {
   return options_.steps.value_or(options_.epochs * steps_per_epoch());
 }
 
+void FlowTrainer::set_classes(std::span<const std::int32_t> classes) {
+  if (!condition_) return;
+  condition_->set(retrace::one_hot<float>(device_, classes, std::ssize(data_.classes)));
+}
+
 FlowNet::State FlowTrainer::batch(const FlowSamples& part, Indices indices, std::uint32_t epoch) {
   const auto [n, h, w, c] = data_.shape;
   const auto each = static_cast<std::size_t>(data_.shape.size());
@@ -66,6 +74,10 @@ FlowNet::State FlowTrainer::batch(const FlowSamples& part, Indices indices, std:
                 std::span(values).subspan(i * each, each));
   FlowNet::State x(device_, {std::ssize(indices), h, w, c});
   retrace::upload(x.view(), std::span<const float>(values));
+  std::vector<std::int32_t> classes;
+  if (condition_)
+    for (const Index i : indices) classes.push_back(part.labels[static_cast<std::size_t>(i)]);
+  set_classes(classes);
   return x;
 }
 

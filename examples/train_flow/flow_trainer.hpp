@@ -47,7 +47,10 @@ class FlowTrainer {
   ///         after too many such batches in a row. The message names the step and the layer.
   FlowSummary train(const Listener& listener);
 
-  /// Returns samples as the network takes them.
+  /// Sets the classes of the next pass: one per sample, or one of all. Does nothing without
+  /// --classes.
+  void set_classes(std::span<const std::int32_t> classes);
+  /// Returns samples as the network takes them, and sets their classes.
   FlowNet::State batch(const FlowSamples& part, std::span<const retrace::Index> indices,
                        std::uint32_t epoch);
 
@@ -62,6 +65,7 @@ class FlowTrainer {
   retrace::Cpu& device_;
   const FlowOptions& options_;
   const FlowData& data_;
+  FlowCondition condition_;  ///< null without --classes
   FlowNet net_;
   FlowOptimizer optimizer_;
   retrace::NegativeLogLikelihood loss_;

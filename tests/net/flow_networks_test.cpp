@@ -139,15 +139,12 @@ TEST_CASE("uniform noise stays within its bin, differs by the pass, and is remov
 
 TEST_CASE("variational noise bounds the likelihood of integers and has right gradients") {
   Cpu device(1);
-  const auto condition = std::make_shared<Condition<double, Cpu>>();
   const auto make = [&] {
-    FlowParts<double, Cpu> parts(device, 5);
-    Net noise, net;
-    noise.add("coupling", FlowCoupling(Conditioned(parts.image_branch(2, 4, 2), condition, 1),
-                                       maps::Affine{1}, {.mapped = Pixels::even}));
-    noise.add("sigmoid", ElementMap<double, Cpu, maps::Sigmoid>());
-    net.add("noise", VariationalDequantisation<double, Cpu>(std::move(noise), condition, 8));
-    net.add("norm", ElementScale<double, Cpu>(device, {1, 2, 2, 1}));
+    Net net, scale;
+    net.add("noise", variational_dequantisation<double>(
+                         device, {.channels = 1, .bins = 8, .couplings = 2, .width = 4}));
+    scale.add("norm", ElementScale<double, Cpu>(device, {1, 2, 2, 1}));
+    net.add(std::move(scale));
     return net;
   };
   Tensor<double, Cpu> data(device, {3, 2, 2, 1});
@@ -172,4 +169,31 @@ TEST_CASE("variational noise bounds the likelihood of integers and has right gra
     at += gradient.size();
   }
   CHECK(at == pass.gradients.size());
+  for (Mode mode : {Mode::stored, Mode::inverted, Mode::chunked}) {
+    auto other = make();
+    shake(other);
+    other.set_mode(mode);
+    const Pass again = passed(other, data);
+    CHECK(again.loss == Approx(pass.loss).epsilon(1e-12));
+    CHECK(relative_distance(again.gradients, pass.gradients) < 1e-9);
+  }
+  auto recomputing = make();
+  shake(recomputing);
+  recomputing.recompute(0, 2);
+  CHECK(relative_distance(passed(recomputing, data).gradients, pass.gradients) < 1e-9);
+}
+
+TEST_CASE("a chain takes the layers of another one, but no name twice") {
+  Cpu device(1);
+  const auto scale = [&](const char* name, Index channels) {
+    Net net;
+    net.add(name, ElementScale<double, Cpu>(device, {1, 1, 1, channels}));
+    return net;
+  };
+  Net net = scale("first", 3);
+  net.add(scale("second", 3));
+  CHECK(net.size() == 2);
+  CHECK(net.name(1) == "second");
+  CHECK_THROWS_WITH(net.add(scale("first", 3)), containing("there is a layer 'first' already"));
+  CHECK_THROWS_WITH(net.add(scale("third", 4)), containing("third: "));
 }

@@ -20,6 +20,7 @@ concept Maps = requires(View<T, D> x, View<const T, D> values, const Map& map, P
   // replaces dy by dx, and values by their gradient
   map_elements_backward(x, values, x, map, pixels, of_log_det);
   clear_pixels(x, pixels);
+  spread_pixels(x, values);  // x[n,h,w] = values[n], or values[0] of one image
 };
 
 /// Densities of latents, and noise within the bins of integers.

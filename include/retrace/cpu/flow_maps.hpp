@@ -82,6 +82,19 @@ void map_elements_backward(View<T, Cpu> dy, ConstView<T, Cpu> x, SameView<T, Cpu
                        });
 }
 
+/// Sets every pixel of an image of y [N,H,W,C] to that image's pixel of v [N,1,1,C], or [1,1,1,C].
+template <class T>
+void spread_pixels(View<T, Cpu> y, ConstView<T, Cpu> v) {
+  const Shape shape = y.shape();
+  const Index rows = v.shape().n == 1 ? shape.n * shape.h : shape.h;
+  y.device().parallel(shape.n * shape.h, sweep_work<T>(shape, 1),
+                      [=](Index first, Index last, int) {
+                        for (Index r = first; r < last; ++r)
+                          for (Index p = r * shape.w; p < (r + 1) * shape.w; ++p)
+                            std::copy_n(v.pixel(r / rows), shape.c, y.pixel(p));
+                      });
+}
+
 /// Sets the chosen pixels to 0.
 template <class T>
 void clear_pixels(View<T, Cpu> x, Pixels pixels) {

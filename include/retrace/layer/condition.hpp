@@ -31,8 +31,10 @@ class Condition {
     value_.emplace(std::move(value));
     ++version_;
   }
+  /// Sets the value of before again, for a layer that computes its condition anew in backward.
+  void set_again(Tensor<T, D> value) { value_.emplace(std::move(value)); }
   bool is_set() const { return value_.has_value(); }
-  /// A number that every set() changes.
+  /// A number that set() changes.
   std::uint64_t version() const { return version_; }
   /// @throws StateError if none has been set.
   const Tensor<T, D>& value() const {
@@ -123,27 +125,30 @@ class Conditioned {
     const bool for_all = all.shape().n == 1;
     const Index first = for_all ? 0 : chunk_.first;
     const Index count = for_all ? 1 : chunk_.count > 0 ? chunk_.count : all.shape().n;
-    const State value = fitted(clone(all.view().images(first, count), Use::workspace), shape);
-    if (value.shape().c != channels_ || (!for_all && count != shape.n))
+    const View<const T, D> value = all.view().images(first, count);
+    const Shape c = value.shape();
+    const View<T, D> target = both.view().channels(shape.c, channels_);
+    const bool vector = c.h == 1 && c.w == 1;
+    const State squeezed =
+        vector ? State::none(x.device()) : fitted(clone(value, Use::workspace), shape);
+    const View<const T, D> fitting = vector ? value : squeezed.view();
+    if (fitting.shape().c != channels_ || (!for_all && count != shape.n))
       throw ShapeError("Conditioned: the condition is " + to_string(all.shape()) +
                        ", but a state of " + to_string(shape) + " needs one of " +
                        std::to_string(shape.n) + " images, or 1, that fits into " +
                        std::to_string(channels_) + " channels");
+    if (vector) {
+      spread_pixels(target, fitting);
+      return both;
+    }
     for (Index i = 0; i < shape.n; ++i)
-      copy(both.view().channels(shape.c, channels_).images(i, 1),
-           value.view().images(for_all ? 0 : i, 1));
+      copy(target.images(i, 1), fitting.images(for_all ? 0 : i, 1));
     return both;
   }
 
-  /// The condition with the extents of x.
+  /// An image with the extents of x.
   static State fitted(State value, Shape x) {
     const Shape c = value.shape();
-    if (c.h == 1 && c.w == 1 && (x.h > 1 || x.w > 1)) {
-      State spread(value.device(), {c.n, x.h, x.w, c.c}, Use::workspace);
-      global_average_backward(spread.view(), std::as_const(value).view());
-      scale(spread.view(), static_cast<double>(x.h * x.w));
-      return spread;
-    }
     while (value.shape().h > x.h && value.shape().h % 2 == 0 && value.shape().w % 2 == 0) {
       const Shape s = value.shape();
       channel_pool(value.view());

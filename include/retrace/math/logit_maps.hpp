@@ -1,7 +1,9 @@
 // Maps without parameters between an interval and the line.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <stdexcept>
 #include <string>
 
@@ -9,7 +11,8 @@
 
 namespace retrace::inline RETRACE_ISA::maps {
 
-/// y = 1/(1 + e⁻ˣ), in (0, 1).
+/// y = 1/(1 + e⁻ˣ), in (0, 1). If y was rounded to 0 or 1, inverse returns the x of the nearest
+/// number in between, which is finite.
 struct Sigmoid {
   static constexpr const char* name = "Sigmoid";
 
@@ -28,9 +31,12 @@ struct Sigmoid {
   }
   template <class T>
   double inverse(T* y, const T*, Index channels) const {
+    constexpr T least = std::numeric_limits<T>::min();
+    constexpr T most = 1 - std::numeric_limits<T>::epsilon() / 2;
     double sum = 0;
     for (Index c = 0; c < channels; ++c) {
-      const T a = std::log(y[c]), b = std::log1p(-y[c]);
+      const T inside = std::clamp(y[c], least, most);  // NaN stays NaN
+      const T a = std::log(inside), b = std::log1p(-inside);
       y[c] = a - b;
       sum -= static_cast<double>(a + b);
     }

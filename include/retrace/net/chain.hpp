@@ -86,6 +86,17 @@ class Chain : public LinkSequence<T, D, S> {
     return *this;
   }
 
+  /// Adds the layers of another chain behind the last, in the same modes.
+  /// @throws as the other `add` does.
+  Chain& add(Chain other) {
+    for (const auto& link : other.links_) require_addable(link->name);
+    for (auto& link : other.links_) {
+      named(link->name, [&] { output_ = output_of(*link); });
+      links_.push_back(std::move(link));
+    }
+    return *this;
+  }
+
   /// x becomes the output of the last layer.
   /// @throws ShapeError before any layer has run, if one of them cannot take what it would be
   ///         given: the message says which height and width would do.

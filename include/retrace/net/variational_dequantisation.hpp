@@ -3,14 +3,18 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "retrace/core/prior.hpp"
 #include "retrace/layer/condition.hpp"
 #include "retrace/layer/dequantisation.hpp"
+#include "retrace/layer/element_map.hpp"
+#include "retrace/layer/flow_coupling.hpp"
 #include "retrace/layer/log_det.hpp"
 #include "retrace/net/chain.hpp"
+#include "retrace/net/flow_parts.hpp"
 
 namespace retrace::inline RETRACE_ISA {
 
@@ -52,7 +56,7 @@ class VariationalDequantisation {
     if (run.statistics == Statistics::batch && run.update_running && !x.device().dry()) ++step_;
     run_ = run;
     LogDet<D> of_noise(x.device(), x.shape().n);
-    set_condition(x);
+    set_condition(x, run.statistics == Statistics::recorded);
     State u = drawn(x, &of_noise);
     noise_.forward(u, preview(run), log_det);
     if (log_det) add(log_det->value.view(), std::as_const(of_noise.value).view(), Store::subtract);
@@ -65,7 +69,7 @@ class VariationalDequantisation {
     Run again = run_;
     again.keep = true;
     again.update_running = false;
-    set_condition(y);
+    set_condition(y, /*again=*/true);
     State u = drawn(y, nullptr);
     noise_.forward(u, again);
     scale(dy.view(), 1 / bins_);
@@ -83,12 +87,16 @@ class VariationalDequantisation {
 
  private:
   /// v/bins − 1/2.
-  void set_condition(const State& x) {
+  /// @param again  of the pass that has set it before
+  void set_condition(const State& x, bool again) {
     State centred = clone(x);
     State half(x.device(), x.shape(), Use::workspace);
     fill(half.view(), T(0.5));
     add(centred.view(), std::as_const(half).view(), Store::subtract);
-    condition_->set(std::move(centred));
+    if (again)
+      condition_->set_again(std::move(centred));
+    else
+      condition_->set(std::move(centred));
   }
   /// ε of this step; `density` gets log N(ε) of each image unless it is null.
   State drawn(const State& x, LogDet<D>* density) const {
@@ -112,5 +120,41 @@ class VariationalDequantisation {
   std::uint64_t seed_, step_ = 0;
   Run run_ = training;
 };
+
+/// Options of variational_dequantisation().
+struct VariationalOptions {
+  Index channels = 3;  ///< of the images
+  double bins = 256;   ///< values of an element
+  int couplings = 4;   ///< of the flow that draws the noise
+  Index width = 32;    ///< channels inside the branches of its couplings
+  std::uint64_t seed = 1;
+};
+
+/// Returns the layer with a small flow for the noise: affine couplings on checkerboards that read
+/// the image, then a sigmoid.
+///
+///     Chain<float, Cpu> net;
+///     net.add("noise", variational_dequantisation<float>(device, {.channels = 1}));
+///     net.add(glow<float>(device, {.channels = 1}));
+/// @throws std::invalid_argument unless all numbers are positive, and as the layer does.
+template <class T, Device D>
+VariationalDequantisation<T, D> variational_dequantisation(D& device,
+                                                           const VariationalOptions& options = {}) {
+  constexpr const char* name = "variational_dequantisation";
+  require_positive(name, "channels", options.channels);
+  require_positive(name, "couplings", options.couplings);
+  require_positive(name, "width", options.width);
+  FlowParts<T, D> make(device, options.seed);
+  auto condition = std::make_shared<Condition<T, D>>();
+  Chain<T, D> noise;
+  for (int i = 0; i < options.couplings; ++i) {
+    auto branch = make.image_branch(2 * options.channels, options.width, 2 * options.channels);
+    noise.add("coupling" + std::to_string(i),
+              FlowCoupling(Conditioned(std::move(branch), condition, options.channels),
+                           maps::Affine{}, {.mapped = i % 2 == 0 ? Pixels::even : Pixels::odd}));
+  }
+  noise.add("sigmoid", ElementMap<T, D, maps::Sigmoid>());
+  return {std::move(noise), std::move(condition), options.bins, options.seed};
+}
 
 }  // namespace retrace::inline RETRACE_ISA
