@@ -4,7 +4,8 @@ set -euo pipefail
 # shellcheck source=examples/download.sh
 . "$(dirname "${BASH_SOURCE[0]}")/download.sh"
 
-directory=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/data/tables
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+directory=$root/data/tables
 package=r-cran-mlbench
 
 usage() {
@@ -13,7 +14,7 @@ Usage: examples/get_tables.sh [--dir DIR]
 
 Writes Shuttle.csv, LetterRecognition.csv and Satellite.csv into DIR (default:
 data/tables in the repository), from Debian's package $package, which apt-get
-downloads if it is not installed (needs no root). R converts them: r-base-core.
+downloads if it is not installed (needs no root). Python converts them, not R.
 Does nothing if they are there already. Then:
 
   build/examples/train_flow --data DIR/Shuttle.csv
@@ -38,8 +39,6 @@ if [ -z "$missing" ]; then
   echo "The tables are in $directory."
   exit 0
 fi
-command -v Rscript >/dev/null || fail "Rscript is needed to convert the tables (Debian's package r-base-core)"
-
 make_scratch "$directory"
 library=
 for place in /usr/lib/R/site-library /usr/local/lib/R/site-library; do
@@ -51,8 +50,7 @@ if [ -z "$library" ]; then
   library=$scratch/usr/lib/R/site-library
 fi
 for table in $tables; do
-  Rscript --vanilla -e "data($table, package = 'mlbench', lib.loc = '$library')" \
-    -e "write.csv($table, '$scratch/$table.csv', row.names = FALSE, quote = FALSE)" >/dev/null ||
+  "$root/examples/rda_to_csv.py" "$library/mlbench/data/$table.rda" >"$scratch/$table.csv" ||
     fail "$table cannot be converted"
   mv "$scratch/$table.csv" "$directory/$table.csv"
 done
